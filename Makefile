@@ -1,0 +1,36 @@
+# Two commands: `make run` and `make test`. Each sets itself up.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+# dvc and gbaseg are called by name in dvc.yaml
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+# dvc sends usage statistics to its makers otherwise
+export DVC_NO_ANALYTICS := 1
+
+.PHONY: run test lint types bench clean
+
+run: $(VENV)/installed
+	dvc repro
+	gbaseg show
+
+test: $(VENV)/installed lint types
+	python -m pytest -n auto --dist worksteal
+
+lint: $(VENV)/installed
+	ruff check .
+	ruff format --check .
+
+types: $(VENV)/installed
+	mypy
+
+bench: $(VENV)/installed
+	@for script in benchmarks/*.py; do echo "== $$script"; python $$script || exit 1; done
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "gbaseg needs Python 3.11 (nnU-Net imports distutils); say which: make PYTHON=/path/to/python3.11")'
+	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --disable-pip-version-check -q -c constraints.txt -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf .scratch
