@@ -1,0 +1,16 @@
+"""Errors that are the user's to mend: printed without a traceback, exit status 1."""
+
+from collections.abc import Sequence
+
+
+class UserError(Exception):
+    """A mistake in the data, the settings or the call. The message says what to do."""
+
+
+class BadCases(UserError):
+    """Faults of a data set, all of them in one report."""
+
+    def __init__(self, faults: Sequence[str], advice: str = "") -> None:
+        self.faults = list(faults)
+        lines = [f"{len(self.faults)} fault(s) in the data set:", *(f"  - {fault}" for fault in self.faults)]
+        super().__init__("\n".join([*lines, advice] if advice else lines))
