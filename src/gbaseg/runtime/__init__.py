@@ -1,0 +1,1 @@
+"""Device, seeds, progress, scratch folders and the engine that runs tasks side by side."""

@@ -1,0 +1,35 @@
+"""Which device a step runs on. No parameter: it changes no result that the method defines."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from gbaseg.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+
+# Set by `--device`; read by every worker process.
+VARIABLE = "GBASEG_DEVICE"
+
+
+def choose_device() -> torch.device:
+    """The device that `GBASEG_DEVICE` (or `--device`) names, else CUDA where there is one, else the CPU.
+
+    Raises:
+        UserError: the device that was asked for is not there.
+    """
+    import torch
+
+    wanted = os.environ.get(VARIABLE, "auto")
+    if wanted == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(wanted)
+    except RuntimeError as error:
+        raise UserError(f"--device {wanted}: no such device; allowed: auto, cpu, cuda, cuda:N") from error
+    if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
+        found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        raise UserError(f"--device {wanted}: this machine shows {found} CUDA device(s); try --device cpu")
+    return device

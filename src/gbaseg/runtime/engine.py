@@ -1,0 +1,144 @@
+"""Tasks that do not need each other, run side by side: folds, models, cases.
+
+A stage hands over a list of calls. Where they run is settled here: in this process when a task takes the machine to
+itself, else in worker processes, each with one thread, so that the numbers that come out do not
+depend on how many of them there are.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gbaseg.errors import UserError
+from gbaseg.runtime.progress import REPORT_FOLDER, Display, log
+
+# Worker processes; default: one a core, and one where a task takes the machine to itself.
+WORKERS = "GBASEG_WORKERS"
+
+
+@dataclass(frozen=True)
+class Task:
+    """One call: `function(**arguments)`. Function and arguments travel to another process (picklable)."""
+
+    name: str
+    function: Callable[..., Any]
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+
+class TaskFailed(RuntimeError):
+    """A task raised; the message holds its name and its own traceback."""
+
+
+def workers_for(tasks: int, exclusive: bool = False) -> int:
+    """How many processes to use for `tasks` tasks.
+
+    Raises:
+        UserError: `GBASEG_WORKERS` is no positive whole number.
+    """
+    asked = os.environ.get(WORKERS, "")
+    if asked and not (asked.isdigit() and int(asked) > 0):
+        raise UserError(f"{WORKERS}={asked}: expected a whole number of at least 1")
+    available = int(asked) if asked else 1 if exclusive else len(os.sched_getaffinity(0))
+    return max(1, min(tasks, available))
+
+
+def run(tasks: Sequence[Task], *, name: str = "", exclusive: bool = False, light: bool = False) -> list[Any]:
+    """Run every task; return their results in order.
+
+    Args:
+        tasks: the calls.
+        name: show how many of the tasks are done under this name; empty: the tasks show their own progress.
+        exclusive: a task takes the GPU, or all cores, to itself: one after the other in this process, unless
+            `GBASEG_WORKERS` says more.
+        light: the tasks are too small to be worth a process of their own when there are few (< 8) of them.
+
+    Raises:
+        UserError: as a task raised it.
+        TaskFailed: any other failure of a task. Tasks under way are let finish (a fold's days of work stay in its
+            scratch folder for the rerun), tasks not yet started are dropped.
+    """
+    workers = workers_for(len(tasks), exclusive)
+    if not tasks:
+        return []
+    if (exclusive and workers == 1) or (light and len(tasks) < 8):
+        return [_one_thread(task, exclusive) for task in tasks]
+    with tempfile.TemporaryDirectory(prefix="gbaseg-") as folder, Display() as display:
+        pool = ProcessPoolExecutor(
+            workers,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_start_worker,
+            initargs=(folder, exclusive),
+        )
+        futures = {pool.submit(_call, task): task.name for task in tasks}
+        try:
+            pending = set(futures)
+            while pending:
+                done, pending = wait(pending, timeout=1.0, return_when=FIRST_COMPLETED)
+                display.poll(Path(folder))
+                if name:
+                    display.show(name, len(futures) - len(pending), len(futures), "")
+                for future in done:
+                    _raise_failure(futures[future], future)
+            return [future.result()[1] for future in futures]
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _raise_failure(name: str, future: Future[tuple[UserError | str | None, Any]]) -> None:
+    try:
+        failure, _ = future.result()
+    except BrokenProcessPool as error:
+        raise TaskFailed(f"{name}: its process was ended from outside (out of memory?)") from error
+    if failure is not None:
+        log(f"{name} failed")
+    if isinstance(failure, UserError):
+        raise failure
+    if failure is not None:
+        raise TaskFailed(f"{name} failed:\n{failure}")
+
+
+def _start_worker(folder: str, exclusive: bool) -> None:
+    os.environ[REPORT_FOLDER] = folder
+    if not exclusive:
+        _use_one_thread()
+
+
+def _use_one_thread() -> None:
+    """One thread a worker: two threads on a shared core take three times as long."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"):
+        os.environ[name] = "1"
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+
+
+def _call(task: Task) -> tuple[UserError | str | None, Any]:
+    """Run in a worker. Failures travel as text: an exception of a library may not survive pickling."""
+    try:
+        return None, task.function(**task.arguments)
+    except UserError as error:
+        return error, None
+    except Exception:
+        return traceback.format_exc(), None
+
+
+def _one_thread(task: Task, exclusive: bool) -> Any:
+    """Run here, with the thread count that a worker would have."""
+    if exclusive or "torch" not in sys.modules:
+        return task.function(**task.arguments)
+    torch = sys.modules["torch"]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return task.function(**task.arguments)
+    finally:
+        torch.set_num_threads(threads)

@@ -1,0 +1,66 @@
+"""Outputs appear whole or not at all; interrupted work is found again by the same fingerprint only."""
+
+import pytest
+
+from gbaseg.runtime.scratch import ROOT, atomic_outputs, fingerprint
+
+
+@pytest.fixture(autouse=True)
+def _in_tmp(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def test_outputs_appear_together_and_scratch_goes(tmp_path):
+    with atomic_outputs("stage", "data/a", "metrics/b.json") as scratch:
+        scratch.output("data/a").mkdir()
+        (scratch.output("data/a") / "x").write_text("1")
+        scratch.output("metrics/b.json").write_text("{}")
+        assert not (tmp_path / "data").exists()
+    assert (tmp_path / "data" / "a" / "x").read_text() == "1"
+    assert (tmp_path / "metrics" / "b.json").read_text() == "{}"
+    assert not (ROOT / "stage").exists()
+
+
+def test_a_failed_stage_leaves_no_output_and_keeps_its_work(tmp_path):
+    with pytest.raises(KeyError), atomic_outputs("stage", "out") as scratch:
+        scratch.output("out").write_text("half")
+        (scratch.work / "checkpoint").write_text("epoch 3")
+        raise KeyError
+    assert not (tmp_path / "out").exists()
+    with atomic_outputs("stage", "out") as scratch:
+        assert (scratch.work / "checkpoint").read_text() == "epoch 3"
+        assert not scratch.output("out").exists()
+        scratch.output("out").write_text("whole")
+    with atomic_outputs("stage", "out", keep_work=False) as scratch:
+        assert not list(scratch.work.iterdir())
+        scratch.output("out").write_text("whole")
+
+
+def test_a_stage_that_forgets_an_output_fails(tmp_path):
+    (tmp_path / "a").write_text("old")
+    with pytest.raises(RuntimeError, match="did not write b"), atomic_outputs("stage", "a", "b") as scratch:
+        scratch.output("a").write_text("new")
+    assert (tmp_path / "a").read_text() == "old"
+
+
+def test_an_output_replaces_what_stood_there(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "old").write_text("old")
+    with atomic_outputs("stage", "out") as scratch:
+        scratch.output("out").mkdir()
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_the_fingerprint_follows_settings_and_content(tmp_path):
+    (tmp_path / "in").mkdir()
+    file = tmp_path / "in" / "scan"
+    file.write_text("a")
+    first = fingerprint("s", {"epochs": 3}, ["in"])
+    assert fingerprint("s", {"epochs": 3}, ["in"]) == first
+    assert fingerprint("s", {"epochs": 4}, ["in"]) != first
+    assert fingerprint("t", {"epochs": 3}, ["in"]) != first
+    file.write_text("b")
+    assert fingerprint("s", {"epochs": 3}, ["in"]) != first
+    file.write_text("a")
+    file.rename(tmp_path / "in" / "other")
+    assert fingerprint("s", {"epochs": 3}, ["in"]) != first
