@@ -1,0 +1,241 @@
+"""The checks on what comes in, made before anything is trained: all faults of all cases in one report."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import nibabel
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
+
+from gbaseg.cases import Case
+from gbaseg.errors import BadCases
+from gbaseg.raw.dataset_settings import DatasetSettings
+from gbaseg.runtime import engine
+from gbaseg.volume import Grid, Volume, read
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong with the data set.
+
+    `case` or `file` is empty where the fault is not that of one case or file. `whole_set` marks what leaving a
+    case out does not mend (or not without an arbitrary choice): it stops the run whatever `on_bad_case` says.
+    """
+
+    case: str
+    file: str
+    found: str
+    allowed: str
+    whole_set: bool = False
+
+    def __str__(self) -> str:
+        where = ", ".join(part for part in (self.case, self.file) if part) or "data set"
+        return f"{where}: {self.found}; allowed: {self.allowed}"
+
+
+def check_cases(cases: Sequence[Case], root: Path, settings: DatasetSettings) -> list[Fault]:
+    """Every fault of every case and of the set as a whole.
+
+    Args:
+        cases: as `find_cases` gives them, paths relative to `root`.
+        root: folder of the data set.
+    """
+    tasks = [
+        engine.Task(f"check {case.case}", check_case, {"case": case, "root": root, "settings": settings})
+        for case in cases
+    ]
+    per_case = engine.run(tasks, light=True)
+    return [*check_set(cases), *(fault for faults in per_case for fault in faults)]
+
+
+def accept_cases(
+    cases: Sequence[Case], faults: Sequence[Fault], settings: DatasetSettings
+) -> tuple[list[Case], list[Fault]]:
+    """The cases to go on with, and the faults for which the others were left out.
+
+    Raises:
+        BadCases: there are faults and `on_bad_case` is `stop`; or a fault concerns the whole set, also when that
+            is so only after the faulty cases are gone (no source case left, say).
+    """
+    if not faults:
+        return list(cases), []
+    if settings.on_bad_case == "stop":
+        advice = "Mend them, or set dataset.on_bad_case: skip to go on without these cases."
+        lasting = any(fault.whole_set for fault in faults)
+        raise BadCases([str(fault) for fault in faults], "" if lasting else advice)
+    bad = {fault.case for fault in faults}
+    good = [case for case in cases if case.case not in bad]
+    lasting_faults = [fault for fault in faults if fault.whole_set]
+    if not lasting_faults:
+        lasting_faults = [
+            replace(fault, found=f"{fault.found} once the faulty cases are left out") for fault in check_set(good)
+        ]
+    if lasting_faults:
+        rest = [fault for fault in faults if not fault.whole_set]
+        raise BadCases(
+            [str(fault) for fault in (*lasting_faults, *rest)],
+            "dataset.on_bad_case: skip leaves out single cases; the first "
+            f"{len(lasting_faults)} fault(s) concern the whole set.",
+        )
+    return good, list(faults)
+
+
+def check_set(cases: Sequence[Case]) -> list[Fault]:
+    """Faults that no single case has: names and patients that occur twice, domains without cases to train on."""
+    return [*_repeated_cases(cases), *_leaking_patients(cases), *_missing_parts(cases)]
+
+
+def check_case(case: Case, root: Path, settings: DatasetSettings) -> list[Fault]:
+    """Faults of one case, its files read whole. Picklable: runs in a worker."""
+    return [Fault(case.case, file, found, allowed) for file, found, allowed in _faults_of(case, Path(root), settings)]
+
+
+def _repeated_cases(cases: Sequence[Case]) -> Iterator[Fault]:
+    for kind in ("case", "image"):
+        groups = defaultdict(list)
+        for case in cases:
+            if getattr(case, kind):
+                groups[getattr(case, kind)].append(case)
+        for group in groups.values():
+            if len(group) < 2:
+                continue
+            if kind == "case":
+                found = f"occurs {len(group)} times ({', '.join(case.image or case.label for case in group)})"
+                yield Fault(group[0].case, "", found, "every case once", whole_set=True)
+            elif len({case.case for case in group}) > 1:
+                found = f"is the image of {len(group)} cases ({', '.join(case.case for case in group)})"
+                yield Fault("", group[0].image, found, "an image belongs to one case", whole_set=True)
+
+
+def _leaking_patients(cases: Sequence[Case]) -> Iterator[Fault]:
+    """A patient on two sides would be trained on and tested on, or make the unpaired domains paired."""
+    parts: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for case in cases:
+        parts[case.patient][f"{case.domain} {case.split}"].append(case.case)
+    for patient, by_part in parts.items():
+        if len(by_part) > 1:
+            found = " and ".join(f"{part} ({', '.join(names)})" for part, names in sorted(by_part.items()))
+            yield Fault(
+                "", "", f"patient {patient} is in {found}", "a patient is in one domain and one split", whole_set=True
+            )
+
+
+def _missing_parts(cases: Sequence[Case]) -> Iterator[Fault]:
+    for domain in ("source", "target"):
+        splits = sorted({case.split for case in cases if case.domain == domain})
+        if not splits:
+            yield Fault("", "", f"no {domain} cases", "cases of both domains", whole_set=True)
+        elif "train" not in splits:
+            found = f"{domain} cases of split {', '.join(splits)} only"
+            yield Fault("", "", found, f"some {domain} cases of split train", whole_set=True)
+
+
+def _faults_of(case: Case, root: Path, settings: DatasetSettings) -> Iterator[tuple[str, str, str]]:
+    """(file, found, allowed) of each fault of one case."""
+    image = None
+    if not case.image:
+        yield case.label, "no image", "an image for every case"
+    else:
+        image, fault = _readable(root, case.image)
+        yield from fault
+        if image is not None:
+            yield from _image_faults(case.image, image, settings)
+    if not case.label:
+        if (case.domain, case.split) == ("source", "train"):
+            yield case.image, "no label", "a label for every source case of split train"
+        return
+    label, fault = _readable(root, case.label)
+    yield from fault
+    if label is not None:
+        yield from _label_faults(case, label, settings)
+        if image is not None and not label.grid.agrees_with(image.grid):
+            yield case.label, f"not on its image's grid: {_difference(label.grid, image.grid)}", "the image's grid"
+
+
+def _readable(root: Path, file: str) -> tuple[Volume | None, list[tuple[str, str, str]]]:
+    """The volume, `None` if the file gives none, and what is wrong with the file as such."""
+    allowed = "a whole, readable 3D image with one channel"
+    path = root / file
+    if not path.is_file():
+        return None, [(file, "no such file", allowed)]
+    try:
+        stored = _stored_values(path)
+        volume = read(path)
+    except ValueError as error:  # its text starts with the path, which the report names already
+        return None, [(file, str(error).removeprefix(f"{path}: "), allowed)]
+    except (OSError, EOFError, zlib.error, RuntimeError) as error:  # ITK: several lines, the last one says why
+        return None, [(file, f"cannot be read ({str(error).strip().splitlines()[-1].strip()})", allowed)]
+    bad = int(np.count_nonzero(~np.isfinite(volume.array if stored is None else stored)))
+    return volume, [(file, f"{bad} voxels are NaN or infinite", "finite numbers")] if bad else []
+
+
+def _stored_values(path: Path) -> np.ndarray | None:
+    """The numbers of a NIfTI file as they are stored; `None` for other formats and what nibabel cannot make out.
+
+    ITK mends silently: slices missing from a file that was cut off read as 0, so do NaN and infinity, and no
+    checksum is checked. Downloads that broke off are the commonest fault there is.
+
+    Raises:
+        OSError, EOFError, zlib.error: the file is damaged or cut off.
+    """
+    if not path.name.endswith((".nii", ".nii.gz")):
+        return None
+    if path.suffix == ".gz":
+        with gzip.open(path) as stream:
+            while stream.read(1 << 20):  # to the very end, where the checksum is
+                pass
+    try:
+        return np.asanyarray(nibabel.load(path).dataobj)  # type: ignore[attr-defined]
+    except (ImageFileError, HeaderDataError):
+        return None
+
+
+def _image_faults(file: str, image: Volume, settings: DatasetSettings) -> Iterator[tuple[str, str, str]]:
+    low, high = settings.spacing_mm_range
+    spacing_xyz = image.grid.spacing_zyx_mm[::-1]
+    if not all(low <= side <= high for side in spacing_xyz):
+        yield file, f"spacing {_numbers(spacing_xyz)} mm (x, y, z)", f"{low:g} to {high:g} mm"
+    if min(image.grid.shape) < 2:
+        yield file, f"{_numbers(image.grid.shape[::-1])} voxels (x, y, z)", "at least 2 voxels along each axis"
+    if image.array.min() == image.array.max():
+        yield file, f"every voxel is {image.array.flat[0]:g}", "an image that is not constant"
+
+
+def _label_faults(case: Case, label: Volume, settings: DatasetSettings) -> Iterator[tuple[str, str, str]]:
+    values = np.unique(label.array)
+    unknown = values[~np.isin(values, (0, *settings.known_labels))]
+    if unknown.size:
+        shown = _numbers(unknown[:5]) + (" ..." if unknown.size > 5 else "")
+        yield case.label, f"label value(s) {shown}", f"0, {_numbers(settings.known_labels)} (dataset.known_labels)"
+    if settings.tumour_label not in values:
+        use = "" if case.domain == "source" else "; it is for scoring, and Dice of an empty label is undefined"
+        allowed = f"at least one voxel of {settings.tumour} = {settings.tumour_label}{use}"
+        yield case.label, f"no voxel of {settings.tumour} ({settings.tumour_label})", allowed
+
+
+def _difference(label: Grid, image: Grid) -> str:
+    """What differs between two grids, in ITK's order."""
+    pairs = {
+        "voxels": (label.shape[::-1], image.shape[::-1]),
+        "spacing": (label.spacing_zyx_mm[::-1], image.spacing_zyx_mm[::-1]),
+        "origin": (label.origin_xyz_mm, image.origin_xyz_mm),
+        "direction": (label.direction, image.direction),
+    }
+    return ", ".join(
+        f"{name} {_numbers(mine)} against {_numbers(theirs)}"
+        for name, (mine, theirs) in pairs.items()
+        if len(mine) != len(theirs) or not np.allclose(mine, theirs, rtol=0.0, atol=1e-3)
+    )
+
+
+def _numbers(values: Sequence[float] | np.ndarray) -> str:
+    return ", ".join(f"{value:.6g}" for value in values)

@@ -1,0 +1,62 @@
+"""Settings of the data set that goes in: section `dataset` of params.yaml."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from gbaseg.settings import Positive, Settings
+
+LabelValue = Annotated[int, Field(ge=1, le=255)]
+
+
+class DatasetSettings(Settings):
+    """Where the cases lie, what their labels mean, and what happens to a faulty case (METHOD 1)."""
+
+    root: str = Field(
+        default="data/raw/phantom",
+        min_length=1,
+        description="folder of the data set, relative to the project; CrossMoDA 2022 as it is unpacked, or a cases.csv",
+    )
+    layout: Literal["crossmoda2022", "table"] = Field(
+        default="crossmoda2022",
+        description="crossmoda2022: folders and file names of the official archives; table: cases.csv in root",
+    )
+    structures: dict[str, LabelValue] = Field(
+        default={"VS": 1},
+        min_length=1,
+        description="structures to segment and their label values; the first one is the tumour (paper: VS = 1)",
+    )
+    known_labels: tuple[LabelValue, ...] = Field(
+        default=(1, 2),
+        min_length=1,
+        description="values that a label file may hold besides 0; any other is a fault (CrossMoDA: 1 VS, 2 cochlea)",
+    )
+    on_bad_case: Literal["stop", "skip"] = Field(
+        default="stop",
+        description="stop: any fault ends the run; skip: go on without the cases concerned and count them",
+    )
+    spacing_mm_range: tuple[Positive, Positive] = Field(
+        default=(0.1, 10.0), description="smallest and largest voxel side that is believed, mm (ours)"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        values = list(self.structures.values())
+        if len(set(values)) < len(values):
+            raise ValueError(f"structures {self.structures}: two structures share a label value")
+        unknown = sorted(set(values) - set(self.known_labels))
+        if unknown:
+            raise ValueError(f"structures hold {unknown}, which known_labels {list(self.known_labels)} lacks")
+        if self.spacing_mm_range[0] >= self.spacing_mm_range[1]:
+            raise ValueError(f"spacing_mm_range {list(self.spacing_mm_range)}: the first must be the smaller one")
+        return self
+
+    @property
+    def tumour(self) -> str:
+        """Name of the tumour: the first structure."""
+        return next(iter(self.structures))
+
+    @property
+    def tumour_label(self) -> int:
+        """Label value of the tumour."""
+        return self.structures[self.tumour]

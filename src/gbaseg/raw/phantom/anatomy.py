@@ -1,0 +1,245 @@
+"""The head without a tumour: which tissue lies where. Positions and sizes are rough adult means, in mm."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from functools import reduce
+
+import numpy as np
+
+from gbaseg.raw.phantom.space import Point, Space
+
+
+class Tissue(IntEnum):
+    """What a voxel is made of; the rows of `imaging`'s tables."""
+
+    AIR = 0
+    SKIN = 1
+    FAT = 2
+    MUSCLE = 3
+    BONE = 4
+    MARROW = 5
+    CSF = 6
+    GREY = 7
+    WHITE = 8
+    STEM = 9
+    VESSEL = 10
+    MUCOSA = 11
+    VITREOUS = 12
+    COCHLEA = 13
+    TUMOUR = 14
+    CYST = 15
+
+
+SKULL_MM = 6.5
+# The internal auditory canal: porus and fundus on the left side; x is negated on the right.
+PORUS: Point = (21.0, -1.0, 0.0)
+FUNDUS: Point = (33.5, -1.8, 0.5)
+COCHLEA: Point = (38.0, -5.5, -1.0)
+
+
+class Canvas:
+    """Tissues (Z, Y, X), uint8, painted shape by shape: what is painted later lies on top."""
+
+    def __init__(self, space: Space) -> None:
+        self.space = space
+        self.tissue = np.zeros(space.x.shape, dtype=np.uint8)
+
+    def ellipsoid(
+        self, centre: Point, radii: Point, tissue: Tissue, shell: Tissue | None = None, wall_mm: float = 1.5
+    ) -> None:
+        """Paint an ellipsoid, where `shell` is given inside a wall of that tissue."""
+        box = self.space.box(centre, tuple(r + wall_mm + 1 for r in radii))  # type: ignore[arg-type]
+        depth = self.space.part(box).ellipsoid(centre, radii)
+        if shell is not None:
+            self.tissue[box][depth > -wall_mm] = shell
+        self.tissue[box][depth > 0] = tissue
+
+    def capsule(
+        self,
+        start: Point,
+        end: Point,
+        radius: float,
+        tissue: Tissue,
+        end_radius: float | None = None,
+    ) -> None:
+        """Paint a rod."""
+        centre = tuple((a + b) / 2 for a, b in zip(start, end, strict=True))
+        reach = max(radius, end_radius or radius) + 1
+        half = tuple(abs(a - b) / 2 + reach for a, b in zip(start, end, strict=True))
+        box = self.space.box(centre, half)  # type: ignore[arg-type]
+        inside = self.space.part(box).capsule(start, end, radius, end_radius) > 0
+        self.tissue[box][inside] = tissue
+
+    def torus(self, centre: Point, axis: Point, radius: float, tube: float, tissue: Tissue) -> None:
+        """Paint a ring."""
+        box = self.space.box(centre, (radius + tube + 1,) * 3)
+        inside = self.space.part(box).torus(centre, axis, radius, tube) > 0
+        self.tissue[box][inside] = tissue
+
+
+def mirrored(point: Point, side: int) -> Point:
+    """`point` of the left side on the left (`side` 1) or right (-1)."""
+    return (side * point[0], point[1], point[2])
+
+
+def head_depth(space: Space) -> np.ndarray:
+    """Depth in mm below the skin, along the line to the head's axis; narrower towards the neck."""
+    below = np.minimum(space.z + 8, 0)
+    across = 73 + 0.06 * space.z
+    along = 89 + 0.05 * space.z + np.where(space.y > 0, np.float32(0.42), np.float32(0.15)) * below
+    radius = np.sqrt(np.square(space.x) + np.square(space.y))
+    ratio = np.sqrt(np.square(space.x / across) + np.square(space.y / along))
+    return radius / np.maximum(ratio, 1e-3) - radius
+
+
+def petrous_faces(space: Space) -> tuple[np.ndarray, np.ndarray]:
+    """y of the front and the back face of the petrous bone, which runs outwards and backwards."""
+    outward = np.maximum(np.abs(space.x) - 12, 0)
+    # The ridge is narrower at its top.
+    thinner = 0.12 * np.maximum(space.z - 2, 0)
+    return -17 + 0.20 * outward + thinner, -6 + 0.46 * outward - thinner
+
+
+def tentorium_height(space: Space) -> np.ndarray:
+    """z of the sheet between cerebrum and cerebellum: high at the brain stem, low at the skull."""
+    return 27 - 0.24 * np.abs(space.x) - 0.24 * np.maximum(space.y - 20, 0)
+
+
+def cavity_depth(space: Space, depth: np.ndarray) -> np.ndarray:
+    """Depth in mm below the inside of the skull: positive in the cranial cavity."""
+    front, back = petrous_faces(space)
+    calvarium = np.minimum(depth - 12.5, space.z - 15)
+    posterior = np.minimum(space.ellipsoid((0, 36, 0), (53, 44, 36)), 0.9 * (space.y - back))
+    # Both sides at once: left and right are mirror images before deformation.
+    middle = space.folded().ellipsoid((42, -14, 6), (24, 28, 20))
+    middle = np.minimum(middle, 0.95 * (front - space.y))
+    canal = np.minimum(space.ellipsoid((0, 21, -40), (15, 15, 60)), -8 - space.z)
+    sella = space.ellipsoid((0, -19, 14), (13, 9, 9))
+    cavity = reduce(np.maximum, (calvarium, posterior, middle, canal, sella))
+    return np.minimum(cavity, depth - 11.5)
+
+
+def paint_head(canvas: Canvas, depth: np.ndarray, cavity: np.ndarray, blobs: np.ndarray) -> None:
+    """Scalp, face, neck and skull. `blobs`: a field of SD 1 that spreads fat among muscle."""
+    space, tissue = canvas.space, canvas.tissue
+    tissue[depth > 0] = Tissue.SKIN
+    tissue[depth > 1.6] = Tissue.FAT
+    deep = depth > 6.0 + 0.8 * blobs
+    tissue[deep] = np.where(blobs[deep] > 0.7, Tissue.FAT, Tissue.MUSCLE)
+    for side in (1, -1):
+        canvas.ellipsoid((side * 31, -60, 0), (17, 22, 15), Tissue.FAT, Tissue.BONE)
+        canvas.capsule((side * 30, -62, 0), (side * 14, -32, 4), 1.8, Tissue.WHITE)
+        canvas.capsule((side * 42, -64, 0), (side * 20, -34, 2), 1.8, Tissue.MUSCLE)
+        canvas.capsule((side * 21, -64, 0), (side * 14, -36, 2), 1.8, Tissue.MUSCLE)
+        canvas.ellipsoid((side * 32, -72, 0), (12, 12, 12), Tissue.VITREOUS, Tissue.SKIN, 0.9)
+        canvas.ellipsoid((side * 28, -58, -32), (13, 17, 15), Tissue.AIR, Tissue.MUCOSA, 1.8)
+        canvas.capsule((side * 5, -82, -16), (side * 5, -44, -14), 4.5, Tissue.AIR)
+    canvas.ellipsoid((0, -60, -8), (11, 24, 20), Tissue.MUCOSA, Tissue.BONE, 1.0)
+    for x, y, z in ((-6, -70, -2), (6, -68, -2), (-5, -57, 0), (6, -54, -3), (-5, -45, -4), (5, -70, -16)):
+        canvas.ellipsoid((x, y, z), (4.2, 6, 9), Tissue.AIR)
+    canvas.ellipsoid((0, -52, -38), (9, 26, 10), Tissue.AIR, Tissue.MUCOSA, 2.0)
+
+    # The skull: two tables of dense bone with marrow between, around the cavity.
+    outside = -cavity
+    skull = (outside > 0) & (outside < SKULL_MM) & (depth > 4.5)
+    tissue[skull] = Tissue.BONE
+    tissue[skull & (outside > 2.0) & (outside < SKULL_MM - 1.8)] = Tissue.MARROW
+    canvas.ellipsoid((0, -13, -12), (11, 7.5, 22), Tissue.MARROW, Tissue.BONE, 2.0)
+    canvas.ellipsoid((0, -30, -2), (12, 10, 10), Tissue.AIR, Tissue.MUCOSA, 1.2)
+
+    front, back = petrous_faces(space)
+    petrous = (space.y > front - 2) & (space.y < back + 2) & (np.abs(space.x) > 11) & (np.abs(space.z) < 17)
+    petrous &= (depth > 14) & (cavity < 0)
+    tissue[petrous] = Tissue.BONE
+    tissue[petrous & (np.abs(space.x) < 19) & (np.abs(space.z) < 12) & (cavity < -2)] = Tissue.MARROW
+    mastoid = (np.abs(space.x) > 43) & (space.y > front) & (space.y < back + 14) & (depth > 10) & (cavity < -2)
+    mastoid &= (space.z < 14) & (space.z > -26)
+    tissue[mastoid] = np.where(blobs[mastoid] > -0.2, Tissue.AIR, Tissue.BONE)
+    for side in (1, -1):
+        canvas.capsule((side * 76, -2, -4), (side * 46, -3, -2), 3.2, Tissue.AIR)
+        canvas.ellipsoid((side * 44, -1, 0), (3, 5, 6), Tissue.AIR)
+        canvas.capsule((side * 22, -10, -40), (side * 24, -12, -10), 3.0, Tissue.VESSEL)
+        canvas.capsule((side * 24, -12, -10), (side * 12, -18, -4), 2.5, Tissue.VESSEL)
+        canvas.ellipsoid((side * 29, 2, -24), (5, 5, 12), Tissue.VESSEL)
+
+
+def paint_brain(canvas: Canvas, cavity: np.ndarray, gyri: np.ndarray) -> None:
+    """CSF spaces and brain inside the cavity. `gyri`: a field of SD 1 that folds the cortex.
+
+    `canvas.space` may be pushed aside by a tumour, `cavity` (the skull) is not.
+    """
+    space, tissue = canvas.space, canvas.tissue
+    inside = cavity > 0
+    skull = tissue[~inside]
+    tissue[inside] = Tissue.CSF
+
+    front, back = petrous_faces(space)
+    outward = np.abs(space.x)
+    tentorium = tentorium_height(space)
+    supra = inside & ((space.z > tentorium + 1.0) | (space.y < front + 2))
+    # The zeros of the field are sulci: near the surface lined with grey matter, and open to the CSF.
+    fold = np.abs(gyri)
+    tissue[supra & (cavity > 1.6)] = Tissue.GREY
+    tissue[supra & (cavity > 4.6) & ((fold > 0.38) | (cavity > 17))] = Tissue.WHITE
+    tissue[supra & (fold < 0.10) & (cavity < 13)] = Tissue.CSF
+    tissue[supra & (outward < 1.3) & ((space.y < -14) | (space.y > 26))] = Tissue.CSF
+    for side in (1, -1):
+        canvas.ellipsoid((side * 24, -8, 36), (8, 17, 12), Tissue.GREY)
+        canvas.capsule((side * 50, -26, 24), (side * 20, -14, 20), 2.2, Tissue.CSF)
+        canvas.capsule((side * 30, -8, 8), (side * 33, 8, 14), 1.9, Tissue.CSF)
+        canvas.capsule((side * 22, 10, 40), (side * 27, 40, 32), 3.2, Tissue.CSF, 5.0)
+    canvas.ellipsoid((0, -13, 20), (12, 9, 10), Tissue.CSF)
+
+    # Cerebellum: all of the posterior fossa but the cisterns before it, at the angle and below its tonsils.
+    # Its folia are thin curved sheets of grey and white matter, with CSF between them near the surface.
+    angle = 8.5 * np.exp(-np.square((outward - 17) / 10) - np.square((space.z - 1) / 20))
+    lower = np.maximum(-14 - space.z, 0)
+    magna = 0.55 * lower + 2 - np.sqrt(np.square(space.x) + np.square(space.y - 66 + 1.4 * lower))
+    cerebellum = reduce(
+        np.minimum,
+        (
+            cavity - 1.6,
+            tentorium - 1.0 - space.z,
+            0.9 * (space.y - np.maximum(back + 3 + angle, 22 - 0.5 * outward + 0.15 * lower)),
+            -magna,
+            space.z + 33 - 0.12 * outward,
+        ),
+    )
+    folia = np.sin(0.75 * space.z + 0.22 * outward - 0.62 * space.y + 1.6 * gyri)
+    grey = cerebellum > 0
+    tissue[grey] = Tissue.GREY
+    tissue[grey & (cerebellum > 3.5) & (folia > 0.45)] = Tissue.WHITE
+    tissue[(cerebellum > 11 + 1.5 * gyri) & (outward > 7)] = Tissue.WHITE
+    tissue[grey & (cerebellum < 6) & (folia < -0.92)] = Tissue.CSF
+
+    # Brain stem, its stalks to the cerebellum, fourth ventricle and the cisterns' vessels.
+    canvas.ellipsoid((0, 11, 3), (17.5, 13, 15), Tissue.STEM)
+    canvas.capsule((0, 15, -10), (0, 21, -48), 9.0, Tissue.STEM, 6.5)
+    canvas.capsule((-5, 9, 15), (-14, 2, 40), 9.0, Tissue.STEM, 12.0)
+    canvas.capsule((5, 9, 15), (14, 2, 40), 9.0, Tissue.STEM, 12.0)
+    for side in (1, -1):
+        canvas.capsule((side * 9, 15, 0), (side * 25, 36, -1), 7.5, Tissue.WHITE, 6.0)
+    canvas.ellipsoid((0, -4, 30), (4, 6, 9), Tissue.CSF)
+    canvas.ellipsoid((0, 26.5, 1), (8.5, 4.5, 12), Tissue.CSF)
+    canvas.capsule((0, 19, 14), (0, 16, 32), 1.4, Tissue.CSF)
+    canvas.capsule((1.0, -4.5, -8), (-0.5, -5.0, 16), 1.7, Tissue.VESSEL)
+    tissue[~inside] = skull
+
+
+def paint_vessels_and_ears(canvas: Canvas, cavity: np.ndarray) -> None:
+    """Venous sinuses, carotids, and on both sides the auditory canal, cochlea, vestibule and a ring canal."""
+    space = canvas.space
+    outward, wall = np.abs(space.x), (cavity > -1.0) & (cavity < 3.6)
+    transverse = (np.abs(space.z - tentorium_height(space) + 1) < 3.0) & (space.y > 30)
+    sigmoid = (outward > 34) & (np.abs(space.y - 27) < 4.5) & (np.abs(space.z + 4) < 16)
+    canvas.tissue[wall & (transverse | sigmoid)] = Tissue.VESSEL
+    for side in (1, -1):
+        canvas.capsule((side * 12, -20, 2), (side * 12, -22, 16), 2.4, Tissue.VESSEL)
+        canvas.capsule(mirrored(PORUS, side), mirrored(FUNDUS, side), 3.4, Tissue.CSF, 2.3)
+        canvas.capsule((side * 14, 7, 0), mirrored(FUNDUS, side), 0.8, Tissue.STEM)
+        canvas.ellipsoid((side * 38.5, 2.5, 0.5), (2.3, 3.0, 2.4), Tissue.CSF)
+        canvas.torus((side * 41, 6, 1), (0.2 * side, 0.3, 1), 3.3, 0.9, Tissue.CSF)
+        canvas.torus(mirrored(COCHLEA, side), (side * 0.7, -0.7, -0.15), 2.4, 1.35, Tissue.COCHLEA)
+        apex = (side * (COCHLEA[0] + 1.2), COCHLEA[1] - 1.2, COCHLEA[2])
+        canvas.ellipsoid(apex, (1.6, 1.6, 1.5), Tissue.COCHLEA)
