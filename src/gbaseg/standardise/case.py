@@ -1,0 +1,131 @@
+"""One scan to the standard grid and intensities, and masks back to the scan's own grid (METHOD 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from pydantic import TypeAdapter
+
+from gbaseg.standardise.grid import Triple, Turn, crop_box, turn_to_axial
+from gbaseg.standardise.intensity import intensity_range, to_unit_range
+from gbaseg.standardise.settings import Spacing, StandardiseSettings
+from gbaseg.volume import Grid, Volume, crop_or_pad, resample
+
+
+@dataclass(frozen=True)
+class StandardCase:
+    """What was done to one scan: enough to do it to its label, and to undo it.
+
+    Args:
+        raw: the scan's own grid.
+        turn: the quarter turns and mirrorings that made its slices axial.
+        grid: the grid it was brought to.
+        crop_start_zyx: first voxel of that grid in the uncropped image of the standard spacing.
+        intensity_low, intensity_high: the intensities that became 0 and 1.
+    """
+
+    raw: Grid
+    turn: Turn
+    grid: Grid
+    crop_start_zyx: Triple
+    intensity_low: float
+    intensity_high: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON; `from_dict` gives an equal record, to the last bit."""
+        return _RECORD.dump_python(self, mode="json")
+
+    @staticmethod
+    def from_dict(record: dict[str, Any]) -> StandardCase:
+        """The record that `to_dict` wrote."""
+        return _RECORD.validate_python(record)
+
+
+_RECORD = TypeAdapter(StandardCase)
+
+
+def standardise_image(image: Volume, settings: StandardiseSettings) -> tuple[Volume, StandardCase]:
+    """Axial slices, standard spacing, crop around the brain, intensities in [0, 1].
+
+    Args:
+        image: a scan on its own grid, any numeric type.
+
+    Returns:
+        The image, float32, (Z, crop_xy_px, crop_xy_px), padded with 0 where the crop leaves the scan; the record.
+
+    Raises:
+        UserError: the image has no contrast.
+    """
+    turn = turn_to_axial(image.grid)
+    turned = _turned(image, turn)
+    spaced = _resampled(turned, turned.grid.respaced(_zyx(settings.spacing_xyz_mm)))
+    # Measured before the crop, so that padding has no say.
+    low, high = intensity_range(spaced.array, settings.intensity_percentiles, settings.foreground)
+    start, shape = crop_box(spaced, settings)
+    scaled = spaced.with_array(to_unit_range(spaced.array, low, high))
+    cropped = crop_or_pad(scaled, start, shape)
+    return cropped, StandardCase(image.grid, turn, cropped.grid, start, low, high)
+
+
+def standardise_finely(image: Volume, record: StandardCase, spacing_xyz_mm: Spacing) -> tuple[Volume, StandardCase]:
+    """The same box of the patient with the same two intensities on another grid: the finer one of the last round.
+
+    Args:
+        image: the scan on its own grid, as it was given to `standardise_image`.
+        record: what `standardise_image` returned for it.
+    """
+    grid = record.grid.respaced(_zyx(spacing_xyz_mm))
+    fine = _resampled(_turned(image, record.turn), grid)
+    scaled = to_unit_range(fine.array, record.intensity_low, record.intensity_high)
+    return Volume(scaled, grid), replace(record, grid=grid)
+
+
+def standardise_label(label: Volume, record: StandardCase, keep: Collection[int] | None = None) -> Volume:
+    """A label of the scan on the record's grid (nearest neighbour), uint8; values not in `keep` become 0.
+
+    Raises:
+        ValueError: the label is not on the scan's grid.
+    """
+    if not label.grid.agrees_with(record.raw):
+        raise ValueError(f"a label on {label.grid}, its scan on {record.raw}")
+    array = label.array
+    if keep is not None:
+        array = np.where(np.isin(array, list(keep)), array, 0)
+    # The scan's own grid: a header that differs in the last digits must not move the label.
+    turned = _turned(Volume(array.astype(np.uint8), record.raw), record.turn)
+    return resample(turned, record.grid, "label")
+
+
+def to_raw(mask: Volume, record: StandardCase) -> Volume:
+    """Put a mask made on the record's grid back on the scan's own grid, exactly (nearest neighbour).
+
+    Geometry and axes of the result are the scan's, to the last bit; 0 outside the crop.
+
+    Raises:
+        ValueError: the mask is not on the record's grid.
+    """
+    if not mask.grid.agrees_with(record.grid):
+        raise ValueError(f"a mask on {mask.grid}, the record is of {record.grid}")
+    turned = resample(Volume(mask.array, record.grid), record.turn.grid(record.raw), "label")
+    return Volume(np.ascontiguousarray(record.turn.undo(turned.array)), record.raw)
+
+
+def _zyx(xyz: Spacing) -> Spacing:
+    x, y, z = xyz
+    return (z, y, x)
+
+
+def _turned(volume: Volume, turn: Turn) -> Volume:
+    return Volume(turn.apply(volume.array), turn.grid(volume.grid))
+
+
+def _resampled(image: Volume, grid: Grid) -> Volume:
+    """float32 on `grid`; what lies outside the scan gets its smallest intensity, which is air."""
+    array = np.ascontiguousarray(image.array, dtype=np.float32)
+    low, high = float(array.min()), float(array.max())
+    resampled = resample(image.with_array(array), grid, "image", fill=low)
+    # Cubic B-splines swing beyond the scan's own intensities beside sharp edges; the range must not follow them.
+    return resampled.with_array(np.clip(resampled.array, low, high))
