@@ -1,0 +1,1 @@
+"""From source to target modality: CycleGAN, Van Cittert deconvolution, checks of a translation."""

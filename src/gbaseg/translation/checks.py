@@ -1,0 +1,148 @@
+"""Checks of a translation that need no target labels: stand-ins for the paper's failure rule (METHOD 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import ndimage
+
+# Ring around the tumour: far enough for partial volume, near enough to stay in the neighbouring tissue.
+_RING_MM = (1.0, 6.0)
+
+
+def tumour_to_ring_contrast(
+    image: np.ndarray,
+    tumour: np.ndarray,
+    spacing_zyx_mm: Sequence[float],
+    ring_mm: tuple[float, float] = _RING_MM,
+) -> float:
+    """Mean intensity in the tumour minus that in a ring around it.
+
+    The same for a pseudo-target image with the source's label and for a target image with a pseudo-label.
+
+    Args:
+        image: (Z, Y, X) in [0, 1].
+        tumour: (Z, Y, X) mask.
+        spacing_zyx_mm: voxel size along (Z, Y, X).
+        ring_mm: the ring's distance from the tumour, from (excluded) and to (included).
+
+    Returns:
+        In [-1, 1]; nan where tumour or ring is empty.
+    """
+    tumour = tumour.astype(bool)
+    if not tumour.any():
+        return float("nan")
+    # The distance is needed near the tumour only.
+    margin = [int(np.ceil(ring_mm[1] / step)) + 1 for step in spacing_zyx_mm]
+    box = tuple(
+        slice(max(0, part.start - more), part.stop + more)
+        for part, more in zip(ndimage.find_objects(tumour.astype(np.int8))[0], margin, strict=True)
+    )
+    distance_mm = ndimage.distance_transform_edt(~tumour[box], sampling=spacing_zyx_mm)
+    ring = (distance_mm > ring_mm[0]) & (distance_mm <= ring_mm[1])
+    if not ring.any():
+        return float("nan")
+    return float(image[box][tumour[box]].mean() - image[box][ring].mean())
+
+
+def edge_agreement(source: np.ndarray, translated: np.ndarray) -> float:
+    """Pearson correlation of the in-plane gradient magnitudes of two (Z, Y, X) images; nan if one is flat.
+
+    Modalities share where the edges are, not their sign: 1 = same edges, 0 = unrelated.
+    """
+    first, second = (
+        np.sqrt(sum(np.square(part) for part in np.gradient(image.astype(np.float32), axis=(1, 2)))).ravel()
+        for image in (source, translated)
+    )
+    first, second = first - first.mean(), second - second.mean()
+    norm = float(np.linalg.norm(first)) * float(np.linalg.norm(second))
+    return float(first @ second) / norm if norm > 0.0 else float("nan")
+
+
+def cycle_error(source: np.ndarray, there_and_back: np.ndarray) -> float:
+    """Mean |F(G(x)) - x| on intensities in [0, 1] (Eq. 2)."""
+    return float(np.mean(np.abs(source - there_and_back), dtype=np.float64))
+
+
+def sample_patches(
+    image: np.ndarray, size: int, count: int, rng: np.random.Generator, tissue_above: float = 0.05
+) -> np.ndarray:
+    """Random axial patches, centred on tissue.
+
+    Args:
+        image: (Z, Y, X) in [0, 1].
+        size: edge in pixels.
+        count: patches.
+        rng: places.
+        tissue_above: intensity from which a pixel is tissue; everything is, where nothing is above.
+
+    Returns:
+        (count, size * size) float32.
+
+    Raises:
+        ValueError: the patch is larger than a slice.
+    """
+    if size > min(image.shape[1:]):
+        raise ValueError(f"patch of {size} pixels in slices of {image.shape[1:]}")
+    windows = np.lib.stride_tricks.sliding_window_view(image, (size, size), axis=(1, 2))
+    half = size // 2
+    centres = image[:, half : half + windows.shape[1], half : half + windows.shape[2]]
+    allowed = np.flatnonzero(centres > tissue_above)
+    flat = rng.choice(allowed, count) if len(allowed) else rng.integers(centres.size, size=count)
+    return windows[np.unravel_index(flat, centres.shape)].reshape(count, -1).astype(np.float32)
+
+
+def patch_distance(first: np.ndarray, second: np.ndarray, rng: np.random.Generator, directions: int = 64) -> float:
+    """Sliced Wasserstein-1 distance of two patch samples (n, d): mean over random directions.
+
+    A direction is a random unit vector times sqrt(d), so that an offset of all intensities by c weighs the same
+    for every patch size.
+
+    Raises:
+        ValueError: the samples differ in shape.
+    """
+    if first.shape != second.shape:
+        raise ValueError(f"samples of {first.shape} and {second.shape}")
+    axes = rng.standard_normal((first.shape[1], directions), dtype=np.float32)
+    axes *= np.sqrt(first.shape[1]) / np.linalg.norm(axes, axis=0)
+    apart = np.sort(first @ axes, axis=0) - np.sort(second @ axes, axis=0)
+    return float(np.abs(apart).mean())
+
+
+def check_case(
+    source: np.ndarray,
+    pseudo_target: np.ndarray,
+    there_and_back: np.ndarray,
+    target_patches: np.ndarray,
+    spacing_zyx_mm: Sequence[float],
+    rng: np.random.Generator,
+    tumour: np.ndarray | None = None,
+) -> dict[str, float]:
+    """All checks of one translated case.
+
+    Args:
+        source, pseudo_target, there_and_back: x, G(x) and F(G(x)), (Z, Y, X) in [0, 1].
+        target_patches: `sample_patches` of real target images, (n, size * size).
+        spacing_zyx_mm: voxel size along (Z, Y, X).
+        rng: draws the patches of the pseudo-target and the directions.
+        tumour: the source's label as a mask; without it the contrasts are nan.
+
+    Returns:
+        `source_contrast`, `pseudo_target_contrast` (tumour minus ring), `edge_agreement`, `cycle_error`,
+        `patch_distance`, and `source_patch_distance`: the distance before translation, to judge it by.
+    """
+    count, size = len(target_patches), int(np.sqrt(target_patches.shape[1]))
+    mask = np.zeros(source.shape, dtype=bool) if tumour is None else tumour
+
+    def distance(image: np.ndarray) -> float:
+        return patch_distance(sample_patches(image, size, count, rng), target_patches, rng)
+
+    return {
+        "source_contrast": tumour_to_ring_contrast(source, mask, spacing_zyx_mm),
+        "pseudo_target_contrast": tumour_to_ring_contrast(pseudo_target, mask, spacing_zyx_mm),
+        "edge_agreement": edge_agreement(source, pseudo_target),
+        "cycle_error": cycle_error(source, there_and_back),
+        "patch_distance": distance(pseudo_target),
+        "source_patch_distance": distance(source),
+    }

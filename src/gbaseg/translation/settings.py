@@ -1,0 +1,84 @@
+"""The numbers of the translation from source to target modality (METHOD 3 and 4)."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from gbaseg.settings import Count, Fraction, Positive, Settings
+
+# A momentum of 1 would never forget, and Adam divides by 1 - beta.
+Beta = Annotated[float, Field(ge=0.0, lt=1.0)]
+NotNegative = Annotated[float, Field(ge=0.0)]
+
+
+class CycleGANSettings(Settings):
+    """Training of the CycleGAN. Defaults: the paper's, and where it is silent those of the official code."""
+
+    epochs: Count = Field(100, description="epochs at the full learning rate (official code)")
+    decay_epochs: int = Field(
+        100, ge=0, description="epochs after those, over which the learning rate falls linearly (official code)"
+    )
+    steps_per_epoch: Count | None = Field(
+        None, description="training steps an epoch; null = every source slice once (official code)"
+    )
+    batch_size: Count = Field(1, description="slices of each domain a step (official code)")
+    mu_cyc: NotNegative = Field(10.0, description="weight of the cycle loss, Eq. 3 (paper)")
+    identity_weight: NotNegative = Field(
+        0.5, description="weight of the identity loss as a multiple of mu_cyc; 0 = off (official code)"
+    )
+    adversarial: Literal["least_squares", "log"] = Field(
+        "least_squares", description="least_squares (official code) | log (paper, Eq. 1)"
+    )
+    learning_rate: Positive = Field(2e-4, description="Adam's step size (official code)")
+    betas: tuple[Beta, Beta] = Field((0.5, 0.999), description="Adam's two decay rates (official code)")
+    pool_size: int = Field(
+        50, ge=0, description="translated slices kept to show the discriminator again; 0 = off (official code)"
+    )
+    generator_width: Count = Field(64, description="channels of the generator's first layer (official code)")
+    residual_blocks: Count = Field(9, description="residual blocks of the generator (official code)")
+    discriminator_width: Count = Field(64, description="channels of the discriminator's first layer (official code)")
+    discriminator_layers: Count = Field(
+        3, description="stride-2 layers of the discriminator; 3 = it judges 70 x 70 pixel patches (official code)"
+    )
+    crop_yx: tuple[Annotated[int, Field(ge=8)], Annotated[int, Field(ge=8)]] | None = Field(
+        None, description="train on random crops of this many pixels (y, x); null = the whole slice"
+    )
+    random_flip: bool = Field(
+        False, description="mirror slices left-right at random while training (ours; the official code does)"
+    )
+    tissue_above: Fraction = Field(0.05, description="intensity in [0, 1] above which a pixel counts as tissue (ours)")
+    min_tissue_fraction: Fraction = Field(
+        0.05, description="share of a slice that must be tissue for the slice to take part in training (ours)"
+    )
+
+
+class VanCittertSettings(Settings):
+    """Van Cittert deconvolution of the pseudo-target images (METHOD 4)."""
+
+    iterations: int = Field(15, ge=0, description="iterations; 0 = no deconvolution (paper)")
+    alpha: float = Field(1.0, gt=0.0, lt=2.0, description="relaxation; converges between 0 and 2 (paper)")
+    psf_mm_xyz: tuple[Positive, Positive, Positive] = Field(
+        (1.0, 1.0, 2.5), description="scale of the Gaussian point spread function along x, y, z in mm (paper)"
+    )
+    psf_is: Literal["fwhm", "sigma"] = Field(
+        "fwhm", description="what that scale is; the paper does not say (METHOD 4 on why fwhm)"
+    )
+
+
+class TranslationSettings(Settings):
+    """How source images become pseudo-target images."""
+
+    mode: Literal["cyclegan", "none"] = Field(
+        "cyclegan", description="cyclegan (paper) | none: source images are used as they are"
+    )
+    centre: str = Field(
+        "A", min_length=1, description="centre whose scans train the CycleGAN: A (paper) | B | ... | both"
+    )
+    run: int = Field(
+        0, ge=0, description="number of the retraining; another run is another seed (Table I, axis 'runs')"
+    )
+    failure_dice: Fraction = Field(
+        0.4, description="mean Dice at or below which the translation counts as failed (paper)"
+    )
+    cyclegan: CycleGANSettings = CycleGANSettings()
+    van_cittert: VanCittertSettings = VanCittertSettings()

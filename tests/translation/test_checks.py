@@ -1,0 +1,118 @@
+"""Checks of a translation without target labels (METHOD 3)."""
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from gbaseg.translation.checks import (
+    check_case,
+    cycle_error,
+    edge_agreement,
+    patch_distance,
+    sample_patches,
+    tumour_to_ring_contrast,
+)
+
+SPACING = (2.0, 1.0, 1.0)
+
+
+def tumour_volume() -> tuple[np.ndarray, np.ndarray]:
+    """A box of 0.9 in 0.3, with 0 from 8 mm on; and its mask."""
+    image = np.zeros((12, 32, 32), dtype=np.float32)
+    image[1:11, 4:28, 4:28] = 0.3
+    mask = np.zeros(image.shape, dtype=bool)
+    mask[5:7, 12:20, 12:20] = True
+    image[mask] = 0.9
+    return image, mask
+
+
+def smooth(seed: int) -> np.ndarray:
+    noise = np.random.default_rng(seed).random((4, 24, 24), dtype=np.float32)
+    return ndimage.gaussian_filter(noise, (0, 1.5, 1.5)) * 2 - 0.5
+
+
+def test_contrast_is_tumour_minus_ring():
+    image, mask = tumour_volume()
+    assert tumour_to_ring_contrast(image, mask, SPACING) == pytest.approx(0.6, abs=1e-6)
+    assert tumour_to_ring_contrast(1.0 - image, mask, SPACING) == pytest.approx(-0.6, abs=1e-6)
+
+
+def test_ring_is_measured_in_mm():
+    image, mask = tumour_volume()
+    image[:, 21:23, 12:20] = 0.0  # 2 to 3 voxels away in y
+    near = tumour_to_ring_contrast(image, mask, SPACING, ring_mm=(0.0, 1.0))
+    assert near == pytest.approx(0.6, abs=1e-6)
+    # At 0.4 mm voxels the dark stripe is within 1.2 mm.
+    assert tumour_to_ring_contrast(image, mask, (2.0, 0.4, 0.4), ring_mm=(0.0, 1.2)) > 0.61
+
+
+def test_contrast_without_tumour_or_ring_is_nan():
+    image, mask = tumour_volume()
+    assert np.isnan(tumour_to_ring_contrast(image, np.zeros_like(mask), SPACING))
+    assert np.isnan(tumour_to_ring_contrast(image, np.ones_like(mask), SPACING))
+
+
+def test_edges_agree_whatever_their_sign():
+    image = smooth(0)
+    assert edge_agreement(image, image) == pytest.approx(1.0, abs=1e-5)
+    assert edge_agreement(image, 0.9 - 0.5 * image) == pytest.approx(1.0, abs=1e-5)
+    assert abs(edge_agreement(image, smooth(1))) < 0.2
+    assert np.isnan(edge_agreement(image, np.zeros_like(image)))
+
+
+def test_cycle_error_is_the_mean_absolute_difference():
+    image = smooth(0)
+    assert cycle_error(image, image + 0.25) == pytest.approx(0.25, abs=1e-6)
+
+
+def test_patches_are_parts_of_the_image_centred_on_tissue():
+    image = np.zeros((2, 16, 16), dtype=np.float32)
+    image[1, 6:10, 6:10] = np.arange(1, 17).reshape(4, 4) / 16
+    patches = sample_patches(image, 5, 50, np.random.default_rng(0))
+    assert patches.shape == (50, 25)
+    assert (patches[:, 12] > 0.05).all()
+    centre = np.argwhere(image == patches[0, 12])[0]
+    expected = image[centre[0], centre[1] - 2 : centre[1] + 3, centre[2] - 2 : centre[2] + 3]
+    np.testing.assert_array_equal(patches[0].reshape(5, 5), expected)
+    # No tissue at all: anywhere.
+    assert not sample_patches(np.zeros_like(image), 5, 3, np.random.default_rng(0)).any()
+    with pytest.raises(ValueError, match="patch of 17"):
+        sample_patches(image, 17, 1, np.random.default_rng(0))
+
+
+def test_patch_distance_of_a_shift_is_the_mean_projection_of_it():
+    # A shift c of all intensities projects to c sum(axis); E|sum of a unit vector| = sqrt(2 / pi) for large d.
+    patches = sample_patches(smooth(0) + 0.5, 7, 300, np.random.default_rng(0))
+    distance = patch_distance(patches, patches + 0.1, np.random.default_rng(1), directions=2000)
+    assert distance == pytest.approx(0.1 * np.sqrt(49) * np.sqrt(2 / np.pi), rel=0.05)
+    assert patch_distance(patches, patches[::-1], np.random.default_rng(1)) == 0.0
+    with pytest.raises(ValueError, match="samples"):
+        patch_distance(patches, patches[:-1], np.random.default_rng(1))
+
+
+def test_patch_distance_sees_texture_and_follows_its_seed():
+    draw = lambda image, seed: sample_patches(image, 7, 400, np.random.default_rng(seed))  # noqa: E731
+    rough = np.random.default_rng(9).random((4, 24, 24), dtype=np.float32)
+    reference = draw(smooth(0), 0)
+    same, other = draw(smooth(1), 1), draw(rough, 1)
+    distances = [patch_distance(reference, sample, np.random.default_rng(4)) for sample in (same, other, other)]
+    assert distances[0] < 0.5 * distances[1]
+    assert distances[1] == distances[2]
+
+
+def test_check_case_tells_a_good_translation_from_a_poor_one():
+    source, mask = tumour_volume()
+    target = 1.0 - source
+    target_patches = sample_patches(target, 7, 200, np.random.default_rng(0))
+
+    def check(pseudo, back, tumour=mask):
+        return check_case(source, pseudo, back, target_patches, SPACING, np.random.default_rng(1), tumour)
+
+    good, poor = check(target, source), check(np.full_like(source, 0.5), np.zeros_like(source))
+    assert good["source_contrast"] == pytest.approx(0.6, abs=1e-6)
+    assert good["pseudo_target_contrast"] == pytest.approx(-0.6, abs=1e-6)
+    assert good["edge_agreement"] > 0.99 and np.isnan(poor["edge_agreement"])
+    assert good["cycle_error"] == 0.0 < poor["cycle_error"]
+    assert good["patch_distance"] < 0.3 * good["source_patch_distance"]
+    assert good["patch_distance"] < 0.3 * poor["patch_distance"]
+    assert np.isnan(check(target, source, None)["pseudo_target_contrast"])

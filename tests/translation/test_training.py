@@ -1,0 +1,134 @@
+"""Training of the CycleGAN on toy domains: it learns, resumes to the same weights, and follows the seed."""
+
+import numpy as np
+import pytest
+import torch
+
+from gbaseg.translation.settings import CycleGANSettings
+from gbaseg.translation.training import CHECKPOINT, ImagePool, train_cyclegan
+from gbaseg.translation.translate import translate_volume
+
+CPU = torch.device("cpu")
+TINY = CycleGANSettings(
+    epochs=2, decay_epochs=1, steps_per_epoch=2, generator_width=4, residual_blocks=1, discriminator_width=4,
+    discriminator_layers=1, pool_size=3, crop_yx=(12, 12), random_flip=True,
+)  # fmt: skip
+
+
+def blobs(count: int, seed: int, size: int = 16) -> np.ndarray:
+    """Bright blobs (0.9) on grey (0.2): (count, size, size)."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:size, :size]
+    centre = rng.uniform(4, size - 4, (2, count, 1, 1))
+    return (0.2 + 0.7 * np.exp(-((y - centre[0]) ** 2 + (x - centre[1]) ** 2) / 8.0)).astype(np.float32)
+
+
+def state_of(generators) -> list[torch.Tensor]:
+    return [*generators.to_target.state_dict().values(), *generators.to_source.state_dict().values()]
+
+
+def equal(first, second) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(state_of(first), state_of(second), strict=True))
+
+
+@pytest.mark.parametrize("adversarial", ["least_squares", "log"])
+def test_learns_to_invert_a_toy_domain(tmp_path, adversarial):
+    source, target = blobs(24, 0), 1.0 - 0.8 * blobs(24, 1)
+    settings = CycleGANSettings(
+        epochs=6, decay_epochs=2, steps_per_epoch=25, batch_size=2, generator_width=8, residual_blocks=1,
+        discriminator_width=8, discriminator_layers=1, learning_rate=2e-3, identity_weight=0.0,
+        adversarial=adversarial,
+    )  # fmt: skip
+    history = []
+    trained = train_cyclegan(source, target, settings, 1, CPU, tmp_path, lambda _, means: history.append(means))
+    pseudo = translate_volume(trained.to_target, source, CPU)
+    back = translate_volume(trained.to_source, pseudo, CPU)
+
+    assert history[-1]["cycle_source"] < 0.5 * history[0]["cycle_source"]
+    assert np.abs(back - source).mean() < 0.5 * np.abs(pseudo - source).mean()
+    assert abs(pseudo.mean() - target.mean()) < 0.25 * abs(source.mean() - target.mean())
+
+
+def test_a_resumed_run_gives_the_same_weights(tmp_path):
+    source, target = blobs(5, 0), 1.0 - blobs(5, 1)
+    epochs: list[int] = []
+
+    class Interrupted(Exception):
+        pass
+
+    def interrupt(epoch, means):
+        epochs.append(epoch)
+        if epoch == 2:
+            raise Interrupted
+
+    whole = train_cyclegan(source, target, TINY, 7, CPU, tmp_path / "whole")
+    with pytest.raises(Interrupted):
+        train_cyclegan(source, target, TINY, 7, CPU, tmp_path / "cut", interrupt)
+    assert [path.name for path in (tmp_path / "cut").iterdir()] == [CHECKPOINT]
+    logged: dict[int, dict[str, float]] = {}
+    resumed = train_cyclegan(source, target, TINY, 7, CPU, tmp_path / "cut", logged.__setitem__)
+
+    assert epochs == [1, 2]
+    assert equal(whole, resumed)
+    # The log of a resumed run is whole.
+    assert list(logged) == [1, 2, 3]
+
+
+def test_a_finished_run_is_not_trained_again(tmp_path):
+    source, target = blobs(5, 0), 1.0 - blobs(5, 1)
+    first = train_cyclegan(source, target, TINY, 7, CPU, tmp_path)
+    written = (tmp_path / CHECKPOINT).read_bytes()
+    assert equal(first, train_cyclegan(source, target, TINY, 7, CPU, tmp_path))
+    assert (tmp_path / CHECKPOINT).read_bytes() == written
+
+
+def test_weights_follow_the_seed(tmp_path):
+    source, target = blobs(5, 0), 1.0 - blobs(5, 1)
+    first, again, other = (
+        train_cyclegan(source, target, TINY, seed, CPU, tmp_path / name)
+        for name, seed in (("first", 7), ("again", 7), ("other", 8))
+    )
+    assert equal(first, again)
+    assert not equal(first, other)
+
+
+def test_an_epoch_is_every_source_slice_once_and_the_rate_falls_to_the_end(tmp_path, monkeypatch):
+    rates, steps = [], []
+    from gbaseg.translation import training
+
+    set_rate, one_step = training._State.set_learning_rate, training._train_step
+    monkeypatch.setattr(
+        training._State, "set_learning_rate", lambda self, rate: (rates.append(rate), set_rate(self, rate))[1]
+    )
+    monkeypatch.setattr(training, "_train_step", lambda *given: (steps.append(len(given[1])), one_step(*given))[1])
+    settings = TINY.model_copy(update={"steps_per_epoch": None, "batch_size": 2, "decay_epochs": 3})
+    train_cyclegan(blobs(5, 0), 1.0 - blobs(5, 1), settings, 7, CPU, tmp_path)
+
+    assert steps == [2] * 3 * 5  # 5 slices are 3 batches of 2
+    # Constant, then linear: 1 - 1/4, 1 - 2/4, 1 - 3/4 (official code).
+    assert rates == pytest.approx([2e-4, 2e-4, 1.5e-4, 1e-4, 0.5e-4])
+
+
+def test_pool_hands_on_old_images_half_the_time_once_full():
+    pool, rng = ImagePool(10), np.random.default_rng(0)
+    images = torch.arange(1000.0)[:, None, None, None]
+    filling = pool.exchange(images[:10], rng)
+    assert torch.equal(filling, images[:10])
+
+    out = torch.cat([pool.exchange(image[None], rng) for image in images[10:]])
+    old = out[:, 0, 0, 0] != images[10:, 0, 0, 0]
+    assert 0.45 < float(old.float().mean()) < 0.55
+    # What is old was shown before, or stored unseen; nothing comes twice from the pool.
+    assert len(torch.unique(out[old])) == int(old.sum())
+    assert bool((out[old] < images[10:][old]).all())
+    assert len(pool.images) == 10
+
+
+def test_pool_is_deterministic_and_can_be_off():
+    images = torch.arange(60.0)[:, None, None, None]
+    runs = [
+        torch.cat([pool.exchange(part, rng) for part in images.split(4)])
+        for pool, rng in ((ImagePool(5), np.random.default_rng(2)) for _ in range(2))
+    ]
+    assert torch.equal(*runs)
+    assert torch.equal(ImagePool(0).exchange(images, np.random.default_rng(2)), images)

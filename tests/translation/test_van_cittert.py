@@ -1,0 +1,80 @@
+"""Van Cittert deconvolution (METHOD 4): x_{k+1} = x_k + alpha (y - h * x_k)."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gbaseg.translation.settings import VanCittertSettings
+from gbaseg.translation.van_cittert import blur, sigma_voxels, van_cittert
+
+SPACING = (1.0, 0.6, 0.6)  # z, y, x in mm, the method's grid
+
+
+def mid_grey_noise(sd: float, shape=(24, 40, 40)) -> np.ndarray:
+    """White noise that the clipping does not reach."""
+    return (0.5 + sd * np.random.default_rng(0).standard_normal(shape)).astype(np.float32)
+
+
+def test_scale_is_in_mm_and_xyz():
+    # FWHM = 2.3548 sigma; psf (1, 1, 2.5) mm along x, y, z.
+    as_fwhm = sigma_voxels(SPACING, VanCittertSettings())
+    assert as_fwhm == pytest.approx((2.5 / 2.35482, 1 / 2.35482 / 0.6, 1 / 2.35482 / 0.6), rel=1e-5)
+    assert sigma_voxels(SPACING, VanCittertSettings(psf_is="sigma")) == pytest.approx((2.5, 1 / 0.6, 1 / 0.6))
+
+
+@pytest.mark.parametrize("alpha", [0.5, 1.0, 1.5])
+def test_residual_falls_at_every_iteration(alpha):
+    y = mid_grey_noise(0.005)
+    sigma = sigma_voxels(SPACING, VanCittertSettings())
+    residuals = []
+    for iterations in range(8):
+        x = van_cittert(y, SPACING, VanCittertSettings(iterations=iterations, alpha=alpha))
+        residuals.append(float(np.linalg.norm(y - blur(x, sigma))))
+    assert all(after < before for before, after in itertools.pairwise(residuals))
+
+
+def test_first_iteration_by_hand():
+    y = mid_grey_noise(0.005)
+    expected = y + 0.7 * (y - blur(y, sigma_voxels(SPACING, VanCittertSettings())))
+    np.testing.assert_allclose(
+        van_cittert(y, SPACING, VanCittertSettings(iterations=1, alpha=0.7)), expected, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize(("psf_is", "gain"), [("fwhm", 12.0), ("sigma", 16.0)])
+def test_noise_gain(psf_is, gain):
+    # METHOD 4: about 12 read as FWHM, about 16 read as sigma (15 iterations; 16 is the most there can be).
+    y = mid_grey_noise(0.005)
+    x = van_cittert(y, SPACING, VanCittertSettings(psf_is=psf_is))
+    assert float(x.std() / y.std()) == pytest.approx(gain, rel=0.25)
+
+
+def test_a_blurred_edge_gets_steeper():
+    step = np.zeros((12, 20, 20), dtype=np.float32) + 0.2
+    step[:, :, 10:] = 0.8
+    y = blur(step, sigma_voxels(SPACING, VanCittertSettings()))
+    x = van_cittert(y, SPACING, VanCittertSettings())
+    steepest = [float(np.diff(image[6, 10]).max()) for image in (y, x, step)]
+    assert 1.2 * steepest[0] < steepest[1] <= steepest[2] + 0.05
+
+
+@given(level=st.floats(0.0, 1.0), alpha=st.floats(0.1, 1.9))
+@settings(max_examples=20, deadline=None)
+def test_a_constant_image_stays(level, alpha):
+    # Also at the borders: edges are replicated.
+    image = np.full((5, 7, 6), level, dtype=np.float32)
+    np.testing.assert_allclose(van_cittert(image, SPACING, VanCittertSettings(alpha=alpha)), image, atol=1e-5)
+
+
+def test_result_is_float32_in_0_to_1_and_the_input_is_left_alone():
+    image = (np.random.default_rng(1).random((6, 10, 10)) > 0.5).astype(np.float64)
+    before = image.copy()
+    out = van_cittert(image, SPACING, VanCittertSettings())
+    assert out.dtype == np.float32 and out.min() >= 0.0 and out.max() <= 1.0
+    np.testing.assert_array_equal(image, before)
+    untouched = van_cittert(image, SPACING, VanCittertSettings(iterations=0))
+    np.testing.assert_array_equal(untouched, image)
+    assert not np.shares_memory(untouched, image)
