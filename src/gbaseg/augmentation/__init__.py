@@ -1,0 +1,1 @@
+"""Generative Blending Augmentation: which cases, naive rescaling, SinGAN harmonisation, blending."""

@@ -1,0 +1,55 @@
+"""Making one augmented image: naive rescaling, or the whole of GBA (Eq. 5 to 7). The label stays what it is."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gbaseg.augmentation.blend import blend, blend_mask
+from gbaseg.augmentation.rescale import rescale
+from gbaseg.augmentation.settings import AugmentationSettings
+from gbaseg.augmentation.singan.harmonise import harmonise_volume
+from gbaseg.augmentation.singan.model import SinGAN
+
+
+def apply_naive(image: np.ndarray, mask: np.ndarray, factor: float) -> np.ndarray:
+    """x_lambda (Eq. 5) of a volume (Z, Y, X) in [0, 1]; `mask` is non-zero in the structure."""
+    return rescale(image, mask, factor)
+
+
+def apply_gba(
+    image: np.ndarray,
+    mask: np.ndarray,
+    *,
+    factor: float,
+    k_star: int,
+    model: SinGAN,
+    settings: AugmentationSettings,
+    seed: int,
+) -> np.ndarray:
+    """Rescale the structure, harmonise every slice that has some of it, blend it in (Eq. 5, 6, 7).
+
+    Args:
+        image: the pseudo-target volume (Z, Y, X) in [0, 1].
+        mask: same shape, non-zero in the structure.
+        factor: lambda.
+        k_star: harmonisation starts this many scales below the finest.
+        model: the SinGAN, trained on a slice of shape (Y, X).
+        settings: numbers.
+        seed: of the noise.
+
+    Returns:
+        (Z, Y, X) float32 in [0, 1]. Voxels where y^ is 0, and slices without the structure, are those of `image`, bit
+        for bit.
+
+    Raises:
+        ValueError: shapes differ, or k* is larger than K.
+    """
+    image = image.astype(np.float32, copy=False)
+    rescaled = rescale(image, mask, factor)
+    z_indices = [int(z) for z in np.flatnonzero(mask.any(axis=(1, 2)))]
+    psi = harmonise_volume(model, rescaled, z_indices, k_star, settings.harmonise, seed=seed)
+    out = image.copy()
+    for z, harmonised in zip(z_indices, psi, strict=True):
+        y_hat = blend_mask(mask[z], settings.blend.dilation_px, settings.blend.sigma_px)
+        out[z] = blend(harmonised, rescaled[z], image[z], y_hat)
+    return out

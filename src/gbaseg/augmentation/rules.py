@@ -1,0 +1,104 @@
+"""Which cases are augmented, and the copies that follow: a plan made before any image is touched (METHOD 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from gbaseg.augmentation.appearance import Appearance
+from gbaseg.augmentation.settings import Rule
+from gbaseg.errors import UserError
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A structure of a case, measured on the pseudo-target image."""
+
+    case: str
+    centre: str
+    structure: str
+    appearance: Appearance
+
+
+@dataclass(frozen=True)
+class Copy:
+    """One augmented copy to make. `k_star` is None where nothing is harmonised (arm `naive`)."""
+
+    case: str
+    rule: str
+    structure: str
+    factor: float
+    k_star: int | None
+
+    @property
+    def name(self) -> str:
+        """Name of the copy, as in `crossmoda2022_etz_1_large_l0.7_k3`."""
+        start = "" if self.k_star is None else f"_k{self.k_star}"
+        return f"{self.case}_{self.rule}_l{self.factor:g}{start}"
+
+
+def fires(rule: Rule, measurement: Measurement) -> bool:
+    """Whether `rule` selects this structure. An absent structure is never selected: nothing to rescale."""
+    seen = measurement.appearance
+    return (
+        measurement.structure == rule.structure
+        and (rule.centres == "both" or measurement.centre in rule.centres)
+        and seen.volume_mm3 > 0
+        and (rule.volume_mm3_above is None or seen.volume_mm3 > rule.volume_mm3_above)
+        and (rule.volume_mm3_below is None or seen.volume_mm3 < rule.volume_mm3_below)
+        and (rule.std_above is None or seen.std > rule.std_above)
+    )
+
+
+def select_cases(rule: Rule, measurements: Sequence[Measurement]) -> list[str]:
+    """Names of the cases that `rule` selects, sorted.
+
+    Raises:
+        UserError: the rule names a centre that no case is of (a slip that would select nothing, silently).
+    """
+    known = {measurement.centre for measurement in measurements}
+    if rule.centres != "both" and (unknown := sorted(set(rule.centres) - known)):
+        raise UserError(
+            f"augmentation rule {rule.name}: centres {', '.join(unknown)} not in the data; "
+            f"the cases are of {', '.join(sorted(known)) or 'no centre'}; or set centres to both"
+        )
+    return sorted(measurement.case for measurement in measurements if fires(rule, measurement))
+
+
+def plan_copies(
+    rules: Sequence[Rule],
+    measurements: Sequence[Measurement],
+    arm: Literal["none", "naive", "gba", "online"] = "gba",
+) -> list[Copy]:
+    """The copies to make, ordered by rule, case, factor, start scale as the settings list them.
+
+    Arm `gba`: one for each selected case, factor and start scale (paper: 48 cases x 3 x 2 = 288); `naive`: one
+    for each case and factor; `none` and `online`: no copies.
+
+    Raises:
+        UserError: a rule names an unknown centre.
+    """
+    if arm in ("none", "online"):
+        return []
+    return [
+        Copy(case, rule.name, rule.structure, factor, k_star)
+        for rule in rules
+        for case in select_cases(rule, measurements)
+        for factor in rule.lambdas
+        for k_star in (rule.k_star if arm == "gba" else [None])
+    ]
+
+
+def check_start_scales(rules: Sequence[Rule], last_scale: int) -> None:
+    """Check every k* against the pyramid, whose scales are 0 .. `last_scale` (K).
+
+    Raises:
+        UserError: a rule would start below the coarsest scale.
+    """
+    for rule in rules:
+        if max(rule.k_star) > last_scale:
+            raise UserError(
+                f"augmentation rule {rule.name}: k_star {max(rule.k_star)} starts below the coarsest scale; "
+                f"the SinGAN has K = {last_scale}, so k_star is at most {last_scale}"
+            )

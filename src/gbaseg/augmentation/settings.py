@@ -1,0 +1,127 @@
+"""Numbers of the augmentation room (METHOD 5). The defaults are the paper's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from gbaseg.settings import Count, Fraction, Positive, Settings
+
+
+class Rule(Settings):
+    """Which source cases get rescaled copies, and with which factors."""
+
+    # No underscore: the rule is the last part but two of a copy's name, which would otherwise be ambiguous.
+    name: str = Field(pattern=r"^[A-Za-z0-9-]+$", description="Part of the copies' names; unique")
+    structure: str = Field("VS", description="Label that is measured and rescaled, by its name in the data set")
+    centres: list[str] | Literal["both"] = Field("both", description="Centres whose cases may qualify")
+    volume_mm3_above: float | None = Field(None, ge=0, description="Least volume, exclusive, mm3")
+    volume_mm3_below: float | None = Field(None, gt=0, description="Largest volume, exclusive, mm3")
+    std_above: float | None = Field(
+        None, ge=0, description="Least standard deviation inside the structure, exclusive, intensities in [0, 1]"
+    )
+    lambdas: list[Positive] = Field(min_length=1, description="Factors of Eq. 5; one copy each")
+    k_star: list[Annotated[int, Field(ge=0)]] = Field(
+        [1, 3], min_length=1, description="Harmonisation starts this many scales below the finest (Eq. 6)"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        low, high = self.volume_mm3_above, self.volume_mm3_below
+        if low is not None and high is not None and low >= high:
+            raise ValueError(
+                f"rule {self.name}: volume_mm3_above ({low:g}) must be less than volume_mm3_below ({high:g})"
+            )
+        if self.centres == []:
+            raise ValueError(f"rule {self.name}: centres is empty; name at least one, or both")
+        for key, values in (("lambdas", [f"{value:g}" for value in self.lambdas]), ("k_star", self.k_star)):
+            if len(set(values)) < len(values):
+                raise ValueError(f"rule {self.name}: {key} names a value twice: {values}")
+        return self
+
+
+class SinGANSettings(Settings):
+    """The pyramid, its networks and their training."""
+
+    image: Literal["target_slice", "pseudo_target"] = Field(
+        "target_slice",
+        description="Trained on one real target slice (paper III-C), or one model a case on the case's own central "
+        "tumour slice (caption of Fig. 3)",
+    )
+    slice_centre: str = Field("both", description="Centre the real slice is chosen from, or both")
+    min_size: int = Field(25, ge=11, description="Shorter side of the coarsest scale, pixels; >= the 11 x 11 patch")
+    scale_factor: float = Field(0.85, gt=0, lt=1, description="Wanted ratio between scales, adjusted to fit exactly")
+    iterations: Count = Field(2000, description="Iterations a scale")
+    decay_at_fraction: Fraction = Field(0.8, description="Part of the iterations after which the rate falls to a tenth")
+    discriminator_steps: Count = Field(3, description="Discriminator steps an iteration")
+    generator_steps: Count = Field(3, description="Generator steps an iteration")
+    width: Count = Field(32, description="Channels at the coarsest scale; doubled every 4 scales")
+    max_width: Count = Field(128, description="Most channels")
+    gp_weight: float = Field(0.1, ge=0, description="Weight of the gradient penalty (WGAN-GP)")
+    reconstruction_weight: float = Field(10.0, ge=0, description="Weight of the reconstruction's squared error")
+    learning_rate: Positive = Field(5e-4, description="Adam's learning rate")
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = Field(
+        (0.5, 0.999), description="Adam's decay rates"
+    )
+    noise_factor: float = Field(0.1, ge=0, description="Noise amplitude over the reconstruction's RMSE at a scale")
+    eight_bit: bool = Field(False, description="Truncate to 8 bits at each resize, as the original code does")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.width > self.max_width:
+            raise ValueError(f"width ({self.width}) must not exceed max_width ({self.max_width})")
+        return self
+
+
+class HarmoniseSettings(Settings):
+    """Eq. 6."""
+
+    down_steps: Literal["code", "equation"] = Field(
+        "code", description="Way down to the start scale: k* + 1 scales down and 1 up (code), or k* down (Eq. 6)"
+    )
+    noise: bool = Field(True, description="Seeded noise of each scale's amplitude; without it the outcome is smooth")
+
+
+class BlendSettings(Settings):
+    """Eq. 7."""
+
+    dilation_px: int = Field(7, ge=0, description="Radius of the disc that dilates the tumour mask, pixels")
+    sigma_px: float = Field(5.0, ge=0, description="Sigma of the Gaussian on the dilated mask, pixels")
+
+
+def _paper_rules() -> list[Rule]:
+    return [
+        Rule(name="large", centres=["B"], volume_mm3_above=2000, std_above=0.10, lambdas=[0.7, 1.2, 1.5]),
+        Rule(name="small", volume_mm3_below=300, lambdas=[0.6, 0.8, 1.2]),
+    ]
+
+
+class AugmentationSettings(Settings):
+    """Generative Blending Augmentation and the arms it is compared with."""
+
+    arm: Literal["none", "naive", "gba", "online"] = Field(
+        "gba",
+        description="Copies of source cases: none, rescaled (Eq. 5), or rescaled, harmonised and blended (Eq. 5 to 7); "
+        "online: no copies, nnU-Net draws the same rescaling while it trains",
+    )
+    rules: list[Rule] = Field(default_factory=_paper_rules, description="Which cases, factors and start scales")
+    singan: SinGANSettings = SinGANSettings()
+    harmonise: HarmoniseSettings = HarmoniseSettings()
+    blend: BlendSettings = BlendSettings()
+
+    @model_validator(mode="after")
+    def _unique_rules(self) -> Self:
+        names = [rule.name for rule in self.rules]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise ValueError(f"rules of the same name: {', '.join(repeated)}; names must be unique")
+        if self.arm in ("naive", "gba", "online") and not self.rules:
+            raise ValueError(f"arm {self.arm} without rules; add a rule, or set arm to none")
+        return self
+
+
+def structures(rules: Sequence[Rule]) -> list[str]:
+    """Names of the structures that the rules look at, each once, in the rules' order."""
+    return list(dict.fromkeys(rule.structure for rule in rules))

@@ -1,0 +1,144 @@
+"""A trained SinGAN: its scales, how an image goes up through them, and its file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from gbaseg.augmentation.settings import SinGANSettings
+from gbaseg.augmentation.singan.networks import Generator
+from gbaseg.augmentation.singan.pyramid import Pyramid, width_at
+from gbaseg.augmentation.singan.resize import resize
+
+# (scale, shape) -> noise of unit amplitude.
+Draw = Callable[[int, tuple[int, ...]], Tensor]
+
+
+@dataclass
+class SinGAN:
+    """Generators of scales 0 .. len - 1; complete when there is one for each scale of the pyramid.
+
+    Args:
+        settings: what it was trained with.
+        pyramid: its scales.
+        image: the training slice, (1, 1, H, W) in [-1, 1].
+        z_rec: the coarsest scale's fixed noise, (1, 1, h, w), from which the image is reconstructed.
+        generators: one a scale, in eval mode.
+        amplitudes: noise amplitude of each scale.
+    """
+
+    settings: SinGANSettings
+    pyramid: Pyramid
+    image: Tensor
+    z_rec: Tensor
+    generators: list[Generator] = field(default_factory=list)
+    amplitudes: list[float] = field(default_factory=list)
+
+    @property
+    def last_scale(self) -> int:
+        """K."""
+        return self.pyramid.last_scale
+
+    @property
+    def device(self) -> torch.device:
+        """Where its tensors are."""
+        return self.image.device
+
+    def resize(self, images: Tensor, size: tuple[int, int]) -> Tensor:
+        """Resize (N, 1, h, w) to `size`, as this model was trained."""
+        return resize(images, size, self.settings.eight_bit)
+
+    @torch.no_grad()
+    def ascend(self, prior: Tensor, start: int, draw: Draw) -> Tensor:
+        """Take an image up through the generators from scale `start` to the finest there is.
+
+        Args:
+            prior: (N, 1, h, w) at the size of scale `start`, in [-1, 1].
+            start: the first generator to run.
+            draw: gives each scale's noise, of unit amplitude.
+
+        Returns:
+            (N, 1, H, W) at the size of the last generator's scale.
+        """
+        images = prior
+        for scale in range(start, len(self.generators)):
+            if scale > start:
+                images = self.resize(images, self.pyramid.size(scale))
+            noise = self.amplitudes[scale] * draw(scale, tuple(images.shape))
+            images = self.generators[scale](noise, images)
+        return images
+
+    def from_nothing(self, count: int) -> Tensor:
+        """The coarsest scale's prior: zeros (count, 1, h, w)."""
+        return torch.zeros((count, 1, *self.pyramid.size(0)), device=self.device)
+
+    def sample(self, count: int, draw: torch.Generator) -> Tensor:
+        """Random images (count, 1, H, W), [-1, 1]; `draw` lives on the model's device."""
+        return self.ascend(
+            self.from_nothing(count),
+            0,
+            lambda _, shape: torch.randn(shape, generator=draw, device=self.device),
+        )
+
+    def reconstruct(self) -> Tensor:
+        """The training slice as the model remembers it (1, 1, H, W): z_rec at the coarsest scale, no noise above."""
+        return self.ascend(
+            self.from_nothing(1),
+            0,
+            lambda scale, shape: self.z_rec if scale == 0 else torch.zeros(shape, device=self.device),
+        )
+
+
+def save_singan(model: SinGAN, path: str | Path) -> None:
+    """Write the weights, the training slice, the noise and all numbers into one safetensors file.
+
+    Equal models give equal bytes: the numbers are one string, since the file keeps no order among several.
+    """
+    tensors = {"image": model.image, "z_rec": model.z_rec}
+    for scale, generator in enumerate(model.generators):
+        for name, tensor in generator.state_dict().items():
+            tensors[f"generators.{scale}.{name}"] = tensor
+    numbers = {
+        "settings": model.settings.model_dump(mode="json"),
+        "shape": model.pyramid.shape,
+        "ratio": model.pyramid.ratio,
+        "last_scale": model.pyramid.last_scale,
+        "sizes": model.pyramid.sizes,
+        "amplitudes": model.amplitudes,
+    }
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    save_file(on_cpu, str(path), metadata={"singan": json.dumps(numbers, sort_keys=True)})
+
+
+def load_singan(path: str | Path, device: torch.device) -> SinGAN:
+    """Read what `save_singan` wrote.
+
+    Raises:
+        ValueError: the file holds no SinGAN.
+    """
+    with safe_open(str(path), framework="pt", device=str(device)) as file:
+        metadata = file.metadata() or {}
+        if "singan" not in metadata:
+            raise ValueError(f"{path}: not a SinGAN")
+        numbers = json.loads(metadata["singan"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    settings = SinGANSettings(**numbers["settings"])
+    height, width = numbers["shape"]
+    pyramid = Pyramid((height, width), numbers["ratio"], numbers["last_scale"])
+    model = SinGAN(settings, pyramid, tensors["image"], tensors["z_rec"], amplitudes=list(numbers["amplitudes"]))
+    for scale in range(len(model.amplitudes)):
+        generator = Generator(width_at(scale, settings.width, settings.max_width)).to(device)
+        prefix = f"generators.{scale}."
+        generator.load_state_dict(
+            {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+        )
+        model.generators.append(generator.requires_grad_(False).eval())
+    return model

@@ -1,0 +1,62 @@
+"""Appearance: measurements of a structure, densities of Fig. 7, distances."""
+
+import numpy as np
+import pytest
+
+from gbaseg.augmentation.appearance import density_rows, distance, measure
+
+SPACING = (2.0, 0.5, 0.5)
+
+
+def _ball(inside=0.8, around=0.3):
+    label = np.zeros((9, 20, 20), np.uint8)
+    label[3:6, 8:12, 8:12] = 1
+    image = np.full(label.shape, around, np.float32)
+    image[label == 1] = inside
+    return image, label
+
+
+def test_volume_mean_std_and_contrast():
+    image, label = _ball()
+    image[3, 8:12, 8:12] = 0.5
+    seen = measure(image, label, SPACING)
+    assert seen.volume_mm3 == 3 * 4 * 4 * 0.5
+    assert seen.mean == pytest.approx((0.5 + 2 * 0.8) / 3, abs=1e-6)
+    assert seen.std == pytest.approx(np.std([0.5, 0.8, 0.8]), abs=1e-6)
+    assert seen.contrast == pytest.approx(seen.mean - 0.3, abs=1e-6)
+
+
+def test_the_ring_leaves_other_structures_and_far_voxels_out():
+    image, label = _ball()
+    label[3:6, 8:12, 12] = 2  # a neighbour of another kind, bright
+    image[label == 2] = 1.0
+    image[:, :, :4] = 1.0  # 4 pixels = 2 mm away; the ring is 1.5 mm wide
+    assert measure(image, label, SPACING, ring_mm=1.5).contrast == pytest.approx(0.5, abs=1e-6)
+    assert measure(image, label, SPACING, ring_mm=3.0).contrast < 0.48
+
+
+def test_an_absent_structure_has_no_mean():
+    image, label = _ball()
+    seen = measure(image, label, SPACING, value=7)
+    assert seen.volume_mm3 == 0 and np.isnan([seen.mean, seen.std, seen.contrast]).all()
+
+
+def test_densities_share_an_axis_and_integrate_to_one():
+    bright = [measure(*_ball(inside=value), SPACING) for value in (0.7, 0.75, 0.9)]
+    dark = [measure(*_ball(inside=0.4), SPACING)] * 2
+    rows = density_rows({"before": bright, "after": dark, "none": []}, "mean", points=400)
+    axes = {name: [row["x"] for row in rows if row["group"] == name] for name in ("before", "after", "none")}
+    assert axes["before"] == axes["after"] and axes["none"] == []
+    for name in ("before", "after"):
+        heights = [row["density"] for row in rows if row["group"] == name]
+        # The kernels' tails reach beyond the axis by a little.
+        assert np.trapezoid(heights, axes[name]) == pytest.approx(1.0, abs=0.06)
+
+
+def test_distance_is_the_shift_between_two_sets():
+    """1-Wasserstein between a set and its shifted copy is the shift."""
+    one = [measure(*_ball(inside=value), SPACING) for value in (0.5, 0.6, 0.8)]
+    other = [measure(*_ball(inside=value + 0.15), SPACING) for value in (0.5, 0.6, 0.8)]
+    assert distance(one, other) == pytest.approx(0.15, abs=1e-6)
+    assert distance(one, one) == 0
+    assert np.isnan(distance(one, []))

@@ -1,0 +1,128 @@
+"""SinGAN's training, on a slice of 32 x 32 (METHOD 5)."""
+
+import numpy as np
+import pytest
+import torch
+
+from gbaseg.augmentation.settings import SinGANSettings
+from gbaseg.augmentation.singan.model import load_singan, save_singan
+from gbaseg.augmentation.singan.training import _gradient_penalty, _networks, train_singan
+from gbaseg.errors import UserError
+
+CPU = torch.device("cpu")
+SETTINGS = SinGANSettings(min_size=16, scale_factor=0.7, iterations=4, width=4, max_width=4, learning_rate=5e-3)
+
+
+@pytest.fixture
+def image():
+    yy, xx = np.mgrid[:32, :32] / 31.0
+    texture = np.random.default_rng(0).normal(0, 0.05, (32, 32))
+    return np.clip(0.3 + 0.5 * (np.hypot(yy - 0.5, xx - 0.4) < 0.25) + texture, 0, 1).astype(np.float32)
+
+
+def _weights(model):
+    return [tensor for generator in model.generators for tensor in generator.state_dict().values()]
+
+
+def _equal(one, other):
+    return all(torch.equal(a, b) for a, b in zip(_weights(one), _weights(other), strict=True))
+
+
+def test_seeds_and_scales(image, tmp_path):
+    reports = []
+    model = train_singan(image, SETTINGS, 1, CPU, tmp_path / "a", on_scale=reports.append)
+    assert [(report.height, report.width) for report in reports] == model.pyramid.sizes
+    assert len(model.generators) == len(model.amplitudes) == model.last_scale + 1
+    torch.manual_seed(99)  # the global generator must not matter
+    assert _equal(model, train_singan(image, SETTINGS, 1, CPU, tmp_path / "b"))
+    assert not _equal(model, train_singan(image, SETTINGS, 2, CPU, tmp_path / "c"))
+
+
+def test_an_interrupted_training_ends_with_the_same_weights(image, tmp_path):
+    whole = train_singan(image, SETTINGS, 1, CPU, tmp_path / "whole")
+
+    class Interrupted(Exception):
+        pass
+
+    def interrupt(report):
+        if report.scale == 1:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        train_singan(image, SETTINGS, 1, CPU, tmp_path / "parts", on_scale=interrupt)
+    kept = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "parts").iterdir()}
+    assert sorted(kept) == ["scale_00.pt", "scale_01.pt"]
+    reports = []
+    resumed = train_singan(image, SETTINGS, 1, CPU, tmp_path / "parts", on_scale=reports.append)
+    assert {name: (tmp_path / "parts" / name).stat().st_mtime_ns for name in kept} == kept
+    assert _equal(whole, resumed) and resumed.amplitudes == whole.amplitudes
+    assert [report.scale for report in reports] == list(range(whole.last_scale + 1))
+
+
+def test_noise_amplitude_is_a_tenth_of_what_the_scale_below_cannot_say(image, tmp_path):
+    model = train_singan(image, SETTINGS, 1, CPU, tmp_path)
+    assert model.amplitudes[0] == 1.0
+    real = model.resize(model.image, model.pyramid.size(1))
+    all_generators = model.generators
+    model.generators = all_generators[:1]
+    upsampled = model.resize(model.reconstruct(), model.pyramid.size(1))
+    assert model.amplitudes[1] == pytest.approx(0.1 * float(((real - upsampled) ** 2).mean().sqrt()), rel=1e-6)
+    model.generators = all_generators
+
+
+def test_the_reconstruction_improves_with_training(image, tmp_path):
+    errors = []
+    for iterations in (1, 20):
+        settings = SETTINGS.model_copy(update={"iterations": iterations, "width": 6, "max_width": 6})
+        reports = []
+        train_singan(image, settings, 1, CPU, tmp_path / str(iterations), on_scale=reports.append)
+        errors.append(reports[-1].reconstruction_rmse)
+    assert errors[1] < 0.7 * errors[0]
+
+
+def test_frozen_scales_keep_their_running_statistics(image, tmp_path):
+    model = train_singan(image, SETTINGS, 1, CPU, tmp_path)
+    before = [tensor.clone() for tensor in _weights(model)]
+    draw = torch.Generator().manual_seed(0)
+    one = model.sample(3, draw)
+    assert all(torch.equal(a, b) for a, b in zip(before, _weights(model), strict=True))
+    assert one.shape == (3, 1, 32, 32) and not torch.equal(one[0], one[1])
+
+
+def test_weights_start_from_the_scale_below_where_the_width_is_equal():
+    generator, discriminator = _networks(4, 1, CPU, None, None)
+    same_g, same_d = _networks(4, 2, CPU, generator, discriminator)
+    assert torch.equal(same_g.layers[0].weight, generator.layers[0].weight)
+    assert torch.equal(same_d.layers[0].weight, discriminator.layers[0].weight)
+    wider, _ = _networks(8, 2, CPU, generator, discriminator)
+    assert wider.layers[0].weight.shape[0] == 8
+
+
+def test_gradient_penalty_of_a_linear_critic():
+    """sum over patches of a plane with slope s a pixel: |gradient| = s, penalty (s - 1)^2."""
+
+    def critic(images):
+        return 3.0 * images
+
+    real, fake = torch.rand(2, 1, 1, 12, 12)
+    penalty = _gradient_penalty(critic, real, fake, torch.Generator().manual_seed(0))
+    assert float(penalty) == pytest.approx(4.0)
+
+
+def test_a_saved_model_is_the_same_model(image, tmp_path):
+    model = train_singan(image, SETTINGS, 1, CPU, tmp_path / "scratch")
+    save_singan(model, tmp_path / "one.safetensors")
+    loaded = load_singan(tmp_path / "one.safetensors", CPU)
+    assert _equal(model, loaded)
+    assert (loaded.amplitudes, loaded.pyramid, loaded.settings) == (model.amplitudes, model.pyramid, model.settings)
+    assert torch.equal(loaded.reconstruct(), model.reconstruct())
+    save_singan(loaded, tmp_path / "two.safetensors")
+    assert (tmp_path / "one.safetensors").read_bytes() == (tmp_path / "two.safetensors").read_bytes()
+
+
+def test_faulty_slices(tmp_path):
+    with pytest.raises(UserError, match="min_size"):
+        train_singan(np.zeros((16, 16), np.float32), SETTINGS, 1, CPU, tmp_path)
+    for wrong in (np.zeros((2, 32, 32)), np.full((32, 32), 1.5), np.full((32, 32), np.nan)):
+        with pytest.raises(ValueError, match="2D slice"):
+            train_singan(wrong, SETTINGS, 1, CPU, tmp_path)
