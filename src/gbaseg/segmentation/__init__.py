@@ -1,0 +1,1 @@
+"""nnU-Net v2 through its Python API: data set, plans, folds, prediction, largest component."""

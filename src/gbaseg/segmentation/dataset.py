@@ -1,0 +1,150 @@
+"""A training set as nnU-Net reads it: paths, plans and preprocessed cases in one workspace folder."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gbaseg.runtime.engine import Task, run
+from gbaseg.runtime.progress import log
+from gbaseg.segmentation.planning import CONFIGURATION, PLANS_NAME, adapt_plans
+from gbaseg.segmentation.settings import SegmentationSettings
+from gbaseg.segmentation.splits import split_by_patient
+
+DATASET = "Dataset001_gbaseg"
+
+
+@dataclass(frozen=True)
+class TrainingItem:
+    """One image to train on, with its label on the same grid. Copies of a patient share `patient`."""
+
+    name: str
+    patient: str
+    image: Path
+    label: Path
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """nnU-Net's three folders below one root."""
+
+    root: Path
+
+    @property
+    def raw(self) -> Path:
+        return self.root / "raw" / DATASET
+
+    @property
+    def preprocessed(self) -> Path:
+        return self.root / "preprocessed" / DATASET
+
+    def enter(self) -> None:
+        """Point nnU-Net, which finds its folders by environment variables, to this workspace."""
+        root = self.root.resolve()
+        os.environ["nnUNet_raw"] = str(root / "raw")
+        os.environ["nnUNet_preprocessed"] = str(root / "preprocessed")
+        os.environ["nnUNet_results"] = str(root / "results")
+
+
+def prepare(
+    items: Sequence[TrainingItem],
+    structures: Mapping[str, int],
+    settings: SegmentationSettings,
+    seed: int,
+    workspace: Workspace,
+    spacing_zyx_mm: tuple[float, float, float],
+    frozen_plans: dict | None = None,
+) -> dict:
+    """Plan and preprocess a training set.
+
+    Args:
+        items: what to train on.
+        structures: label value of each structure.
+        spacing_zyx_mm: the spacing to train at. Set explicitly: nnU-Net's planner would take the median of the set,
+            and undo the finer grid of the last round.
+        frozen_plans: plans of an earlier round, so that rounds stay comparable; `None`: plan now.
+
+    Returns:
+        The plans, as they are to be frozen.
+    """
+    marker = workspace.root / "prepared.json"
+    if marker.is_file():
+        return json.loads(marker.read_text())
+    workspace.raw.mkdir(parents=True, exist_ok=True)
+    workspace.preprocessed.mkdir(parents=True, exist_ok=True)
+    dataset = {
+        "channel_names": {"0": "MRI"},
+        "labels": {"background": 0, **structures},
+        "numTraining": len(items),
+        "file_ending": ".nii.gz",
+        "dataset": {
+            item.name: {"images": [str(item.image.resolve())], "label": str(item.label.resolve())} for item in items
+        },
+    }
+    _write_json(workspace.raw / "dataset.json", dataset)
+    _write_json(workspace.preprocessed / "dataset.json", dataset)
+    splits = split_by_patient({item.name: item.patient for item in items}, settings.folds, seed)
+    _write_json(workspace.preprocessed / "splits_final.json", splits)
+    if frozen_plans is None:
+        [plans] = run([Task("plan", plan, {"workspace": workspace, "spacing_zyx_mm": spacing_zyx_mm})])
+    else:
+        plans = frozen_plans
+        _write_json(workspace.preprocessed / "dataset_fingerprint.json", {})  # nnU-Net copies it; nothing reads it
+    plans = adapt_plans(plans, settings.network, spacing_zyx_mm)
+    _write_json(workspace.preprocessed / f"{PLANS_NAME}.json", plans)
+    chunks = _chunks([item.name for item in items], 8)
+    log(f"training set: {len(items)} cases, preprocessed at {' x '.join(f'{s:g}' for s in spacing_zyx_mm[::-1])} mm")
+    run(
+        [
+            Task(f"preprocess {index + 1}/{len(chunks)}", preprocess, {"workspace": workspace, "names": chunk})
+            for index, chunk in enumerate(chunks)
+        ],
+        name="preprocessing (8 cases a step)",
+    )
+    _write_json(marker, plans)
+    return plans
+
+
+def plan(workspace: Workspace, spacing_zyx_mm: tuple[float, float, float]) -> dict:
+    """nnU-Net's own fingerprint and plans of the training set; runs in a worker (nnU-Net takes seconds to import)."""
+    from contextlib import redirect_stdout
+    from io import StringIO
+
+    workspace.enter()
+    from nnunetv2.experiment_planning.plan_and_preprocess_api import (
+        extract_fingerprint_dataset,
+        plan_experiment_dataset,
+    )
+
+    with redirect_stdout(StringIO()):
+        extract_fingerprint_dataset(1, num_processes=1, show_progress_bar=False)
+        plans, _ = plan_experiment_dataset(1, overwrite_target_spacing=spacing_zyx_mm)
+    return plans
+
+
+def preprocess(workspace: Workspace, names: Sequence[str]) -> None:
+    """Crop, normalise and resample some cases of the workspace as its plans say; runs in a worker."""
+    workspace.enter()
+    from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
+    from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+
+    manager = PlansManager(json.loads((workspace.preprocessed / f"{PLANS_NAME}.json").read_text()))
+    configuration = manager.get_configuration(CONFIGURATION)
+    dataset = json.loads((workspace.raw / "dataset.json").read_text())
+    folder = workspace.preprocessed / configuration.data_identifier
+    folder.mkdir(exist_ok=True)
+    preprocessor = DefaultPreprocessor(verbose=False)
+    for name in names:
+        files = dataset["dataset"][name]
+        preprocessor.run_case_save(str(folder / name), files["images"], files["label"], manager, configuration, dataset)
+
+
+def _chunks(names: Sequence[str], size: int) -> list[list[str]]:
+    return [list(names[start : start + size]) for start in range(0, len(names), size)]
+
+
+def _write_json(path: Path, content: object) -> None:
+    path.write_text(json.dumps(content, indent=1))

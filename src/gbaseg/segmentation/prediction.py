@@ -1,0 +1,196 @@
+"""Segment images with the folds of a model: ensemble softmax, threshold, largest component."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from gbaseg import volume
+from gbaseg.runtime.device import choose_device
+from gbaseg.runtime.engine import Task, run
+from gbaseg.segmentation.components import components, largest_components
+from gbaseg.segmentation.planning import CONFIGURATION
+from gbaseg.segmentation.settings import SegmentationSettings
+
+# Few enough to share the work out, enough to pay for loading the model.
+_CASES_A_TASK = 4
+
+
+@dataclass(frozen=True)
+class PredictionItem:
+    """One image to segment, and where its mask is written."""
+
+    name: str
+    image: Path
+    mask: Path
+
+
+@dataclass(frozen=True)
+class FoldAgreement:
+    """How far the folds agree on one case and structure.
+
+    Args:
+        pairwise_dice: mean Dice over the pairs of folds; 1 where all are empty, NaN for a single fold.
+        pieces: connected components of the ensemble's mask before the largest was kept.
+        largest_share: share of that mask's voxels which the largest component holds; 0 where empty.
+        volume_mm3: of the final mask.
+    """
+
+    name: str
+    structure: str
+    pairwise_dice: float
+    pieces: int
+    largest_share: float
+    volume_mm3: float
+
+
+def predict(
+    model: Path, items: Sequence[PredictionItem], settings: SegmentationSettings, name: str
+) -> list[FoldAgreement]:
+    """Segment every item, write its mask (uint8, the image's grid), and say how far the folds agreed.
+
+    Args:
+        model: folder written by `train_folds`; every fold in it votes.
+    """
+    exclusive = choose_device().type == "cuda"
+    chunks = [list(items[start : start + _CASES_A_TASK]) for start in range(0, len(items), _CASES_A_TASK)]
+    results = run(
+        [
+            Task(
+                f"{name} {index + 1}/{len(chunks)}",
+                predict_cases,
+                {"model": model, "items": chunk, "settings": settings},
+            )
+            for index, chunk in enumerate(chunks)
+        ],
+        name=f"{name} ({_CASES_A_TASK} cases a step)",
+        exclusive=exclusive,
+    )
+    return [agreement for result in results for agreement in result]
+
+
+def predict_cases(model: Path, items: Sequence[PredictionItem], settings: SegmentationSettings) -> list[FoldAgreement]:
+    """Segment some items in one process. Runs in a worker."""
+    ensemble = Ensemble(model, settings)
+    agreements = []
+    for item in items:
+        scan = volume.read(item.image, np.float32)
+        folds = ensemble.fold_probabilities(scan)
+        mask, about = decide(folds, ensemble.structures, settings, item.name, scan.grid.voxel_mm3)
+        volume.write(scan.with_array(mask), item.mask)
+        agreements += about
+    return agreements
+
+
+def decide(
+    folds: np.ndarray, structures: dict[str, int], settings: SegmentationSettings, name: str, voxel_mm3: float
+) -> tuple[np.ndarray, list[FoldAgreement]]:
+    """From fold probabilities (fold, class, Z, Y, X) to one mask (Z, Y, X), METHOD 6.
+
+    The folds' softmax is averaged; a voxel belongs to the most probable structure where that reaches
+    `settings.threshold`; the largest component(s) of each structure are kept.
+    """
+    mean = folds.mean(axis=0)
+    best = mean.argmax(axis=0)
+    mask = np.zeros(best.shape, np.uint8)
+    agreements = []
+    for structure, value in structures.items():
+        found = (best == value) & (mean[value] >= settings.threshold)
+        kept = largest_components(found, settings.components)
+        mask[kept] = value
+        votes = folds.argmax(axis=1) == value
+        agreements.append(
+            FoldAgreement(
+                name,
+                structure,
+                _mean_pairwise_dice(votes),
+                len(components(found)[1]),
+                float(kept.sum() / found.sum()) if found.any() else 0.0,
+                float(kept.sum()) * voxel_mm3,
+            )
+        )
+    return mask, agreements
+
+
+def _mean_pairwise_dice(votes: np.ndarray) -> float:
+    flat = votes.reshape(len(votes), -1).astype(np.float64)
+    if len(flat) < 2:
+        return float("nan")
+    both = flat @ flat.T
+    sizes = np.diag(both)
+    pairs = [(i, j) for i in range(len(flat)) for j in range(i)]
+    return float(
+        np.mean([2 * both[i, j] / (sizes[i] + sizes[j]) if sizes[i] + sizes[j] > 0 else 1.0 for i, j in pairs])
+    )
+
+
+class Ensemble:
+    """The folds of a model, loaded once, ready to segment scans of the standard grid."""
+
+    def __init__(self, model: Path, settings: SegmentationSettings) -> None:
+        from contextlib import redirect_stdout
+        from io import StringIO
+
+        from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+        from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+        from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+        from safetensors.torch import load_model
+
+        device = choose_device()
+        dataset = json.loads((model / "dataset.json").read_text())
+        self.structures: dict[str, int] = {key: value for key, value in dataset["labels"].items() if value > 0}
+        self._plans = PlansManager(json.loads((model / "plans.json").read_text()))
+        self._configuration = self._plans.get_configuration(CONFIGURATION)
+        self._dataset = dataset
+        files = sorted(model.glob("fold_*.safetensors"))
+        if not files:
+            raise FileNotFoundError(f"{model}: no fold_*.safetensors")
+        network = nnUNetTrainer.build_network_architecture(
+            self._plans, self._configuration, 1, len(self.structures) + 1, enable_deep_supervision=False
+        )
+        self._folds = []
+        for path in files:
+            load_model(network, path)
+            self._folds.append({key: value.clone() for key, value in network.state_dict().items()})
+        with redirect_stdout(StringIO()):
+            self._predictor = nnUNetPredictor(
+                tile_step_size=settings.tile_step, use_mirroring=settings.mirroring, device=device, allow_tqdm=False
+            )
+            self._predictor.manual_initialization(
+                network, self._plans, self._configuration, None, dataset, "Trainer", (0, 1, 2)
+            )
+
+    def fold_probabilities(self, scan: volume.Volume) -> np.ndarray:
+        """Softmax of every fold, (fold, class, Z, Y, X), on the scan's own grid."""
+        import torch
+        from nnunetv2.inference.export_prediction import convert_predicted_logits_to_segmentation_with_correct_shape
+        from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
+
+        data, _, properties = DefaultPreprocessor(verbose=False).run_case_npy(
+            scan.array[None],
+            None,
+            {"spacing": list(scan.grid.spacing_zyx_mm)},
+            self._plans,
+            self._configuration,
+            self._dataset,
+        )
+        tensor = torch.from_numpy(data).to(torch.float32)
+        out = []
+        for weights in self._folds:
+            self._predictor.list_of_parameters = [weights]
+            logits = self._predictor.predict_logits_from_preprocessed_data(tensor).cpu()
+            _, probabilities = convert_predicted_logits_to_segmentation_with_correct_shape(
+                logits,
+                self._plans,
+                self._configuration,
+                self._predictor.label_manager,
+                dict(properties),
+                return_probabilities=True,
+                num_threads_torch=torch.get_num_threads(),
+            )
+            out.append(probabilities)
+        return np.stack(out)

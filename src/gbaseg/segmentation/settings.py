@@ -1,0 +1,43 @@
+"""Numbers of the segmentation (METHOD 6)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from gbaseg.settings import Count, Fraction, Positive, Settings
+
+Edge = Annotated[int, Field(ge=8)]
+
+
+class NetworkSettings(Settings):
+    """What nnU-Net's planner decides by itself, unless a number stands here."""
+
+    patch_size_zyx: tuple[Edge, Edge, Edge] | None = Field(None, description="voxels; null: as nnU-Net plans")
+    batch_size: Count | None = Field(None, description="patches an iteration; null: as nnU-Net plans")
+    features: tuple[Count, ...] | None = Field(
+        None, description="feature maps of each resolution stage, finest first; null: as nnU-Net plans"
+    )
+    convs_per_stage: Count | None = Field(None, description="convolutions of each stage; null: nnU-Net's 2")
+
+
+class SegmentationSettings(Settings):
+    """nnU-Net v2, 3d_fullres, in folds."""
+
+    folds: Annotated[int, Field(ge=2)] = Field(5, description="folds, split by patient and ensembled")
+    epochs: Count = Field(500, description="epochs of each round but the last (paper: 500)")
+    last_round_epochs: Count = Field(1000, description="epochs of the last round (paper: 1000)")
+    iterations_per_epoch: Count = Field(250, description="iterations an epoch (nnU-Net: 250)")
+    validation_iterations: Count = Field(50, description="patches of the held-out fold an epoch (nnU-Net: 50)")
+    learning_rate: Positive = Field(1e-2, description="SGD, polynomial decay (nnU-Net: 0.01)")
+    oversample_foreground: Fraction = Field(0.33, description="share of patches centred on a label (nnU-Net: 0.33)")
+    start: Literal["scratch", "warm"] = Field("scratch", description="scratch, or warm: from the round before")
+    checkpoint_every: Count = Field(10, description="epochs between checkpoints that a rerun resumes from")
+    tile_step: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.5, description="prediction: step in patch sizes (nnU-Net: 0.5)"
+    )
+    mirroring: bool = Field(True, description="prediction: average over mirrored images (nnU-Net: true)")
+    threshold: Fraction = Field(0.5, description="lowest ensemble softmax of a structure's voxel")
+    components: Count = Field(1, description="largest connected components kept of each structure")
+    network: NetworkSettings = NetworkSettings()

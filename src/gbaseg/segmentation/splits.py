@@ -1,0 +1,39 @@
+"""Folds split by patient: augmented copies of one patient never stand on both sides (nnU-Net's own split would)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gbaseg.errors import UserError
+from gbaseg.runtime.seeds import numpy_generator
+
+
+def split_by_patient(patient_of: Mapping[str, str], folds: int, seed: int) -> list[dict[str, list[str]]]:
+    """Split training items into folds.
+
+    Args:
+        patient_of: patient of each training item.
+        folds: number of folds, at least 2.
+        seed: of the shuffle of the patients.
+
+    Returns:
+        nnU-Net's `splits_final.json`: for each fold the names to train on and the names held out.
+
+    Raises:
+        UserError: fewer patients than folds.
+    """
+    patients = sorted(set(patient_of.values()))
+    if len(patients) < folds:
+        raise UserError(
+            f"segmentation.folds: {folds} folds need as many patients; the training set has {len(patients)}"
+        )
+    order = numpy_generator(seed, "splits").permutation(len(patients))
+    fold_of = {patients[index]: position % folds for position, index in enumerate(order)}
+    names = sorted(patient_of)
+    return [
+        {
+            "train": [name for name in names if fold_of[patient_of[name]] != fold],
+            "val": [name for name in names if fold_of[patient_of[name]] == fold],
+        }
+        for fold in range(folds)
+    ]

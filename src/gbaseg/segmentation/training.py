@@ -1,0 +1,129 @@
+"""Train the folds of one round."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+
+from gbaseg.runtime.device import choose_device
+from gbaseg.runtime.engine import Task, run
+from gbaseg.runtime.seeds import derive
+from gbaseg.segmentation.dataset import Workspace
+from gbaseg.segmentation.planning import CONFIGURATION, PLANS_NAME
+from gbaseg.segmentation.settings import SegmentationSettings
+
+
+def fold_file(fold: int) -> str:
+    """Name of a fold's weights in a model folder."""
+    return f"fold_{fold}.safetensors"
+
+
+def train_folds(
+    workspace: Workspace,
+    model: Path,
+    curves: Path,
+    settings: SegmentationSettings,
+    folds: Sequence[int],
+    epochs: int,
+    seed: int,
+    name: str,
+    warm_start: Path | None = None,
+) -> None:
+    """Train folds side by side; write a model folder: weights of each fold, plans and dataset description.
+
+    Args:
+        workspace: prepared training set.
+        model: folder to write: `fold_K.safetensors`, `plans.json`, `dataset.json`.
+        curves: folder to write: one folder of training curves a fold.
+        folds: which folds of the split to train (the survey trains one).
+        epochs: epochs of each fold.
+        warm_start: model folder to start the weights from; `None`: nnU-Net's initialisation.
+    """
+    exclusive = choose_device().type == "cuda"
+    model.mkdir(parents=True, exist_ok=True)
+    run(
+        [
+            Task(
+                f"{name} fold {fold}",
+                train_fold,
+                {
+                    "workspace": workspace,
+                    "weights_path": model / fold_file(fold),
+                    "curves": curves / f"fold_{fold}",
+                    "settings": settings,
+                    "fold": fold,
+                    "epochs": epochs,
+                    "seed": derive(seed, "fold", fold),
+                    "name": f"{name} fold {fold}",
+                    "warm_start": warm_start / fold_file(fold) if warm_start is not None else None,
+                },
+            )
+            for fold in folds
+        ],
+        exclusive=exclusive,
+    )
+    shutil.copyfile(workspace.preprocessed / f"{PLANS_NAME}.json", model / "plans.json")
+    description = json.loads((workspace.preprocessed / "dataset.json").read_text())
+    del description["dataset"]  # paths of the training images: no part of the model
+    (model / "dataset.json").write_text(json.dumps(description, indent=1))
+
+
+def train_fold(
+    workspace: Workspace,
+    weights_path: Path,
+    curves: Path,
+    settings: SegmentationSettings,
+    fold: int,
+    epochs: int,
+    seed: int,
+    name: str,
+    warm_start: Path | None = None,
+) -> None:
+    """Train one fold, resuming where an earlier run of the same workspace stopped. Runs in a worker."""
+    workspace.enter()
+    device = choose_device()
+    if device.type == "cpu":
+        os.environ["nnUNet_n_proc_DA"] = "0"  # augment in this process: reproducible, and no core is left anyway
+    # Compiling costs minutes a fold and changes the last bits; results before speed.
+    os.environ.setdefault("nnUNet_compile", "false")
+    from safetensors.torch import load_model, save_model
+
+    from gbaseg.runtime.curves import curves as log_curves
+    from gbaseg.runtime.progress import meter
+    from gbaseg.runtime.seeds import seed_everything
+    from gbaseg.segmentation.trainer import Trainer
+
+    if weights_path.is_file():
+        return
+    seed_everything(seed)
+    plans = json.loads((workspace.preprocessed / f"{PLANS_NAME}.json").read_text())
+    plans["continue_training"] = False
+    dataset = json.loads((workspace.preprocessed / "dataset.json").read_text())
+    with redirect_stdout(StringIO()):
+        trainer = Trainer(plans, CONFIGURATION, fold, dataset, device)
+    resumes = trainer.latest_checkpoint.is_file()
+    with log_curves(workspace.root / "live" / f"fold_{fold}", curves) as live:
+
+        def on_epoch(epoch: int, values: dict[str, float]) -> None:
+            live.log(epoch, values)
+            bar.advance(1, note=f"loss {values['train_loss']:.3f} patch Dice {values['patch_dice']:.2f}")
+
+        trainer.configure(settings, epochs, on_epoch)
+        trainer.initialize()
+        if resumes:
+            trainer.load_checkpoint(str(trainer.latest_checkpoint))
+            for epoch in range(trainer.current_epoch):
+                live.log(epoch, trainer.curves_at(epoch))
+        elif warm_start is not None:
+            load_model(trainer.plain_network, warm_start)
+        with meter(name, epochs, done=trainer.current_epoch) as bar, redirect_stdout(StringIO()):
+            trainer.run_training()
+    partial = weights_path.with_suffix(".partial")
+    # Not save_file: nnU-Net's encoder is a part of its decoder too, under a second name.
+    save_model(trainer.plain_network, str(partial))
+    partial.replace(weights_path)

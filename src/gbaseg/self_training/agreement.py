@@ -1,0 +1,47 @@
+"""Whether another round would still change anything (METHOD 6, stop rule)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from gbaseg.self_training.settings import SelfTrainingSettings
+
+
+def agreement(pairs: Iterable[tuple[np.ndarray, np.ndarray]], values: Iterable[int]) -> float:
+    """Mean Dice between the pseudo-labels of two rounds, over cases and structures.
+
+    Args:
+        pairs: for each case the labels (Z, Y, X) of the round before and of this round, on one grid.
+        values: label value of each structure.
+
+    Returns:
+        1.0 where every pair is equal (two empty masks are); NaN without pairs.
+    """
+    values = list(values)
+    scores = []
+    for before, now in pairs:
+        for value in values:
+            a, b = before == value, now == value
+            total = int(a.sum()) + int(b.sum())
+            scores.append(2.0 * int((a & b).sum()) / total if total else 1.0)
+    return float(np.mean(scores)) if scores else float("nan")
+
+
+def stops(
+    settings: SelfTrainingSettings, agrees: float | None, dice_before: float | None, dice_now: float | None
+) -> bool:
+    """Whether self-training has converged after this round.
+
+    Args:
+        agrees: agreement of the pseudo-labels with those of the round before; `None` for the first round.
+        dice_before, dice_now: mean Dice on labelled validation cases; `None` where there are none.
+    """
+    if settings.stop == "agreement":
+        return agrees is not None and agrees > settings.agreement_above
+    if settings.stop == "validation_dice":
+        if dice_before is None or dice_now is None:
+            return False
+        return abs(dice_now - dice_before) < settings.dice_change_below
+    return False

@@ -1,0 +1,39 @@
+"""How far a pseudo-label is to be trusted (METHOD 6, confidence)."""
+
+from __future__ import annotations
+
+import math
+
+from gbaseg.self_training.settings import ConfidenceSettings
+
+
+def doubts(
+    settings: ConfidenceSettings,
+    *,
+    pairwise_dice: float,
+    largest_share: float,
+    volume_mm3: float,
+    source_range_mm3: tuple[float, float],
+) -> list[str]:
+    """Why a pseudo-label should not be trained on; empty where nothing speaks against it.
+
+    Everything is judged relative to size, so that small tumours survive: the range is the source's own, pieces count
+    by their share of the mask, and Dice between folds is relative by itself.
+
+    Args:
+        pairwise_dice: mean Dice over the pairs of folds; NaN (a single fold) raises no doubt.
+        largest_share: share of the mask that its largest component holds.
+        volume_mm3: of the pseudo-label.
+        source_range_mm3: smallest and largest volume of the structure in the source domain.
+    """
+    if volume_mm3 == 0:
+        return ["empty"]
+    found = []
+    if largest_share < settings.largest_share_below:
+        found.append("in pieces")
+    low, high = source_range_mm3[0] / settings.volume_factor, source_range_mm3[1] * settings.volume_factor
+    if not low <= volume_mm3 <= high:
+        found.append("volume outside the source's range")
+    if not math.isnan(pairwise_dice) and pairwise_dice < settings.fold_dice_below:
+        found.append("folds disagree")
+    return found

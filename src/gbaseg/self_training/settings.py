@@ -1,0 +1,90 @@
+"""Numbers of the self-training (METHOD 6)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from gbaseg.settings import Count, Fraction, Positive, Settings
+
+
+class SurveySettings(Settings):
+    """First pseudo-labels of the target: one fold, trained without GBA. They choose SinGAN's slice."""
+
+    epochs: Count = Field(500, description="epochs of the one fold")
+    lambdas: tuple[Positive, ...] = Field(
+        (), description="naive copies of every case to train on too; empty in the paper's setting"
+    )
+
+
+class Round(Settings):
+    """One round of the unrolled pipeline. `prev` is the round whose model and pseudo-labels it builds on."""
+
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
+    prev: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
+
+
+class ConfidenceSettings(Settings):
+    """Which pseudo-labels are left out of the next round's training set (the paper's stated future work)."""
+
+    action: Literal["keep", "drop"] = Field("keep", description="keep: the paper's own setting")
+    fold_dice_below: Fraction = Field(0.7, description="mean pairwise Dice of the folds under which a case is left out")
+    largest_share_below: Fraction = Field(
+        0.5, description="share of the mask held by its largest piece under which a case is left out"
+    )
+    volume_factor: Annotated[float, Field(ge=1.0)] = Field(
+        2.0, description="a volume under the source's smallest / factor or over its largest x factor is left out"
+    )
+
+
+class SelfTrainingSettings(Settings):
+    """Rounds of training on pseudo-labels."""
+
+    rounds: tuple[Round, ...] = Field(
+        (
+            Round(id="round_0", prev="survey"),
+            Round(id="round_1", prev="round_0"),
+            Round(id="round_2", prev="round_1"),
+            Round(id="round_3", prev="round_2"),
+        ),
+        description="the rounds, each naming the one before it (paper: round 0 and at most 3 more)",
+    )
+    stop: Literal["agreement", "validation_dice", "never"] = Field(
+        "agreement",
+        description="agreement: of the pseudo-labels of two rounds, no target label is read; validation_dice: the "
+        "paper's rule, on labelled validation cases; never: run all rounds",
+    )
+    agreement_above: Fraction = Field(0.997, description="mean Dice between two rounds' pseudo-labels that stops")
+    dice_change_below: Positive = Field(
+        0.003, description="change of the mean validation Dice that stops (paper: 0.3 %)"
+    )
+    last_round_set: Literal["all", "target_only"] = Field(
+        "all", description="all: pseudo-target, augmented and real target; target_only: real target alone (report)"
+    )
+    last_round_fine_grid: bool = Field(
+        False, description="train the last round at standardise.fine_spacing_xyz_mm (paper: true)"
+    )
+    confidence: ConfidenceSettings = ConfidenceSettings()
+
+    @field_validator("rounds")
+    @classmethod
+    def _chained(cls, rounds: tuple[Round, ...]) -> tuple[Round, ...]:
+        before = "survey"
+        for item in rounds:
+            if item.prev != before:
+                raise ValueError(f"round {item.id}: prev is {item.prev!r}, allowed here: {before!r}")
+            before = item.id
+        if not rounds or len({item.id for item in rounds} | {"survey"}) != len(rounds) + 1:
+            raise ValueError("at least one round, each with an id of its own, none called 'survey'")
+        return rounds
+
+    @property
+    def last(self) -> str:
+        """Id of the last round."""
+        return self.rounds[-1].id
+
+    @property
+    def last_round_differs(self) -> bool:
+        """The last round is more than one more round: it runs even where the rounds before it have converged."""
+        return self.last_round_fine_grid or self.last_round_set != "all"
