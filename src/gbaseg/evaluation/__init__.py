@@ -1,0 +1,1 @@
+"""Dice and surface distances, their tables, and figures."""

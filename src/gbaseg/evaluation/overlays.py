@@ -1,0 +1,123 @@
+"""Pictures of a case: slices with the contours of its masks (Fig. 9, and the panel of a case through every step)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+
+from gbaseg.evaluation.drawing import ORANGE, SKY, new_figure, styled
+
+
+class PanelImage(NamedTuple):
+    """One image of `case_panel`: title, slice (Y, X) in [0, 1], and masks (Y, X) or None."""
+
+    title: str
+    slice_yx: np.ndarray
+    prediction: np.ndarray | None = None
+    reference: np.ndarray | None = None
+
+
+@styled
+def case_panel(
+    images: Sequence[PanelImage],
+    spacing_yx_mm: tuple[float, float] = (1.0, 1.0),
+    zoom_mm: float | None = None,
+    window: tuple[float, float] = (0.0, 1.0),
+) -> Figure:
+    """A case through every step, side by side on one grey scale, with contours.
+
+    Args:
+        images: from left to right, e.g. ceT1, pseudo-target, deconvolved, naive, GBA (each with the source label as
+            `reference`), target with `prediction` and, where it exists, `reference`.
+        spacing_yx_mm: pixel size in mm of all of them.
+        zoom_mm: adds a second row, a window of this side around the contours (the image's middle without one).
+        window: intensities shown as black and as white.
+    """
+    rows = 1 if zoom_mm is None else 2
+    height_mm, width_mm = (n * step for n, step in zip(images[0].slice_yx.shape, spacing_yx_mm, strict=True))
+    side = 1.5
+    figure = new_figure(side * len(images), side * height_mm / width_mm + (rows - 1) * side + 0.5)
+    figure.get_layout_engine().set(w_pad=0.015, h_pad=0.03, wspace=0.0, hspace=0.0)  # type: ignore
+    ratios = [height_mm / width_mm, 1.0][:rows]
+    grid = figure.subplots(rows, len(images), squeeze=False, height_ratios=ratios)
+    for column, image in enumerate(images):
+        for row in range(rows):
+            _slice(grid[row, column], image, spacing_yx_mm, window, linewidth=(0.8, 1.2)[row])
+        grid[0, column].set_title(image.title)
+        if zoom_mm is not None:
+            box = _zoom(image, spacing_yx_mm, zoom_mm)
+            grid[1, column].set(xlim=(box[0], box[0] + zoom_mm), ylim=(box[1] + zoom_mm, box[1]))
+            grid[0, column].add_patch(
+                Rectangle(box, zoom_mm, zoom_mm, fill=False, edgecolor="white", linewidth=0.6, linestyle=(0, (3, 2)))
+            )
+    for row, shown_mm in enumerate((width_mm, zoom_mm)[:rows]):
+        _scale_bar(grid[row, 0], float(shown_mm or width_mm))
+    handles = []
+    if any(_drawn(image.reference) for image in images):
+        handles.append(Line2D([], [], color=SKY, linewidth=1.5, linestyle=(0, (3, 1)), label="label"))
+    if any(_drawn(image.prediction) for image in images):
+        handles.append(Line2D([], [], color=ORANGE, linewidth=1.5, label="prediction"))
+    if handles:
+        figure.legend(handles=handles, loc="outside lower center", ncols=2)
+    return figure
+
+
+def _slice(
+    axes: Axes,
+    image: PanelImage,
+    spacing_yx_mm: tuple[float, float],
+    window: tuple[float, float],
+    linewidth: float,
+) -> None:
+    height, width = image.slice_yx.shape
+    y_mm, x_mm = spacing_yx_mm
+    axes.imshow(
+        image.slice_yx, cmap="gray", vmin=window[0], vmax=window[1], interpolation="nearest",
+        extent=(0.0, width * x_mm, height * y_mm, 0.0),
+    )  # fmt: skip
+    for mask, colour, style in ((image.prediction, ORANGE, "solid"), (image.reference, SKY, "dashed")):
+        if mask is not None and mask.any():
+            # One pixel of background around it: a mask at the image's edge keeps a closed contour.
+            y = (np.arange(-1, height + 1) + 0.5) * y_mm
+            x = (np.arange(-1, width + 1) + 0.5) * x_mm
+            padded = np.pad(mask.astype(float), 1)
+            axes.contour(x, y, padded, levels=[0.5], colors=colour, linewidths=linewidth, linestyles=style)
+    axes.set(xlim=(0, width * x_mm), ylim=(height * y_mm, 0), xticks=[], yticks=[])
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def _drawn(mask: np.ndarray | None) -> bool:
+    return mask is not None and bool(mask.any())
+
+
+def _zoom(image: PanelImage, spacing_yx_mm: tuple[float, float], side_mm: float) -> tuple[float, float]:
+    """Left and upper edge in mm of the window around the contours, kept within the image."""
+    shape = image.slice_yx.shape
+    union = np.zeros(shape, dtype=bool)
+    for mask in (image.prediction, image.reference):
+        if mask is not None:
+            union |= mask.astype(bool)
+    middle = np.argwhere(union).mean(axis=0) + 0.5 if union.any() else np.array(shape) / 2
+    edges = [
+        float(np.clip(at * step - side_mm / 2, 0.0, max(0.0, n * step - side_mm)))
+        for at, step, n in zip(middle, spacing_yx_mm, shape, strict=True)
+    ]
+    return edges[1], edges[0]
+
+
+def _scale_bar(axes: Axes, shown_mm: float) -> None:
+    """A bar of 1, 2 or 5 times a power of ten, about a quarter of the width."""
+    power = 10 ** np.floor(np.log10(shown_mm / 4))
+    length = max(step * power for step in (1, 2, 5) if step * power <= shown_mm / 4)
+    left, right = axes.get_xlim()
+    bottom, top = axes.get_ylim()
+    x, y = left + 0.05 * (right - left), bottom + 0.05 * (top - bottom)
+    axes.plot([x, x + length], [y, y], color="white", linewidth=1.5, solid_capstyle="butt")
+    axes.text(x, y + 0.02 * (top - bottom), f"{length:g} mm", color="white", fontsize=6.5, ha="left", va="bottom")

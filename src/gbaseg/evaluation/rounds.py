@@ -1,0 +1,142 @@
+"""From the metrics of the rounds to those of a run, and their table (METHOD 7).
+
+The metrics of a round (metrics/round_r.json) are `summary.summarise`'s dict, one entry a structure, beside what the
+stage adds: `converged` (bool), `passed_on` (true where the round was not trained because an earlier one had
+converged), `agreement` (Dice of the pseudo-labels with the round before), ... Only entries with a `dice` in them are
+structures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from gbaseg.evaluation.summary import DECIMALS, low_key
+
+Rounds = Sequence[tuple[str, Mapping[str, Any]]]
+ALL_CENTRES = "all"
+
+
+def structures_of(metrics: Mapping[str, Any]) -> list[str]:
+    """The structures that the metrics of a round hold scores of."""
+    return [name for name, value in metrics.items() if isinstance(value, Mapping) and "dice" in value]
+
+
+def summarise_rounds(
+    rounds: Rounds,
+    structure: str = "tumour",
+    facts: Mapping[str, Any] | None = None,
+    low_dice: float = 0.4,
+) -> dict[str, Any]:
+    """The metrics of a run (metrics/summary.json): flat, few keys, so that `dvc exp show` reads well.
+
+    Args:
+        rounds: (round, its metrics), in order.
+        structure: whose scores are the run's headline.
+        facts: what else stands beside them (arm, translation mode, seed ...); put first.
+        low_dice: the threshold whose count is shown.
+
+    Returns:
+        Scores of the last round, its gain in mean Dice over the first, rounds trained, whether they
+        converged. Scores are None where the last round has none.
+    """
+    last = rounds[-1][1].get(structure, {}) if rounds else {}
+    first = rounds[0][1].get(structure, {}) if rounds else {}
+    final_dice, first_dice = _mean(last, "dice"), _mean(first, "dice")
+    gain = None if final_dice is None or first_dice is None else round(final_dice - first_dice, DECIMALS)
+    return {
+        **(facts or {}),
+        "dice_mean": final_dice,
+        "dice_sd": last.get("dice", {}).get("sd"),
+        "dice_median": last.get("dice", {}).get("median"),
+        "assd_mm_mean": _mean(last, "assd_mm"),
+        low_key(low_dice): last.get(low_key(low_dice)),
+        "cases": last.get("cases", 0),
+        "dice_gain_over_first_round": gain,
+        "rounds_trained": sum(not metrics.get("passed_on", False) for _, metrics in rounds),
+        "converged": any(bool(metrics.get("converged")) for _, metrics in rounds),
+    }
+
+
+def rounds_rows(rounds: Rounds) -> pd.DataFrame:
+    """Rows for `dvc plots`: round, structure, centre (each, and "all"), dice_mean, assd_mean (mm)."""
+    lines: list[tuple[Any, ...]] = []
+    for name, metrics in rounds:
+        for structure in structures_of(metrics):
+            scores = metrics[structure]
+            lines.append((name, structure, ALL_CENTRES, _mean(scores, "dice"), _mean(scores, "assd_mm")))
+            lines.extend(
+                (name, structure, centre, means["dice"], means["assd_mm"])
+                for centre, means in scores["per_centre"].items()
+            )
+    return pd.DataFrame(lines, columns=["round", "structure", "centre", "dice_mean", "assd_mean"])
+
+
+def write_rounds(rounds: Rounds, path: str | Path) -> None:
+    """Write `rounds_rows` as CSV."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    rounds_rows(rounds).to_csv(path, index=False, lineterminator="\n")
+
+
+def print_rounds_table(rounds: Rounds, console: Console | None = None, low_dice: float = 0.4) -> None:
+    """Print one table a structure, one line a round: mean ± SD (ddof = 1), median, failures, convergence.
+
+    Without scores in any round it says so, and shows what is known without labels: the `agreement` of the
+    pseudo-labels with the round before, and whether the rounds have converged.
+    """
+    console = console or Console()
+    structures = list(dict.fromkeys(name for _, metrics in rounds for name in structures_of(metrics)))
+    for structure in structures:
+        table = _table(f"Rounds of self-training: {structure}")
+        for heading in ("round", "cases", "Dice", "median", "ASSD (mm)", "median", f"< {low_dice:g}"):
+            table.add_column(heading, justify="right", no_wrap=True)
+        table.add_column("converged", no_wrap=True)
+        for name, metrics in rounds:
+            scores = metrics.get(structure, {})
+            dice, assd_mm = scores.get("dice", {}), scores.get("assd_mm", {})
+            table.add_row(
+                name, str(scores.get("cases", "–")), _mean_sd(dice, 3), _number(dice.get("median"), 3),
+                _mean_sd(assd_mm, 2), _number(assd_mm.get("median"), 2), str(scores.get(low_key(low_dice), "–")),
+                _state(metrics),
+            )  # fmt: skip
+        console.print(table)
+    if structures:
+        console.print(f"mean ± SD over the cases; < {low_dice:g}: cases with a lower Dice")
+        return
+    table = _table("Rounds of self-training")
+    for heading in ("round", "agreement with round before"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("converged", no_wrap=True)
+    for name, metrics in rounds:
+        table.add_row(name, _number(metrics.get("agreement"), 3), _state(metrics))
+    console.print(table)
+    console.print("no labels to score with")
+
+
+def _table(title: str) -> Table:
+    # Without a frame: 80 columns, which is what a log file has, hold every number.
+    return Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0), pad_edge=False)
+
+
+def _state(metrics: Mapping[str, Any]) -> str:
+    return "passed on" if metrics.get("passed_on") else "yes" if metrics.get("converged") else "no"
+
+
+def _mean(scores: Mapping[str, Any], metric: str) -> float | None:
+    return scores.get(metric, {}).get("mean")
+
+
+def _number(value: float | None, decimals: int) -> str:
+    return "–" if value is None else f"{value:.{decimals}f}"
+
+
+def _mean_sd(statistics: Mapping[str, float | None] | None, decimals: int) -> str:
+    if not statistics or statistics["mean"] is None:
+        return "–"
+    spread = "" if statistics["sd"] is None else f" ± {_number(statistics['sd'], decimals)}"
+    return _number(statistics["mean"], decimals) + spread

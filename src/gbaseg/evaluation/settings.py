@@ -1,0 +1,24 @@
+"""The numbers of the evaluation: which cases are scored, and what a failed one counts (METHOD 7)."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from gbaseg.settings import Fraction, Positive, Settings
+
+
+class EvaluationSettings(Settings):
+    """Section `evaluation` of params.yaml."""
+
+    splits: tuple[Literal["train", "validation", "test"], ...] = Field(
+        ("validation", "test"),
+        min_length=1,
+        description="splits of the target domain that are scored, where they have labels",
+    )
+    empty_assd_mm: Positive = Field(
+        350.0, description="mm; ASSD of an empty prediction where there is a tumour (CrossMoDA's code)"
+    )
+    low_dice: tuple[Fraction, ...] = Field(
+        (0.4, 0.5),
+        description="Dice, 0 to 1; the cases below each are counted (0.4: the paper's failure rule; METHOD 7)",
+    )

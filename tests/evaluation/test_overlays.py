@@ -1,0 +1,51 @@
+"""The panel of a case."""
+
+import numpy as np
+import pytest
+
+from gbaseg.evaluation.drawing import ORANGE, SKY, save
+from gbaseg.evaluation.overlays import PanelImage, case_panel
+
+SLICE = np.linspace(0, 1, 40 * 50).reshape(40, 50)
+MASK = np.zeros((40, 50), dtype=bool)
+MASK[10:16, 30:40] = True
+
+
+def contours(axes):
+    return [c for c in axes.collections if hasattr(c, "levels")]
+
+
+def test_a_panel_an_image_with_its_contours(tmp_path):
+    images = [PanelImage("ceT1", SLICE, None, MASK), PanelImage("GBA", SLICE), PanelImage("target", SLICE, MASK, MASK)]
+    figure = case_panel(images, spacing_yx_mm=(0.6, 0.6))
+    assert [axes.get_title() for axes in figure.axes] == ["ceT1", "GBA", "target"]
+    assert [len(contours(axes)) for axes in figure.axes] == [1, 0, 2]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["label", "prediction"]
+    assert [line.get_color() for line in figure.legends[0].get_lines()] == [SKY, ORANGE]
+    assert all(axes.images[0].get_clim() == (0.0, 1.0) for axes in figure.axes)  # one grey scale for all
+    save(figure, tmp_path / "case.png")
+
+
+def test_contours_lie_where_the_mask_is_in_mm():
+    (contour,) = contours(case_panel([PanelImage("x", SLICE, MASK)], spacing_yx_mm=(2.0, 0.5)).axes[0])
+    box = contour.get_paths()[0].get_extents()
+    assert (box.x0, box.x1) == pytest.approx((30 * 0.5, 40 * 0.5))  # x in columns, y in rows, on voxel faces
+    assert (box.y0, box.y1) == pytest.approx((10 * 2.0, 16 * 2.0))
+
+
+def test_zoom_is_around_the_contours_and_inside_the_image(tmp_path):
+    figure = case_panel([PanelImage("x", SLICE, MASK), PanelImage("y", SLICE)], zoom_mm=20.0)
+    zoomed, without = figure.axes[2:]
+    assert zoomed.get_xlim() == pytest.approx((25.0, 45.0)) and zoomed.get_ylim() == pytest.approx((23.0, 3.0))
+    assert without.get_xlim() == pytest.approx((15.0, 35.0))
+    corner = np.zeros_like(MASK)
+    corner[0, 0] = True
+    figure = case_panel([PanelImage("x", SLICE, corner)], zoom_mm=20.0)
+    assert figure.axes[1].get_xlim() == (0.0, 20.0)
+    save(figure, tmp_path / "zoom.png")
+
+
+def test_empty_masks_draw_nothing(tmp_path):
+    figure = case_panel([PanelImage("x", SLICE, np.zeros_like(MASK), None)])
+    assert not contours(figure.axes[0]) and not figure.legends
+    save(figure, tmp_path / "empty.png")

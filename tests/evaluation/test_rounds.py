@@ -1,0 +1,107 @@
+"""From rounds to the metrics of a run, and the table that is printed."""
+
+import io
+import json
+
+import pandas as pd
+from rich.console import Console
+
+from gbaseg.evaluation.rounds import print_rounds_table, rounds_rows, structures_of, summarise_rounds, write_rounds
+from gbaseg.evaluation.summary import CaseScore, summarise
+
+
+def round_metrics(*dice, structure="tumour", **extra):
+    rows = [
+        CaseScore(f"c{i}", "AB"[i % 2], "test", structure, value, 2 * (1 - value), 1.0, 500.0, 400.0)
+        for i, value in enumerate(dice)
+    ]
+    return {"converged": False, **extra, **summarise(rows)}
+
+
+ROUNDS = [
+    ("0", round_metrics(0.3, 0.5)),
+    ("1", round_metrics(0.6, 0.8, converged=True)),
+    ("2", round_metrics(0.6, 0.8, converged=True, passed_on=True)),
+]
+UNLABELLED = [("0", {"converged": False}), ("1", {"converged": True, "agreement": 0.998})]
+
+
+def printed(rounds, width=80):
+    stream = io.StringIO()
+    print_rounds_table(rounds, Console(file=stream, width=width))
+    return stream.getvalue()
+
+
+def test_the_run_in_a_few_flat_keys():
+    summary = summarise_rounds(ROUNDS, facts={"arm": "gba", "translation": "cyclegan"})
+    assert summary == {
+        "arm": "gba", "translation": "cyclegan",
+        "dice_mean": 0.7, "dice_sd": 0.1414, "dice_median": 0.7, "assd_mm_mean": 0.6, "cases_under_0.4": 0, "cases": 2,
+        "dice_gain_over_first_round": 0.3, "rounds_trained": 2, "converged": True,
+    }  # fmt: skip
+    assert not any(isinstance(value, dict | list) for value in summary.values())
+
+
+def test_the_run_without_labels():
+    summary = summarise_rounds(UNLABELLED)
+    assert summary["dice_mean"] is summary["dice_gain_over_first_round"] is summary["cases_under_0.4"] is None
+    assert (summary["cases"], summary["rounds_trained"], summary["converged"]) == (0, 2, True)
+    json.dumps(summary, allow_nan=False)
+    assert summarise_rounds([])["rounds_trained"] == 0
+
+
+def test_only_entries_with_scores_are_structures():
+    assert structures_of({"converged": True, "stop": {"reason": "agreement"}, **ROUNDS[0][1]}) == ["tumour"]
+
+
+def test_rows_for_plots(tmp_path):
+    rows = rounds_rows(ROUNDS)
+    assert list(rows.columns) == ["round", "structure", "centre", "dice_mean", "assd_mean"]
+    assert list(rows["centre"][:3]) == ["all", "A", "B"]
+    assert list(rows.loc[rows["round"] == "0", "dice_mean"]) == [0.4, 0.3, 0.5]
+    write_rounds(ROUNDS, tmp_path / "plots" / "rounds.csv")
+    assert len(pd.read_csv(tmp_path / "plots" / "rounds.csv")) == 9
+    write_rounds(UNLABELLED, tmp_path / "none.csv")
+    assert (tmp_path / "none.csv").read_text() == "round,structure,centre,dice_mean,assd_mean\n"
+
+
+def test_the_table_shows_every_round():
+    lines = printed(ROUNDS).splitlines()
+    assert any("0.400 ± 0.141" in line and "no" in line for line in lines)
+    assert any("0.700 ± 0.141" in line and "yes" in line for line in lines)
+    assert any("0.700 ± 0.141" in line and "passed on" in line for line in lines)
+    assert "ASSD (mm)" in printed(ROUNDS) and "< 0.4" in printed(ROUNDS)
+    assert "no labels" not in printed(ROUNDS)
+
+
+def test_the_table_without_labels():
+    text = printed(UNLABELLED)
+    assert "no labels to score with" in text
+    assert "0.998" in text and "yes" in text
+    assert "Dice" not in text
+
+
+def test_a_round_without_scores_beside_one_with():
+    text = printed([("0", {"converged": False}), *ROUNDS[1:2]])
+    assert "0.700 ± 0.141" in text and "no labels" not in text
+
+
+def test_the_widest_table_fits_a_log_file():
+    """Two structures, ASSD of hundreds of mm: nothing is cut off at 80 columns."""
+    failed = [
+        CaseScore(f"c{i}", "A", "test", "cochlea", dice, assd, assd, 9.0, 9.0 * (assd < 350))
+        for i, (dice, assd) in enumerate([(0.0, 350.0), (0.9, 0.3)])
+    ]
+    text = printed([("0", {**ROUNDS[0][1], **summarise(failed), "converged": True, "passed_on": True})])
+    assert "…" not in text and max(map(len, text.splitlines())) <= 80
+    for cell in (
+        "round",
+        "median",
+        ": tumour",
+        ": cochlea",
+        "passed on",
+        "0.450 ± 0.636",
+        "175.15 ± 247.28",
+        "175.15 ",
+    ):
+        assert cell in text
