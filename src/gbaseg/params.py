@@ -1,0 +1,133 @@
+"""params.yaml, read and checked: every section is a room's own settings."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, Field, ValidationError
+
+from gbaseg.augmentation.settings import AugmentationSettings
+from gbaseg.errors import UserError
+from gbaseg.evaluation.settings import EvaluationSettings
+from gbaseg.raw.dataset_settings import DatasetSettings
+from gbaseg.raw.settings import PhantomSettings
+from gbaseg.segmentation.settings import SegmentationSettings
+from gbaseg.self_training.settings import SelfTrainingSettings, SurveySettings
+from gbaseg.settings import Settings
+from gbaseg.standardise.settings import StandardiseSettings
+from gbaseg.translation.settings import TranslationSettings
+
+PATH = Path("params.yaml")
+
+
+class Params(Settings):
+    """All of params.yaml."""
+
+    seed: int = Field(1, ge=0, description="from which every place that draws derives its own")
+    dataset: DatasetSettings = DatasetSettings()
+    phantom: PhantomSettings = PhantomSettings()
+    standardise: StandardiseSettings = StandardiseSettings()
+    translation: TranslationSettings = TranslationSettings()
+    survey: SurveySettings = SurveySettings()
+    augmentation: AugmentationSettings = AugmentationSettings()
+    segmentation: SegmentationSettings = SegmentationSettings()
+    self_training: SelfTrainingSettings = SelfTrainingSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+
+    @property
+    def labels(self) -> dict[str, int]:
+        """Label value of each structure on the standard grid: 1, 2, ... in the order of `dataset.structures`."""
+        return {name: value for value, name in enumerate(self.dataset.structures, start=1)}
+
+
+def load(path: Path = PATH) -> Params:
+    """Read and check params.yaml.
+
+    Raises:
+        UserError: the file is missing or no YAML, or it holds wrong keys, types or values: all of them are named,
+            each with what was found and what is allowed.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; run gbaseg in the folder of the project")
+    try:
+        content = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+    except YAMLError as error:
+        raise UserError(f"{path} is not valid YAML: {error}") from error
+    return check(content, str(path))
+
+
+def check(content: object, name: str = "params.yaml") -> Params:
+    """Check the content of a params.yaml.
+
+    Raises:
+        UserError: with every fault in one message.
+    """
+    if not isinstance(content, Mapping):
+        raise UserError(f"{name}: expected sections such as 'dataset:', found {type(content).__name__}")
+    faults = _structure_faults(content)
+    try:
+        params = Params.model_validate(dict(content))
+    except ValidationError as error:
+        faults = [_describe(fault) for fault in error.errors()] + faults
+    if faults:
+        raise UserError("\n".join([f"{name}: {len(faults)} fault(s)", *(f"  - {fault}" for fault in faults)]))
+    return params
+
+
+def _structure_faults(content: Mapping[str, Any]) -> list[str]:
+    """Names of structures that a rule uses and the data set does not have."""
+    dataset, augmentation = content.get("dataset") or {}, content.get("augmentation") or {}
+    if not isinstance(dataset, Mapping) or not isinstance(augmentation, Mapping):
+        return []
+    structures = dataset.get("structures", DatasetSettings().structures)
+    rules = augmentation.get("rules") or []
+    if not isinstance(structures, Mapping) or not isinstance(rules, list):
+        return []
+    return [
+        f"augmentation.rules[{index}].structure: found {rule['structure']!r}; allowed: {', '.join(structures)} "
+        "(dataset.structures)"
+        for index, rule in enumerate(rules)
+        if isinstance(rule, Mapping) and rule.get("structure", "VS") not in structures and "structure" in rule
+    ]
+
+
+def _describe(fault: Mapping[str, Any]) -> str:
+    """One fault of pydantic's, in the words of params.yaml."""
+    key = ""
+    for part in fault["loc"]:
+        key += f"[{part}]" if isinstance(part, int) else f"{'.' if key else ''}{part}"
+    if fault["type"] == "extra_forbidden":
+        known = _keys_at(fault["loc"][:-1])
+        close = difflib.get_close_matches(str(fault["loc"][-1]), known, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        return f"{key}: no such key{hint} (allowed here: {', '.join(known) or 'nothing'})"
+    message = fault["msg"].removeprefix("Value error, ")
+    return f"{key}: found {fault['input']!r}; {message[:1].lower()}{message[1:]}" if key else message
+
+
+def _keys_at(location: tuple[str | int, ...]) -> list[str]:
+    """The keys that a section knows."""
+    model: Any = Params
+    for part in location:
+        if isinstance(part, int) or not (isinstance(model, type) and issubclass(model, BaseModel)):
+            continue
+        field = model.model_fields.get(part)
+        model = _model_in(field.annotation) if field is not None else None
+    return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
+
+
+def _model_in(annotation: Any) -> Any:
+    """The settings class inside an annotation such as `Rule`, `list[Rule]` or `Rule | None`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in get_args(annotation):
+        found = _model_in(argument)
+        if found is not None:
+            return found
+    return None

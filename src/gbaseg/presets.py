@@ -1,0 +1,200 @@
+"""Presets: named differences to the shipped params.yaml, written into it with its comments, order and layout kept.
+
+A preset is a YAML file that holds only the keys it changes, nested as in params.yaml; the comment at its top says what
+it is for. `default.yaml` is the shipped params.yaml itself. A preset is always laid on those defaults, so that presets
+do not add up, and `default` takes every change back.
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from gbaseg.errors import UserError
+from gbaseg.yaml_edit import edited
+
+DEFAULT = "default"
+# Mappings whose keys are the user's own names: a preset gives them whole.
+NAMED_BY_USER = frozenset({("dataset", "structures")})
+Key = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A preset: what it is for, and what it changes, as `{"dataset.root": value}`."""
+
+    name: str
+    description: str
+    changes: dict[str, Any]
+
+
+def list_presets(folder: Path) -> list[Preset]:
+    """The presets of a folder, `default` first.
+
+    Raises:
+        UserError: no `default.yaml` there, a file that is no YAML, or a key that the defaults do not have.
+    """
+    defaults = _load(_file(DEFAULT, folder))
+    names = sorted((path.stem for path in folder.glob("*.yaml")), key=lambda name: (name != DEFAULT, name))
+    return [_preset(name, folder, defaults) for name in names]
+
+
+def describe(presets: list[Preset]) -> str:
+    """The presets as text: name, description, and a line a change."""
+    blocks = []
+    for preset in presets:
+        changes = [f"    {key}: {json.dumps(value, ensure_ascii=False)}" for key, value in preset.changes.items()]
+        blocks.append("\n".join([preset.name, *(f"  {line}" for line in preset.description.splitlines()), *changes]))
+    return "\n\n".join(blocks)
+
+
+def apply_preset(name: str, folder: Path, params_path: Path, validate: Callable[[dict[str, Any]], object]) -> None:
+    """Write the defaults with a preset's changes into params.yaml.
+
+    Only values are replaced, a list whole; every other character of params.yaml stays. Where that cannot be (the
+    file is missing or no YAML, or its keys are not those of the defaults) the text of the defaults is taken instead.
+
+    Args:
+        name: file name of the preset without `.yaml`.
+        folder: where the presets lie, `default.yaml` among them.
+        params_path: the file to write; it is replaced whole or not at all.
+        validate: raises UserError where the new content cannot be.
+
+    Raises:
+        UserError: no such preset, a key that the defaults do not have, or values that `validate` refuses.
+    """
+    default_file, preset_file = _file(DEFAULT, folder), _file(name, folder)
+    defaults, changes = _load(default_file), {}
+    if name != DEFAULT:
+        changes = _changes(_load(preset_file), defaults, preset_file)
+    wanted = _laid_on(defaults, changes)
+    validate(wanted)
+
+    default_text, preset_text = default_file.read_text(encoding="utf-8"), preset_file.read_text(encoding="utf-8")
+    text = edited(default_text, preset_text, changes)
+    if _parse(text) != wanted:
+        raise UserError(f"{preset_file}: cannot be written in the layout of {default_file}; allowed: plain YAML")
+    if params_path.is_file():
+        own = params_path.read_text(encoding="utf-8")
+        kept = _restored(own, default_text, defaults)
+        kept = None if kept is None else edited(kept, preset_text, changes)
+        if kept is not None and _parse(kept) == wanted:
+            text = kept
+    partial = params_path.with_name(f".{params_path.name}.{os.getpid()}")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(params_path)
+
+
+def _restored(text: str, default_text: str, defaults: dict[str, Any]) -> str | None:
+    """A params.yaml with every value back at its default; `None` where its keys are not those of the defaults."""
+    content = _parse(text)
+    if not isinstance(content, dict):
+        return None
+    try:
+        differing = dict(_differences(content, defaults))
+    except KeyError:
+        return None
+    return edited(text, default_text, differing)
+
+
+def _differences(content: dict[str, Any], defaults: dict[str, Any], above: Key = ()) -> Iterator[tuple[Key, Any]]:
+    """(key, default) of every value that is not at its default.
+
+    Raises:
+        KeyError: a section has other keys than the defaults.
+    """
+    if content.keys() != defaults.keys():
+        raise KeyError(".".join(above))
+    for name, default in defaults.items():
+        key = (*above, name)
+        if _is_section(key, default) and _is_section(key, content[name]):
+            yield from _differences(content[name], default, key)
+        elif not _same(content[name], default):
+            yield key, default
+
+
+def _changes(preset: dict[str, Any], defaults: dict[str, Any], file: Path, above: Key = ()) -> dict[Key, Any]:
+    """The values of a preset that differ from the defaults, by key.
+
+    Raises:
+        UserError: a key that the defaults do not have.
+    """
+    changes: dict[Key, Any] = {}
+    for name, value in preset.items():
+        key = (*above, str(name))
+        if name not in defaults:
+            close = difflib.get_close_matches(str(name), list(defaults), n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise UserError(f"{file}: {'.'.join(key)}: no such key{hint} (allowed here: {', '.join(defaults)})")
+        if _is_section(key, defaults[name]) and isinstance(value, Mapping):
+            changes |= _changes(dict(value), defaults[name], file, key)
+        elif not _same(value, defaults[name]):
+            changes[key] = value
+    return changes
+
+
+def _is_section(key: Key, value: object) -> bool:
+    """A mapping into which a preset may reach. An empty one is a value like any other."""
+    return isinstance(value, dict) and bool(value) and key not in NAMED_BY_USER
+
+
+def _same(one: object, other: object) -> bool:
+    """Equal, and of the same types: in Python `1 == True == 1.0`."""
+    return json.dumps(one, default=str) == json.dumps(other, default=str)
+
+
+def _laid_on(defaults: dict[str, Any], changes: Mapping[Key, Any]) -> dict[str, Any]:
+    laid = copy.deepcopy(defaults)
+    for key, value in changes.items():
+        section = laid
+        for name in key[:-1]:
+            section = section[name]
+        section[key[-1]] = value
+    return laid
+
+
+def _preset(name: str, folder: Path, defaults: dict[str, Any]) -> Preset:
+    file = _file(name, folder)
+    comment = []
+    for line in file.read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            break
+        comment.append(line.removeprefix("#").strip())
+    changes = {} if name == DEFAULT else _changes(_load(file), defaults, file)
+    return Preset(name, "\n".join(comment), {".".join(key): value for key, value in changes.items()})
+
+
+def _file(name: str, folder: Path) -> Path:
+    names = sorted(path.stem for path in folder.glob("*.yaml"))
+    if name not in names:
+        close = difflib.get_close_matches(name, names, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise UserError(f"{folder}: no preset {name!r}{hint} (there are: {', '.join(names) or 'none'})")
+    return folder / f"{name}.yaml"
+
+
+def _load(file: Path) -> dict[str, Any]:
+    try:
+        content = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8"))
+    except YAMLError as error:
+        raise UserError(f"{file} is not valid YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{file}: expected keys of params.yaml, found {type(content).__name__}")
+    return content
+
+
+def _parse(text: str) -> object:
+    """The content of a YAML text, `None` where it is none."""
+    try:
+        return YAML(typ="safe", pure=True).load(text)
+    except YAMLError:
+        return None

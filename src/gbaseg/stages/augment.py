@@ -1,0 +1,169 @@
+"""augment: copies of the pseudo-target cases that the rules select, rescaled and blended in (Eq. 5 to 7)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gbaseg import params, volume
+from gbaseg.augmentation.appearance import Appearance, distance, finite, measure
+from gbaseg.augmentation.gba import apply_gba, apply_naive
+from gbaseg.augmentation.rules import Copy, Measurement, plan_copies
+from gbaseg.augmentation.settings import structures
+from gbaseg.cases import Case, read_table, select, write_table
+from gbaseg.params import Params
+from gbaseg.runtime.device import choose_device
+from gbaseg.runtime.engine import Task
+from gbaseg.runtime.engine import run as run_tasks
+from gbaseg.runtime.progress import log
+from gbaseg.runtime.seeds import derive
+from gbaseg.stages import layout
+from gbaseg.stages.context import stage, write_json
+
+
+def run() -> None:
+    """Run the stage."""
+    settings = params.load()
+    metrics = layout.METRICS / "appearance.json"
+    with stage("augment", {}, [], [layout.AUGMENTED, metrics]) as scratch:
+        folder = scratch.output(layout.AUGMENTED)
+        folder.mkdir()
+        cases = {case.case: case for case in read_table(layout.TRANSLATED)}
+        copies = planned_copies(settings, layout.TRANSLATED)
+        if settings.augmentation.arm != "none" and not copies:
+            log("warning: no rule of augmentation.rules selects a case: this arm equals arm none")
+        rows = run_tasks(
+            [
+                Task(
+                    f"augment {name}",
+                    write_copies,
+                    {
+                        "case": cases[name],
+                        "copies": [copy for copy in copies if copy.case == name],
+                        "folder": folder,
+                        "settings": settings,
+                    },
+                )
+                for name in sorted({copy.case for copy in copies})
+            ],
+            name="augment",
+            exclusive=choose_device().type == "cuda",
+        )
+        write_table([row for group in rows for row in group], folder)
+        log(f"{len(copies)} copies of {len(rows)} cases")
+        write_json(scratch.output(metrics), _summary(settings, folder, copies))
+
+
+def planned_copies(settings: Params, translated: Path) -> list[Copy]:
+    """What the rules ask for, from the tumours as they look on the pseudo-target images."""
+    if settings.augmentation.arm == "none":
+        return []
+    cases = read_table(translated)
+    wanted = structures(settings.augmentation.rules)
+    groups = run_tasks(
+        [
+            Task(
+                f"measure {case.case}",
+                measure_case,
+                {"image": translated / case.image, "label": translated / case.label, "values": settings.labels},
+            )
+            for case in cases
+        ],
+        name="measure tumours",
+    )
+    measurements = [
+        Measurement(case.case, case.centre, structure, seen[structure])
+        for case, seen in zip(cases, groups, strict=True)
+        for structure in wanted
+    ]
+    return plan_copies(settings.augmentation.rules, measurements, settings.augmentation.arm)
+
+
+def measure_case(image: Path, label: Path, values: dict[str, int]) -> dict[str, Appearance]:
+    """Appearance of every structure of a case; runs in a worker."""
+    scan, mask = volume.read(image, np.float32), volume.read(label)
+    return {name: measure(scan.array, mask.array, scan.grid.spacing_zyx_mm, value) for name, value in values.items()}
+
+
+def write_copies(case: Case, copies: list[Copy], folder: Path, settings: Params) -> list[Case]:
+    """Make and write the copies of one case; runs in a worker."""
+    image = volume.read(layout.TRANSLATED / case.image, np.float32)
+    label = volume.read(layout.TRANSLATED / case.label)
+    model = _model(case.case, settings)
+    rows = []
+    for copy in copies:
+        mask = label.array == settings.labels[copy.structure]
+        if copy.k_star is None:
+            array = apply_naive(image.array, mask, copy.factor)
+        else:
+            assert model is not None  # arm gba is the only one with start scales
+            array = apply_gba(
+                image.array,
+                mask,
+                factor=copy.factor,
+                k_star=copy.k_star,
+                model=model,
+                settings=settings.augmentation,
+                seed=derive(settings.seed, "gba", copy.name),
+            )
+        row = replace(case, case=copy.name, image=f"images/{copy.name}.nii.gz", label=f"labels/{copy.name}.nii.gz")
+        volume.write(image.with_array(array), folder / row.image)
+        volume.write(label, folder / row.label)
+        rows.append(row)
+    return rows
+
+
+def _model(case: str, settings: Params) -> Any:
+    if settings.augmentation.arm != "gba":
+        return None
+    from gbaseg.augmentation.singan.model import load_singan
+
+    name = "shared" if settings.augmentation.singan.image == "target_slice" else case
+    return load_singan(layout.SINGAN_MODEL / f"{name}.safetensors", choose_device())
+
+
+def appearances(settings: Params, images: list[tuple[Path, Path]]) -> list[Appearance]:
+    """How the tumour looks in each (image, label) on the standard grid; without those where it is absent."""
+    tumour = settings.dataset.tumour
+    groups = run_tasks(
+        [
+            Task(f"measure {image.name}", measure_case, {"image": image, "label": label, "values": settings.labels})
+            for image, label in images
+        ],
+        name="measure tumours",
+    )
+    return [seen[tumour] for seen in groups if seen[tumour].volume_mm3 > 0]
+
+
+def _summary(settings: Params, folder: Path, copies: list[Copy]) -> dict[str, Any]:
+    """Tumour appearance before and after, against the survey's pseudo-labelled target (Fig. 7 in numbers)."""
+    before = appearances(
+        settings, [(layout.TRANSLATED / c.image, layout.TRANSLATED / c.label) for c in read_table(layout.TRANSLATED)]
+    )
+    added = appearances(settings, [(folder / c.image, folder / c.label) for c in read_table(folder)])
+    labels = layout.pseudo_labelled(layout.SURVEY) / "standard"
+    target = appearances(
+        settings,
+        [
+            (layout.STANDARD / case.image, labels / f"{case.case}.nii.gz")
+            for case in select(read_table(layout.STANDARD), domain="target", splits=["train"])
+        ],
+    )
+
+    def mean(group: list[Appearance]) -> float | None:
+        values = finite(group, "mean")
+        return round(float(values.mean()), 4) if len(values) else None
+
+    def apart(group: list[Appearance]) -> float | None:
+        found = distance(group, target, "contrast")
+        return round(found, 4) if np.isfinite(found) else None
+
+    return {
+        "copies": len(copies),
+        "cases_copied": len({copy.case for copy in copies}),
+        "tumour_mean": {"before": mean(before), "after": mean(before + added), "survey": mean(target)},
+        "contrast_distance_to_survey": {"before": apart(before), "after": apart(before + added)},
+    }

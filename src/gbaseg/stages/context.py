@@ -1,0 +1,53 @@
+"""What every stage starts with: its settings, its scratch folder, its JSON files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from gbaseg.runtime.progress import log
+from gbaseg.runtime.scratch import Scratch, atomic_outputs, fingerprint, replace
+
+# Raised by hand when a change of the code changes a stage's results: DVC then runs the stage again.
+RECIPES = Path("recipes.yaml")
+
+
+@contextmanager
+def stage(
+    name: str, settings: Mapping[str, Any], inputs: list[Path], outputs: list[Path], resumable: bool = False
+) -> Iterator[Scratch]:
+    """Work of one stage, whose outputs appear together and only when it has succeeded.
+
+    Args:
+        name: of the stage, with the round where it has one.
+        settings: what the results depend on besides the inputs.
+        inputs: files and folders that are read.
+        outputs: files and folders that are written.
+        resumable: the stage keeps checkpoints: its scratch folder is found again by the fingerprint of settings and
+            inputs. Otherwise it starts afresh.
+    """
+    if resumable:
+        recipe = RECIPES.read_text() if RECIPES.is_file() else ""
+        folder = fingerprint(name, {**settings, "recipes": recipe}, inputs)
+    else:
+        folder = name.replace("/", "_")
+    log(f"{name}: started")
+    with atomic_outputs(folder, *outputs, keep_work=resumable) as scratch:
+        yield scratch
+    log(f"{name}: done")
+
+
+def read_json(path: Path) -> Any:
+    """Content of a JSON file."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON, the same bytes for the same content; the file appears whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    replace(partial, path)

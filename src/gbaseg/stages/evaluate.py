@@ -1,0 +1,104 @@
+"""evaluate: Dice and ASSD of a round on the held-out target cases, and whether self-training goes on (METHOD 6, 7)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gbaseg import params, volume
+from gbaseg.cases import Case, read_table, select
+from gbaseg.errors import UserError
+from gbaseg.evaluation.summary import CaseScore, score_case, summarise, write_scores
+from gbaseg.params import Params
+from gbaseg.runtime.engine import Task
+from gbaseg.runtime.engine import run as run_tasks
+from gbaseg.runtime.progress import log
+from gbaseg.self_training.agreement import stops
+from gbaseg.stages import layout
+from gbaseg.stages.context import read_json, stage, write_json
+
+
+def run(round_id: str) -> None:
+    """Run the stage for the survey, or for one round of `self_training.rounds`."""
+    settings = params.load()
+    outputs = [layout.round_metrics(round_id), layout.case_scores(round_id)]
+    if round_id != layout.SURVEY:
+        outputs.append(layout.decision(round_id))
+    with stage(f"evaluate/{round_id}", {}, [], outputs) as scratch:
+        cases = select(read_table(layout.SCORING), domain="target", splits=settings.evaluation.splits)
+        rows = run_tasks(
+            [
+                Task(f"score {case.case}", score, {"case": case, "round_id": round_id, "settings": settings})
+                for case in cases
+            ],
+            name=f"{round_id}: score",
+        )
+        scores = [row for group in rows for row in group]
+        write_scores(scores, scratch.output(layout.case_scores(round_id)))
+        about = read_json(layout.pseudo_labelled(round_id) / "round.json")
+        metrics: dict[str, Any] = summarise(scores, settings.evaluation.low_dice)
+        metrics["agreement"] = about["agreement"]
+        if round_id != layout.SURVEY:
+            verdict = decide(settings, round_id, metrics, about["agreement"])
+            write_json(scratch.output(layout.decision(round_id)), verdict)
+            metrics["converged"] = verdict["stop"]
+            metrics["passed_on"] = about["passed_on"]
+            if round_id == settings.self_training.rounds[0].id and (dice := _mean_dice(settings, metrics)) is not None:
+                metrics["translation_failed"] = dice <= settings.translation.failure_dice
+        write_json(scratch.output(layout.round_metrics(round_id)), metrics)
+        log(f"{round_id}: {_headline(settings, metrics)}")
+
+
+def score(case: Case, round_id: str, settings: Params) -> list[CaseScore]:
+    """Score every structure of one case, on the scan's own grid; runs in a worker."""
+    reference = volume.read(layout.SCORING / case.label)
+    path = layout.pseudo_labelled(round_id) / "scan" / f"{case.case}.nii.gz"
+    prediction = volume.read(path)
+    if not prediction.grid.agrees_with(reference.grid):
+        raise UserError(f"{path} lies on {prediction.grid}; its label {case.label} on {reference.grid}")
+    return [
+        score_case(
+            reference.array == value,
+            prediction.array == value,
+            reference.grid.spacing_zyx_mm,
+            case=case.case,
+            centre=case.centre,
+            split=case.split,
+            structure=name,
+            empty_mm=settings.evaluation.empty_assd_mm,
+        )
+        for name, value in settings.dataset.structures.items()
+    ]
+
+
+def decide(settings: Params, round_id: str, metrics: dict[str, Any], agreement: float | None) -> dict[str, Any]:
+    """Whether the next round is trained: all that flows from here to training.
+
+    With `self_training.stop: agreement` nothing of the scores is in it.
+    """
+    self_training = settings.self_training
+    first = round_id == self_training.rounds[0].id
+    by_dice = self_training.stop == "validation_dice"
+    now = _mean_dice(settings, metrics) if by_dice else None
+    if by_dice and first and now is not None and now <= settings.translation.failure_dice:
+        return {"stop": True, "why": "the translation has failed: mean Dice at or under translation.failure_dice"}
+    before = None
+    if by_dice and not first:
+        previous = next(item.prev for item in self_training.rounds if item.id == round_id)
+        if read_json(layout.decision(previous))["stop"]:
+            return {"stop": True, "why": f"stopped after {previous}"}
+        before = _mean_dice(settings, read_json(layout.round_metrics(previous)))
+    stop = stops(self_training, agreement, before, now)
+    return {"stop": stop, "why": f"rule {self_training.stop}: {'converged' if stop else 'not converged'}"}
+
+
+def _mean_dice(settings: Params, metrics: dict[str, Any]) -> float | None:
+    """Mean Dice of the tumour."""
+    scores = metrics.get(settings.dataset.tumour)
+    return scores["dice"]["mean"] if scores else None
+
+
+def _headline(settings: Params, metrics: dict[str, Any]) -> str:
+    scores = metrics.get(settings.dataset.tumour)
+    if not scores or scores["dice"]["mean"] is None:
+        return "no labels to score with"
+    return f"mean Dice {scores['dice']['mean']:.3f}, ASSD {scores['assd_mm']['mean']:.2f} mm on {scores['cases']} cases"

@@ -1,0 +1,47 @@
+"""Where everything lies. The same paths stand in dvc.yaml; a test holds the two together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+PHANTOM = Path("data/raw/phantom")
+STANDARD = Path("data/standard")
+SCORING = Path("data/scoring")
+TRANSLATED = Path("data/translated")
+AUGMENTED = Path("data/augmented")
+PSEUDO_LABELLED = Path("data/pseudo_labelled")
+DECISIONS = Path("data/decisions")
+TRANSLATION_MODEL = Path("models/translation")
+SINGAN_MODEL = Path("models/singan")
+SEGMENTATION_MODEL = Path("models/segmentation")
+METRICS = Path("metrics")
+CASE_SCORES = Path("metrics/cases")
+CURVES = Path("metrics/curves")
+PLOTS = Path("plots")
+
+SURVEY = "survey"
+
+
+def pseudo_labelled(round_id: str) -> Path:
+    """Pseudo-labels of a round: `standard/` on the standard grid, `scan/` on the scans' own."""
+    return PSEUDO_LABELLED / round_id
+
+
+def model_of(round_id: str) -> Path:
+    """Segmentation model of a round."""
+    return SEGMENTATION_MODEL / round_id
+
+
+def decision(round_id: str) -> Path:
+    """Whether self-training goes on after a round: one bit, which is all that may flow from scores to training."""
+    return DECISIONS / f"{round_id}.json"
+
+
+def round_metrics(round_id: str) -> Path:
+    """Metrics of a round."""
+    return METRICS / f"{round_id}.json"
+
+
+def case_scores(round_id: str) -> Path:
+    """Scores of a round, case by case."""
+    return CASE_SCORES / f"{round_id}.csv"

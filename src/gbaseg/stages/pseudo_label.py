@@ -1,0 +1,154 @@
+"""pseudo_label: segment every target scan with a round's ensemble, on the standard grid and on the scan's own."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from gbaseg import params, volume
+from gbaseg.cases import Case, read_table, select
+from gbaseg.params import Params
+from gbaseg.runtime.engine import Task
+from gbaseg.runtime.engine import run as run_tasks
+from gbaseg.runtime.progress import log
+from gbaseg.segmentation.prediction import FoldAgreement, PredictionItem, predict
+from gbaseg.self_training.agreement import agreement
+from gbaseg.self_training.confidence import doubts
+from gbaseg.stages import layout
+from gbaseg.stages.context import read_json, stage, write_json
+from gbaseg.standardise.case import StandardCase, to_raw
+
+TABLE = "pseudo_labels.csv"
+_COLUMNS = ("case", "structure", "volume_mm3", "fold_dice", "pieces", "largest_share", "doubts")
+
+
+def run(round_id: str) -> None:
+    """Run the stage for one round of `self_training.rounds`."""
+    settings = params.load()
+    previous = next(item.prev for item in settings.self_training.rounds if item.id == round_id)
+    model = layout.model_of(round_id)
+    about = read_json(model / "round.json")
+    with stage(f"pseudo_label/{round_id}", {}, [], [layout.pseudo_labelled(round_id)]) as scratch:
+        folder = scratch.output(layout.pseudo_labelled(round_id))
+        if about["passed_on"]:
+            shutil.copytree(layout.pseudo_labelled(previous), folder)
+            write_json(folder / "round.json", {"passed_on": True, "agreement": 1.0})
+            return
+        label_target(settings, model, folder, fine=about["fine_grid"], name=round_id)
+        agrees = None if previous == layout.SURVEY else agreement_with(settings, folder, previous)
+        if agrees is not None:
+            log(f"{round_id}: pseudo-labels agree with those of {previous} at Dice {agrees:.4f}")
+        write_json(folder / "round.json", {"passed_on": False, "agreement": agrees})
+
+
+def label_target(settings: Params, model: Path, folder: Path, *, fine: bool, name: str) -> None:
+    """Segment all target cases, of every split.
+
+    Writes `standard/CASE.nii.gz` (standard grid, values 1, 2, ... in the order of `dataset.structures`),
+    `scan/CASE.nii.gz` (the scan's own grid, the data set's own values) and `pseudo_labels.csv` (volume, how far the
+    folds agree, and what speaks against the pseudo-label).
+    """
+    cases = select(read_table(layout.STANDARD), domain="target")
+    predicted = folder / ("fine" if fine else "standard")
+    images = {case.case: layout.STANDARD / ("fine" if fine else "images") / f"{case.case}.nii.gz" for case in cases}
+    agreements = predict(
+        model,
+        [PredictionItem(case.case, images[case.case], predicted / f"{case.case}.nii.gz") for case in cases],
+        settings.segmentation,
+        f"{name}: predict",
+    )
+    run_tasks(
+        [
+            Task(
+                f"to scan {case.case}", carry_back, {"case": case, "folder": folder, "fine": fine, "settings": settings}
+            )
+            for case in cases
+        ],
+        name=f"{name}: to the scans' grids",
+    )
+    if fine:
+        shutil.rmtree(predicted)
+    _write_table(settings, agreements, folder)
+
+
+def carry_back(case: Case, folder: Path, fine: bool, settings: Params) -> None:
+    """Put one predicted mask on the scan's own grid (and, from the fine grid, on the standard one); in a worker."""
+    name = f"{case.case}.nii.gz"
+    suffix = ".fine.json" if fine else ".json"
+    record = StandardCase.from_dict(json.loads((layout.STANDARD / "records" / f"{case.case}{suffix}").read_text()))
+    mask = volume.read(folder / ("fine" if fine else "standard") / name, np.uint8)
+    on_scan = to_raw(mask, record)
+    values = np.array([0, *settings.dataset.structures.values()], np.uint8)
+    volume.write(on_scan.with_array(values[on_scan.array]), folder / "scan" / name)
+    if fine:
+        standard = volume.read(layout.STANDARD / case.image).grid
+        volume.write(volume.resample(mask, standard, "label"), folder / "standard" / name)
+
+
+def agreement_with(settings: Params, folder: Path, previous: str) -> float:
+    """Mean Dice between these pseudo-labels of the target's training cases and those of another round."""
+    before = layout.pseudo_labelled(previous) / "standard"
+    cases = select(read_table(layout.STANDARD), domain="target", splits=["train"])
+    pairs = (
+        (
+            volume.read(before / f"{case.case}.nii.gz").array,
+            volume.read(folder / "standard" / f"{case.case}.nii.gz").array,
+        )
+        for case in cases
+    )
+    return round(agreement(pairs, settings.labels.values()), 6)
+
+
+def doubtful_cases(folder: Path) -> set[str]:
+    """Cases whose pseudo-label of any structure something speaks against."""
+    with (folder / TABLE).open(newline="") as stream:
+        return {row["case"] for row in csv.DictReader(stream) if row["doubts"]}
+
+
+def volumes_mm3(folder: Path, structure: str) -> dict[str, float]:
+    """Volume of one structure in each pseudo-label of a round."""
+    with (folder / TABLE).open(newline="") as stream:
+        return {
+            row["case"]: float(row["volume_mm3"]) for row in csv.DictReader(stream) if row["structure"] == structure
+        }
+
+
+def source_range_mm3(value: int) -> tuple[float, float]:
+    """Smallest and largest volume of a structure (label value on the standard grid) in the source domain."""
+    found = []
+    for case in select(read_table(layout.STANDARD), domain="source"):
+        label = volume.read(layout.STANDARD / case.label)
+        found.append(float(np.count_nonzero(label.array == value)) * label.grid.voxel_mm3)
+    present = [volume_mm3 for volume_mm3 in found if volume_mm3 > 0]
+    return (min(present), max(present)) if present else (0.0, 0.0)
+
+
+def _write_table(settings: Params, agreements: Sequence[FoldAgreement], folder: Path) -> None:
+    ranges = {name: source_range_mm3(value) for name, value in settings.labels.items()}
+    with (folder / TABLE).open("w", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(_COLUMNS)
+        for item in sorted(agreements, key=lambda item: (item.name, item.structure)):
+            found = doubts(
+                settings.self_training.confidence,
+                pairwise_dice=item.pairwise_dice,
+                largest_share=item.largest_share,
+                volume_mm3=item.volume_mm3,
+                source_range_mm3=ranges[item.structure],
+            )
+            writer.writerow(
+                [
+                    item.name,
+                    item.structure,
+                    f"{item.volume_mm3:.6g}",
+                    f"{item.pairwise_dice:.4f}",
+                    item.pieces,
+                    f"{item.largest_share:.4f}",
+                    "; ".join(found),
+                ]
+            )

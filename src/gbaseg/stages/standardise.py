@@ -1,0 +1,130 @@
+"""standardise: check every case, then one grid, one crop and one range of intensities for all (METHOD 2).
+
+Writes data/standard, which the training stages read and which holds no label of a target case, and data/scoring, the
+target's labels where the data set has some, which only the scoring stages read.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gbaseg import params, volume
+from gbaseg.cases import Case, write_table
+from gbaseg.params import Params
+from gbaseg.raw.sources import load_cases
+from gbaseg.runtime.engine import Task
+from gbaseg.runtime.engine import run as run_tasks
+from gbaseg.runtime.progress import log
+from gbaseg.stages import layout
+from gbaseg.stages.context import stage, write_json
+from gbaseg.standardise.case import standardise_finely, standardise_image, standardise_label
+
+# A label that loses more than this share of its voxels to the crop is counted and named.
+_CUT_SHARE = 0.01
+
+
+def run() -> None:
+    """Run the stage."""
+    settings = params.load()
+    root = Path(settings.dataset.root)
+    cases, faults = load_cases(settings.dataset, root)
+    for fault in faults:
+        log(f"skipped: {fault}")
+    outputs = [layout.STANDARD, layout.SCORING, layout.METRICS / "data.json"]
+    with stage("standardise", {}, [], outputs) as scratch:
+        standard, scoring = scratch.output(layout.STANDARD), scratch.output(layout.SCORING)
+        standard.mkdir()
+        scoring.mkdir()
+        reports = run_tasks(
+            [
+                Task(
+                    f"standardise {case.case}",
+                    standardise_case,
+                    {"case": case, "root": root, "standard": standard, "scoring": scoring, "settings": settings},
+                )
+                for case in cases
+            ],
+            name="standardise",
+        )
+        write_table((report["standard"] for report in reports), standard)
+        scored = [report["scoring"] for report in reports if report["scoring"] is not None]
+        write_table(scored, scoring)
+        for report in reports:
+            if report["cut_share"] > _CUT_SHARE:
+                log(f"{report['standard'].case}: {report['cut_share']:.0%} of its label lies outside the crop")
+        write_json(scratch.output(outputs[2]), _summary([r["standard"] for r in reports], scored, reports, faults))
+
+
+def standardise_case(case: Case, root: Path, standard: Path, scoring: Path, settings: Params) -> dict[str, Any]:
+    """Standardise one case and write it; runs in a worker."""
+    name = case.case
+    scan = volume.read(root / case.image)
+    image, record = standardise_image(scan, settings.standardise)
+    volume.write(image, standard / "images" / f"{name}.nii.gz")
+    (standard / "records").mkdir(exist_ok=True)
+    (standard / "records" / f"{name}.json").write_text(json.dumps(record.to_dict()))
+    fine = settings.standardise.fine_spacing_xyz_mm
+    if fine is not None and case.domain == "target":
+        fine_image, fine_record = standardise_finely(scan, record, fine)
+        volume.write(fine_image, standard / "fine" / f"{name}.nii.gz")
+        (standard / "records" / f"{name}.fine.json").write_text(json.dumps(fine_record.to_dict()))
+    row = replace(case, image=f"images/{name}.nii.gz", label="")
+    scored, cut_share = None, 0.0
+    if case.label:
+        label = volume.read(root / case.label)
+        on_grid = standardise_label(label, record, keep=settings.dataset.structures.values())
+        cut_share = _cut_share(label, on_grid, settings)
+        if case.domain == "source":
+            row = replace(row, label=f"labels/{name}.nii.gz")
+            volume.write(_renumbered(on_grid, settings), standard / row.label)
+        else:
+            # On the scan's own grid, so that scoring sees what a clinician would.
+            scored = replace(case, image="", label=f"labels/{name}.nii.gz")
+            volume.write(label, scoring / scored.label)
+    return {"standard": row, "scoring": scored, "cut_share": cut_share}
+
+
+def _renumbered(label: volume.Volume, settings: Params) -> volume.Volume:
+    """The data set's label values as 1, 2, ... in the order of `dataset.structures`: nnU-Net wants no gaps."""
+    out = np.zeros(label.array.shape, np.uint8)
+    for name, value in settings.dataset.structures.items():
+        out[label.array == value] = settings.labels[name]
+    return label.with_array(out)
+
+
+def _cut_share(label: volume.Volume, on_grid: volume.Volume, settings: Params) -> float:
+    """Share of the label's volume that the crop has lost; the resampling's own rounding counts as nothing lost."""
+    values = list(settings.dataset.structures.values())
+    before = np.isin(label.array, values).sum() * label.grid.voxel_mm3
+    after = np.count_nonzero(on_grid.array) * on_grid.grid.voxel_mm3
+    touches = any(
+        np.take(on_grid.array, index, axis=axis).any()
+        for axis in range(3)
+        for index in (0, on_grid.array.shape[axis] - 1)
+    )
+    if before == 0 or (after > 0 and not touches):
+        return 0.0
+    return float(max(0.0, 1.0 - after / before))
+
+
+def _summary(
+    standard: list[Case], scored: list[Case], reports: list[dict[str, Any]], faults: list[Any]
+) -> dict[str, Any]:
+    def count(**wanted: str) -> int:
+        return sum(all(asdict(case)[key] == value for key, value in wanted.items()) for case in standard)
+
+    centres = sorted({case.centre for case in standard})
+    return {
+        "source_cases": {centre: count(domain="source", centre=centre) for centre in centres},
+        "target_train_cases": {centre: count(domain="target", split="train", centre=centre) for centre in centres},
+        "target_held_out_cases": sum(case.domain == "target" and case.split != "train" for case in standard),
+        "target_cases_with_scoring_labels": len(scored),
+        "labels_cut_by_the_crop": sum(report["cut_share"] > _CUT_SHARE for report in reports),
+        "skipped_cases": len({fault.case for fault in faults}),
+        "faults": len(faults),
+    }

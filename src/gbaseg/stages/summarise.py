@@ -1,0 +1,85 @@
+"""summarise: one line for the whole run, its table of rounds, and its pictures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gbaseg import params
+from gbaseg.augmentation.appearance import Appearance
+from gbaseg.cases import read_table, select
+from gbaseg.evaluation.drawing import save
+from gbaseg.evaluation.figures import Appearance as Curve
+from gbaseg.evaluation.figures import appearance_density, dice_assd_by_round
+from gbaseg.evaluation.rounds import print_rounds_table, summarise_rounds, write_rounds
+from gbaseg.evaluation.summary import read_scores
+from gbaseg.params import Params
+from gbaseg.stages import layout
+from gbaseg.stages.augment import appearances
+from gbaseg.stages.context import read_json, stage, write_json
+from gbaseg.stages.panel import draw_panel
+
+SUMMARY = layout.METRICS / "summary.json"
+
+
+def run() -> None:
+    """Run the stage."""
+    settings = params.load()
+    with stage("summarise", {}, [], [SUMMARY, layout.PLOTS]) as scratch:
+        plots = scratch.output(layout.PLOTS)
+        plots.mkdir()
+        rounds = read_rounds(settings)
+        write_rounds(rounds, plots / "rounds.csv")
+        scores = [
+            (name, [row for row in read_scores(layout.case_scores(name)) if row.structure == settings.dataset.tumour])
+            for name, _ in rounds
+        ]
+        if any(rows for _, rows in scores):
+            save(dice_assd_by_round(scores, settings.dataset.tumour), plots / "rounds.png")
+        save(_appearance_figure(settings), plots / "appearance.png")
+        save(draw_panel(settings), plots / "panel.png")
+        facts: dict[str, Any] = {
+            "arm": settings.augmentation.arm,
+            "translation": settings.translation.mode,
+            "seed": settings.seed,
+        }
+        trained = [(name, metrics) for name, metrics in rounds if name != layout.SURVEY]
+        low = settings.evaluation.low_dice[0] if settings.evaluation.low_dice else settings.translation.failure_dice
+        write_json(
+            scratch.output(SUMMARY), summarise_rounds(trained, settings.dataset.tumour, facts=facts, low_dice=low)
+        )
+
+
+def read_rounds(settings: Params) -> list[tuple[str, dict[str, Any]]]:
+    """Metrics of the survey and of every round, in order."""
+    names = [layout.SURVEY, *(item.id for item in settings.self_training.rounds)]
+    return [(name, read_json(layout.round_metrics(name))) for name in names]
+
+
+def show() -> None:
+    """Print the table of rounds and where the pictures are."""
+    settings = params.load()
+    print_rounds_table(read_rounds(settings))
+    print(f"pictures: {', '.join(str(path) for path in sorted(layout.PLOTS.glob('*.png')))}")
+
+
+def _appearance_figure(settings: Params) -> Any:
+    """Fig. 7 against the pseudo-labels of the last round."""
+    before = appearances(
+        settings, [(layout.TRANSLATED / c.image, layout.TRANSLATED / c.label) for c in read_table(layout.TRANSLATED)]
+    )
+    added = appearances(
+        settings, [(layout.AUGMENTED / c.image, layout.AUGMENTED / c.label) for c in read_table(layout.AUGMENTED)]
+    )
+    labels = layout.pseudo_labelled(settings.self_training.last) / "standard"
+    target = appearances(
+        settings,
+        [
+            (layout.STANDARD / case.image, labels / f"{case.case}.nii.gz")
+            for case in select(read_table(layout.STANDARD), domain="target", splits=["train"])
+        ],
+    )
+    return appearance_density(_curve(before), _curve(before + added), _curve(target))
+
+
+def _curve(group: list[Appearance]) -> Curve:
+    return Curve([one.mean for one in group], [one.volume_mm3 for one in group])

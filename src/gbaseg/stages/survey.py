@@ -1,0 +1,88 @@
+"""survey: first pseudo-labels of the target, by one fold trained without GBA. They choose SinGAN's slice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from gbaseg import params, volume
+from gbaseg.augmentation.gba import apply_naive
+from gbaseg.cases import Case, read_table
+from gbaseg.params import Params
+from gbaseg.runtime.engine import Task
+from gbaseg.runtime.engine import run as run_tasks
+from gbaseg.segmentation.dataset import TrainingItem
+from gbaseg.stages import layout
+from gbaseg.stages.context import stage, write_json
+from gbaseg.stages.pseudo_label import label_target
+from gbaseg.stages.train_segmentation import ROUND, train
+
+
+def run() -> None:
+    """Run the stage."""
+    settings = params.load()
+    model, labels = layout.model_of(layout.SURVEY), layout.pseudo_labelled(layout.SURVEY)
+    curves, go_on = layout.CURVES / layout.SURVEY, layout.decision(layout.SURVEY)
+    asked = {
+        "seed": settings.seed,
+        "survey": settings.survey.model_dump(),
+        "segmentation": settings.segmentation.model_dump(),
+        "confidence": settings.self_training.confidence.model_dump(),
+    }
+    inputs = [layout.STANDARD, layout.TRANSLATED]
+    with stage("survey", asked, inputs, [model, labels, curves, go_on], resumable=True) as scratch:
+        items = _items(settings, scratch.work / "copies")
+        train(
+            settings,
+            items,
+            scratch.work,
+            scratch.output(model),
+            scratch.output(curves),
+            folds=range(1),
+            epochs=settings.survey.epochs,
+            name=layout.SURVEY,
+            fine=False,
+            previous=None,
+        )
+        about = {"trained_in": layout.SURVEY, "fine_grid": False, "passed_on": False}
+        write_json(scratch.output(model) / ROUND, about)
+        label_target(settings, scratch.output(model), scratch.output(labels), fine=False, name=layout.SURVEY)
+        write_json(scratch.output(labels) / "round.json", {"passed_on": False, "agreement": None})
+        write_json(scratch.output(go_on), {"stop": False, "why": "the rounds have not begun"})
+
+
+def _items(settings: Params, folder: Path) -> list[TrainingItem]:
+    """Pseudo-target cases, and a naive copy of each for every factor of `survey.lambdas`."""
+    cases = read_table(layout.TRANSLATED)
+    items = [
+        TrainingItem(case.case, case.patient, layout.TRANSLATED / case.image, layout.TRANSLATED / case.label)
+        for case in cases
+    ]
+    if settings.survey.lambdas:
+        copies = run_tasks(
+            [
+                Task(
+                    f"copies of {case.case}",
+                    write_copies,
+                    {"case": case, "factors": list(settings.survey.lambdas), "folder": folder},
+                )
+                for case in cases
+            ],
+            name="naive copies for the survey",
+        )
+        items += [item for group in copies for item in group]
+    return items
+
+
+def write_copies(case: Case, factors: list[float], folder: Path) -> list[TrainingItem]:
+    """Naive copies of one case, the tumour (the first structure) rescaled; runs in a worker."""
+    image = volume.read(layout.TRANSLATED / case.image, np.float32)
+    label = layout.TRANSLATED / case.label
+    mask = volume.read(label).array == 1
+    items = []
+    for factor in factors:
+        path = folder / f"{case.case}_survey_l{factor:g}.nii.gz"
+        volume.write(image.with_array(apply_naive(image.array, mask, factor)), path)
+        items.append(TrainingItem(path.name.removesuffix(".nii.gz"), case.patient, path, label))
+    return items

@@ -1,0 +1,151 @@
+"""train_segmentation: the folds of one round of nnU-Net (METHOD 6)."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from gbaseg import params, volume
+from gbaseg.cases import Case, read_table, select
+from gbaseg.params import Params
+from gbaseg.runtime.progress import log
+from gbaseg.runtime.seeds import derive
+from gbaseg.segmentation.dataset import TrainingItem, Workspace, prepare
+from gbaseg.segmentation.training import train_folds
+from gbaseg.self_training.settings import Round
+from gbaseg.stages import layout
+from gbaseg.stages.context import read_json, stage, write_json
+from gbaseg.stages.pseudo_label import doubtful_cases
+
+# Beside the weights: which round trained them, and on which grid they see the target.
+ROUND = "round.json"
+
+
+def run(round_id: str) -> None:
+    """Run the stage for one round of `self_training.rounds`."""
+    settings = params.load()
+    item = round_of(settings, round_id)
+    last = round_id == settings.self_training.last
+    model, curves = layout.model_of(round_id), layout.CURVES / round_id
+    inputs = [
+        layout.STANDARD,
+        layout.TRANSLATED,
+        layout.AUGMENTED,
+        layout.pseudo_labelled(item.prev),
+        layout.model_of(item.prev),
+        layout.decision(item.prev),
+    ]
+    asked = {
+        "seed": settings.seed,
+        "segmentation": settings.segmentation.model_dump(),
+        "self_training": settings.self_training.model_dump(),
+    }
+    with stage(f"train_segmentation/{round_id}", asked, inputs, [model, curves], resumable=True) as scratch:
+        previous = layout.model_of(item.prev)
+        if read_json(layout.decision(item.prev))["stop"] and not (last and settings.self_training.last_round_differs):
+            log(f"{round_id}: self-training has stopped, the model of {item.prev} is passed on")
+            shutil.copytree(previous, scratch.output(model))
+            write_json(scratch.output(model) / ROUND, {**read_json(previous / ROUND), "passed_on": True})
+            scratch.output(curves).mkdir()
+            return
+        fine = last and settings.self_training.last_round_fine_grid
+        target_only = last and settings.self_training.last_round_set == "target_only"
+        items = [] if target_only else source_items()
+        if item.prev != layout.SURVEY:
+            items += target_items(settings, item.prev, fine, scratch.work / "labels")
+        train(
+            settings,
+            items,
+            scratch.work,
+            scratch.output(model),
+            scratch.output(curves),
+            folds=range(settings.segmentation.folds),
+            epochs=settings.segmentation.last_round_epochs if last else settings.segmentation.epochs,
+            name=round_id,
+            fine=fine,
+            previous=previous,
+        )
+        write_json(scratch.output(model) / ROUND, {"trained_in": round_id, "fine_grid": fine, "passed_on": False})
+
+
+def round_of(settings: Params, round_id: str) -> Round:
+    """The round of that id; dvc.yaml takes its ids from the same list."""
+    return next(item for item in settings.self_training.rounds if item.id == round_id)
+
+
+def train(
+    settings: Params,
+    items: list[TrainingItem],
+    work: Path,
+    model: Path,
+    curves: Path,
+    *,
+    folds: range,
+    epochs: int,
+    name: str,
+    fine: bool,
+    previous: Path | None,
+) -> None:
+    """Prepare a training set and train folds on it.
+
+    Args:
+        work: nnU-Net's workspace goes here.
+        fine: train at the finer grid of the last round.
+        previous: model whose plans are kept, and whose weights a warm start takes; `None`: plan anew.
+    """
+    spacing_xyz = settings.standardise.fine_spacing_xyz_mm if fine else settings.standardise.spacing_xyz_mm
+    assert spacing_xyz is not None  # checked with params.yaml
+    workspace = Workspace(work / "nnunet")
+    prepare(
+        items,
+        settings.labels,
+        settings.segmentation,
+        # One split for all rounds: a patient's pseudo-label stays on the side its image was on.
+        seed=derive(settings.seed, "folds"),
+        workspace=workspace,
+        spacing_zyx_mm=(spacing_xyz[2], spacing_xyz[1], spacing_xyz[0]),
+        frozen_plans=read_json(previous / "plans.json") if previous is not None else None,
+    )
+    warm = settings.segmentation.start == "warm" and previous is not None
+    train_folds(
+        workspace,
+        model,
+        curves,
+        settings.segmentation,
+        folds=folds,
+        epochs=epochs,
+        seed=derive(settings.seed, "segmentation", name),
+        name=name,
+        warm_start=previous if warm else None,
+    )
+
+
+def source_items() -> list[TrainingItem]:
+    """Pseudo-target cases and their augmented copies, with the source's labels."""
+    return [
+        TrainingItem(case.case, case.patient, folder / case.image, folder / case.label)
+        for folder in (layout.TRANSLATED, layout.AUGMENTED)
+        for case in read_table(folder)
+    ]
+
+
+def target_items(settings: Params, previous: str, fine: bool, work: Path) -> list[TrainingItem]:
+    """Real target training cases with the pseudo-labels of the round before; doubtful ones left out where asked."""
+    labels = layout.pseudo_labelled(previous)
+    doubtful = doubtful_cases(labels) if settings.self_training.confidence.action == "drop" else set()
+    cases = select(read_table(layout.STANDARD), domain="target", splits=["train"])
+    kept = [case for case in cases if case.case not in doubtful]
+    log(f"{len(kept)} pseudo-labelled target cases, {len(doubtful)} left out as doubtful")
+    return [_target_item(case, labels / "standard", fine, work) for case in kept]
+
+
+def _target_item(case: Case, labels: Path, fine: bool, work: Path) -> TrainingItem:
+    label = labels / f"{case.case}.nii.gz"
+    if not fine:
+        return TrainingItem(case.case, case.patient, layout.STANDARD / case.image, label)
+    image = layout.STANDARD / "fine" / f"{case.case}.nii.gz"
+    on_fine = volume.resample(volume.read(label, np.uint8), volume.read(image).grid, "label")
+    volume.write(on_fine, work / label.name)
+    return TrainingItem(case.case, case.patient, image, work / label.name)

@@ -1,0 +1,73 @@
+"""train_translation: CycleGAN from source to target modality, on axial slices (METHOD 3)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from gbaseg import params, volume
+from gbaseg.cases import Domain, read_table, select
+from gbaseg.errors import UserError
+from gbaseg.runtime.device import choose_device
+from gbaseg.runtime.seeds import derive
+from gbaseg.stages import layout
+from gbaseg.stages.context import stage, write_json
+
+WEIGHTS = "generators.safetensors"
+MODE = "mode.json"
+
+
+def run() -> None:
+    """Run the stage."""
+    settings = params.load()
+    translation = settings.translation
+    curves = layout.CURVES / "translation"
+    with stage(
+        "train_translation",
+        {
+            "seed": settings.seed,
+            "cyclegan": translation.cyclegan.model_dump(),
+            "run": translation.run,
+            "mode": translation.mode,
+            "centre": translation.centre,
+        },
+        [layout.STANDARD],
+        [layout.TRANSLATION_MODEL, curves],
+        resumable=True,
+    ) as scratch:
+        folder = scratch.output(layout.TRANSLATION_MODEL)
+        folder.mkdir()
+        scratch.output(curves).mkdir()
+        write_json(folder / MODE, {"mode": translation.mode})
+        if translation.mode == "none":
+            return
+        from gbaseg.runtime.curves import curves as log_curves
+        from gbaseg.translation.training import train_cyclegan
+        from gbaseg.translation.weights import save_generators
+
+        source = slices_of("source", translation.centre)
+        target = slices_of("target", translation.centre)
+        with log_curves(scratch.work / "live", scratch.output(curves)) as live:
+            model = train_cyclegan(
+                source,
+                target,
+                translation.cyclegan,
+                seed=derive(settings.seed, "translation", translation.run),
+                device=choose_device(),
+                scratch=scratch.work,
+                on_epoch=live.log,
+            )
+        save_generators(model, folder / WEIGHTS)
+
+
+def slices_of(domain: Domain, centre: str, standard: Path = layout.STANDARD) -> np.ndarray:
+    """Axial slices (N, Y, X) float32 of a domain's training cases.
+
+    Raises:
+        UserError: the centre has none.
+    """
+    cases = select(read_table(standard), domain=domain, splits=["train"], centre=centre)
+    if not cases:
+        raise UserError(f"translation.centre: {centre}; no {domain} case of the split train is of this centre")
+    return np.concatenate([volume.read(standard / case.image, np.float32).array for case in cases])

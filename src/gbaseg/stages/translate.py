@@ -1,0 +1,129 @@
+"""translate: every source case to a pseudo-target image, deconvolved (METHOD 3 and 4), and checks of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gbaseg import params, volume
+from gbaseg.cases import Case, read_table, select, write_table
+from gbaseg.params import Params
+from gbaseg.runtime.device import choose_device
+from gbaseg.runtime.engine import Task
+from gbaseg.runtime.engine import run as run_tasks
+from gbaseg.runtime.seeds import numpy_generator
+from gbaseg.stages import layout
+from gbaseg.stages.context import read_json, stage, write_json
+from gbaseg.stages.train_translation import MODE, WEIGHTS
+from gbaseg.translation.checks import check_case, sample_patches
+from gbaseg.translation.van_cittert import van_cittert
+
+# Few enough to share the work out, enough to pay for loading the generator.
+_CASES_A_TASK = 4
+_PATCHES, _PATCH_SIZE = 2048, 7
+
+
+def run() -> None:
+    """Run the stage."""
+    settings = params.load()
+    metrics = layout.METRICS / "translation.json"
+    with stage("translate", {}, [], [layout.TRANSLATED, metrics]) as scratch:
+        folder = scratch.output(layout.TRANSLATED)
+        cases = read_table(layout.STANDARD)
+        source = select(cases, domain="source", splits=["train"])
+        patches = real_patches(settings)
+        chunks = [source[start : start + _CASES_A_TASK] for start in range(0, len(source), _CASES_A_TASK)]
+        checks = run_tasks(
+            [
+                Task(
+                    f"translate from {chunk[0].case}",
+                    translate_cases,
+                    {"cases": chunk, "folder": folder, "settings": settings, "target_patches": patches},
+                )
+                for chunk in chunks
+            ],
+            name=f"translate ({_CASES_A_TASK} cases a step)",
+            exclusive=choose_device().type == "cuda",
+        )
+        write_table([Case(**{**vars(case), "modality": "pseudo-target"}) for case in source], folder)
+        write_json(scratch.output(metrics), _means([check for chunk in checks for check in chunk]))
+
+
+def translate_cases(
+    cases: list[Case], folder: Path, settings: Params, target_patches: np.ndarray
+) -> list[dict[str, float]]:
+    """Translate some cases, write image and label, and check the translation; runs in a worker."""
+    translator = Translator(settings)
+    reports = []
+    for case in cases:
+        scan = volume.read(layout.STANDARD / case.image, np.float32)
+        label = volume.read(layout.STANDARD / case.label)
+        image, before = translator(scan)
+        volume.write(scan.with_array(image), folder / case.image)
+        volume.write(label, folder / case.label)
+        reports.append(
+            check_case(
+                scan.array,
+                image,
+                translator.back(before),
+                target_patches,
+                scan.grid.spacing_zyx_mm,
+                numpy_generator(settings.seed, "checks", case.case),
+                tumour=label.array == settings.labels[settings.dataset.tumour],
+            )
+        )
+    return reports
+
+
+def real_patches(settings: Params) -> np.ndarray:
+    """Patches (n, size * size) of the real target, an equal share from every training case of the centre."""
+    cases = select(read_table(layout.STANDARD), domain="target", splits=["train"], centre=settings.translation.centre)
+    rng = numpy_generator(settings.seed, "checks", "target")
+    share = -(-_PATCHES // len(cases))
+    return np.concatenate(
+        [
+            sample_patches(volume.read(layout.STANDARD / case.image, np.float32).array, _PATCH_SIZE, share, rng)
+            for case in cases
+        ]
+    )[:_PATCHES]
+
+
+class Translator:
+    """The translation of params.yaml, loaded once: a scan on the standard grid to its pseudo-target image."""
+
+    def __init__(self, settings: Params, model: Path = layout.TRANSLATION_MODEL) -> None:
+        self._settings = settings
+        self._device = choose_device()
+        self._generators = None
+        if read_json(model / MODE)["mode"] == "cyclegan":
+            from gbaseg.translation.weights import load_generators
+
+            self._generators = load_generators(model / WEIGHTS, self._device)
+
+    def __call__(self, scan: volume.Volume) -> tuple[np.ndarray, np.ndarray]:
+        """The pseudo-target image (Z, Y, X), and what it was before the deconvolution; the scan itself in mode none."""
+        if self._generators is None:
+            return scan.array, scan.array
+        from gbaseg.translation.translate import translate_volume
+
+        before = translate_volume(self._generators.to_target, scan.array, self._device)
+        return van_cittert(before, scan.grid.spacing_zyx_mm, self._settings.translation.van_cittert), before
+
+    def back(self, before: np.ndarray) -> np.ndarray:
+        """A translated image translated back to the source modality; in mode none the image itself."""
+        if self._generators is None:
+            return before
+        from gbaseg.translation.translate import translate_volume
+
+        return translate_volume(self._generators.to_source, before, self._device)
+
+
+def _means(reports: list[dict[str, float]]) -> dict[str, Any]:
+    """Mean of each check over the cases where it is defined."""
+    out: dict[str, Any] = {}
+    for key in reports[0]:
+        finite = [report[key] for report in reports if np.isfinite(report[key])]
+        out[key] = round(float(np.mean(finite)), 4) if finite else None
+    return out

@@ -1,0 +1,178 @@
+"""`gbaseg doctor`: every finding, on machines and folders that lack something."""
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+from types import SimpleNamespace
+
+import pytest
+
+from gbaseg import doctor
+from gbaseg.doctor import Finding
+from gbaseg.errors import UserError
+from gbaseg.raw.dataset_settings import DatasetSettings
+
+
+def params(**dataset):
+    return lambda: SimpleNamespace(dataset=DatasetSettings(**dataset))
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A project with a commit, DVC's files, and both commands on the PATH."""
+    commands = tmp_path / "bin"
+    commands.mkdir()
+    for name in ("dvc", "gbaseg"):
+        (commands / name).write_text("#!/bin/sh\n")
+        (commands / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(commands), prepend=os.pathsep)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
+    folder = tmp_path / "project"
+    (folder / ".dvc/tmp").mkdir(parents=True)
+    (folder / "dvc.yaml").write_text("stages: {}\n")
+    for arguments in (
+        ["init"],
+        ["add", "."],
+        ["-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "-m", "first"],
+    ):
+        subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True)
+    return folder
+
+
+def test_everything_is_looked_at_once_and_nothing_raises(project):
+    findings = doctor.diagnose(params(), project)
+    names = [finding.name for finding in findings]
+    assert len(set(names)) == len(names)
+    assert {"Python", "device", "memory", "disk", "git", "DVC", "params.yaml", "data set"} <= set(names)
+
+
+def test_report_says_what_to_do():
+    lines = doctor.report([Finding("git", "ok", "clean"), Finding("DVC", "fail", "locked", "wait")]).splitlines()
+    assert lines == [
+        "ok    git  clean",
+        "fail  DVC  locked",
+        "           -> wait",
+        "1 to mend, 0 to know about, 2 looked at",
+    ]
+
+
+@pytest.mark.parametrize(("version", "status"), [((3, 11, 4), "ok"), ((3, 12, 0), "fail"), ((3, 10, 9), "fail")])
+def test_python(version, status):
+    assert doctor.python_version(version).status == status
+
+
+def pinned(monkeypatch, tmp_path, pins, installed, requires):
+    def version(name):
+        if name not in installed:
+            raise doctor.metadata.PackageNotFoundError(name)
+        return installed[name]
+
+    monkeypatch.setattr(doctor.metadata, "version", version)
+    monkeypatch.setattr(doctor.metadata, "requires", lambda _: requires)
+    (tmp_path / "constraints.txt").write_text(pins)
+    return doctor.packages(tmp_path / "constraints.txt")
+
+
+def test_packages_at_the_tested_versions(monkeypatch, tmp_path):
+    findings = pinned(
+        monkeypatch, tmp_path, "# all\nA_b==1.0 # why\n", {"a-b": "1.0"}, ["a-b>=1", 'x>=1; extra == "dev"']
+    )
+    assert [(finding.status, finding.found) for finding in findings] == [("ok", "1 found, at the tested versions")]
+
+
+def test_packages_that_are_missing_old_or_other(monkeypatch, tmp_path):
+    installed = {"old": "0.9", "other": "1.1", "good": "1.0"}
+    requires = ["gone>=1", "old>=1", "other>=1", "good>=1"]
+    findings = pinned(monkeypatch, tmp_path, "other==1.0\ngood==1.0\n", installed, requires)
+    assert [(finding.name, finding.status) for finding in findings] == [
+        ("gone", "fail"),
+        ("old", "fail"),
+        ("other", "warn"),
+    ]
+
+
+def test_a_local_build_of_a_pinned_version_is_that_version(monkeypatch, tmp_path):
+    findings = pinned(monkeypatch, tmp_path, "torch==2.13.0\n", {"torch": "2.13.0+cpu"}, ["torch>=2.5"])
+    assert findings[0].status == "ok"
+
+
+def test_device(monkeypatch):
+    monkeypatch.setenv("GBASEG_DEVICE", "cpu")
+    assert doctor.device().found.startswith("cpu, ")
+    monkeypatch.setenv("GBASEG_DEVICE", "abacus")
+    finding = doctor.device()
+    assert finding.status == "fail" and "abacus" in finding.found
+
+
+def test_memory_and_disk(monkeypatch, tmp_path):
+    import psutil
+
+    for free, expected in ((8, "ok"), (3, "warn")):
+        state = SimpleNamespace(available=free * 2**30, total=2**34)
+        monkeypatch.setattr(psutil, "virtual_memory", lambda state=state: state)
+        assert doctor.memory().status == expected
+    for free, expected in ((50, "ok"), (3, "warn"), (0.5, "fail")):
+        monkeypatch.setattr(shutil, "disk_usage", lambda _, free=free: SimpleNamespace(free=free * 2**30))
+        assert doctor.disk(tmp_path).status == expected
+
+
+def test_git(project, monkeypatch):
+    assert doctor.git(project).found.endswith(", clean")
+    (project / "new").touch()
+    assert doctor.git(project).found.endswith("1 file(s) changed since")
+    shutil.rmtree(project / ".git")
+    assert doctor.git(project).status == "fail"
+    subprocess.run(["git", "init"], cwd=project, check=True, capture_output=True)
+    assert doctor.git(project).found == "no commit yet"
+    monkeypatch.setenv("PATH", "")
+    assert doctor.git(project).found == "not installed"
+
+
+def test_dvc_set_up(project, monkeypatch):
+    assert doctor.dvc(project) == Finding("DVC", "ok", "set up, not locked")
+    monkeypatch.setenv("PATH", "")
+    assert "PATH" in doctor.dvc(project).found
+    (project / "dvc.yaml").unlink()
+    assert doctor.dvc(project).found == "no dvc.yaml here"
+
+
+def test_dvc_lock_is_seen_and_left_alone(project):
+    lock = project / ".dvc/tmp/lock"
+    lock.touch()
+    assert doctor.dvc(project).status == "ok"  # DVC leaves the file behind
+    with lock.open() as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        assert "holds the lock" in doctor.dvc(project).found
+    assert doctor.dvc(project).status == "ok"
+
+
+def test_dvc_stage_at_work_or_ended(project):
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    rwlock = project / ".dvc/tmp/rwlock"
+    here = {"pid": os.getpid(), "cmd": "dvc repro"}
+    gone = {"pid": ended.pid, "cmd": "dvc exp run"}
+    rwlock.write_text(json.dumps({"write": {"a": here}, "read": {"b": [gone]}}))
+    finding = doctor.dvc(project)
+    assert finding.status == "warn"
+    assert f"dvc repro (process {os.getpid()})" in finding.found and "exp run" not in finding.found
+    rwlock.write_text(json.dumps({"write": {}, "read": {"b": [gone]}}))
+    assert doctor.dvc(project).status == "ok"
+    for damage in ("{", '{"write": []}', '{"read": {"a": [1]}}'):
+        rwlock.write_text(damage)
+        assert "damaged" in doctor.dvc(project).found
+
+
+def test_parameters_and_data_set(tmp_path):
+    def wrong():
+        raise UserError("params.yaml: seed: found -1")
+
+    assert [finding.status for finding in doctor.parameters(wrong, tmp_path)] == ["fail"]
+    assert [finding.status for finding in doctor.parameters(params(), tmp_path)] == ["ok", "ok"]
+    assert "dvc repro" in doctor.parameters(params(), tmp_path)[1].found
+    missing = doctor.parameters(params(root="data/raw/mine"), tmp_path)[1]
+    assert (missing.status, missing.found) == ("fail", "dataset.root data/raw/mine: no such folder")
+    (tmp_path / "data/raw/mine").mkdir(parents=True)
+    assert doctor.parameters(params(root="data/raw/mine"), tmp_path)[1].status == "ok"

@@ -1,0 +1,200 @@
+"""`gbaseg preset`: what is written into params.yaml, and what stays."""
+
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from gbaseg.errors import UserError
+from gbaseg.presets import apply_preset, describe, list_presets
+
+DEFAULT = """\
+# Every number that changes a result.
+
+seed: 1 # the one seed
+
+dataset:
+  root: data/raw/phantom   # folder
+  structures: {VS: 1} # what to segment
+
+phantom: {}
+
+augmentation: # METHOD 5
+  # which of them
+  arm: gba # none, naive, gba
+  rules: # which cases
+    - name: large
+      lambdas: [0.7, 1.2] # Eq. 5
+      k_star: [1, 3]
+
+    # the little ones
+    - name: small
+      lambdas: [0.6]
+      k_star: [1] # last
+
+# after the rules
+segmentation:
+  learning_rate: 1.0e-2
+  mirroring: false
+  network: # null: as nnU-Net plans
+    features: [8, 16]
+    batch_size: 2
+  rounds:
+    - {id: a}
+    - {id: b} # two
+"""
+
+LGG = """\
+# Gliomas.
+# Bright on FLAIR.
+dataset:
+  root: data/raw/lgg
+  structures: {tumour: 1, cyst: 2}
+augmentation:
+  rules:
+    - name: all # of them
+      lambdas: [1.4, 2.4]
+segmentation:
+  network:
+    batch_size: 4
+"""
+
+PAPER = """\
+# The paper.
+phantom: {sizes: [1, 2]}
+segmentation:
+  mirroring: true
+  network: null
+  rounds: []
+augmentation: {rules: []}
+"""
+
+
+@pytest.fixture
+def project(tmp_path):
+    (tmp_path / "presets").mkdir()
+    for name, text in {"default": DEFAULT, "lgg": LGG, "paper": PAPER}.items():
+        (tmp_path / "presets" / f"{name}.yaml").write_text(text)
+    (tmp_path / "params.yaml").write_text(DEFAULT)
+    return tmp_path
+
+
+def apply(project: Path, name, validate=lambda content: None):
+    apply_preset(name, project / "presets", project / "params.yaml", validate)
+    return (project / "params.yaml").read_text()
+
+
+def content(text):
+    return YAML(typ="safe", pure=True).load(text)
+
+
+def test_default_leaves_the_file_as_it_is(project):
+    assert apply(project, "default") == DEFAULT
+
+
+def test_values_are_replaced_and_everything_else_stays_to_the_character(project):
+    expected = (
+        DEFAULT.replace("data/raw/phantom ", "data/raw/lgg ")
+        .replace("{VS: 1}", "{tumour: 1, cyst: 2}")
+        .replace("batch_size: 2", "batch_size: 4")
+    )
+    start, end = expected.index("    - name: large"), expected.index("\n\n# after the rules")
+    expected = expected[:start] + "    - name: all # of them\n      lambdas: [1.4, 2.4]" + expected[end:]
+    assert apply(project, "lgg") == expected
+
+
+def test_blocks_become_values_on_one_line_and_keep_the_keys_comment(project):
+    text = apply(project, "paper")
+    assert "  network: null # null: as nnU-Net plans\n  rounds: []\n" in text
+    assert "  rules: [] # which cases\n\n# after the rules\n" in text
+    assert "  arm: gba # none, naive, gba\n" in text
+    assert "phantom: {sizes: [1, 2]}\n" in text
+    wanted = content(DEFAULT)
+    wanted["phantom"] = {"sizes": [1, 2]}
+    wanted["segmentation"] |= {"mirroring": True, "network": None, "rounds": []}
+    wanted["augmentation"]["rules"] = []
+    assert content(text) == wanted
+
+
+@pytest.mark.parametrize("name", ["lgg", "paper"])
+def test_default_takes_a_preset_back_to_the_character(project, name):
+    apply(project, name)
+    assert apply(project, "default") == DEFAULT
+
+
+def test_presets_do_not_add_up(project):
+    alone = apply(project, "lgg")
+    apply(project, "paper")
+    assert apply(project, "lgg") == alone
+
+
+def test_the_users_values_go_and_the_users_comments_stay(project):
+    own = DEFAULT.replace("seed: 1 # the one seed", "seed: 7 # my lucky number").replace("arm: gba", "arm: 'none'")
+    (project / "params.yaml").write_text(own)
+    text = apply(project, "default")
+    assert text == DEFAULT.replace("# the one seed", "# my lucky number")
+
+
+@pytest.mark.parametrize("text", [None, "", "a: [", "seed: 1\n", DEFAULT + "extra: 1\n"])
+def test_a_file_that_is_missing_broken_or_of_another_version_is_written_anew(project, text):
+    (project / "params.yaml").unlink()
+    if text is not None:
+        (project / "params.yaml").write_text(text)
+    assert apply(project, "default") == DEFAULT
+
+
+def test_values_are_checked_before_anything_is_written(project):
+    seen = []
+
+    def refuse(content):
+        seen.append(content)
+        raise UserError("no")
+
+    with pytest.raises(UserError, match="no"):
+        apply(project, "lgg", refuse)
+    assert seen[0]["dataset"]["structures"] == {"tumour": 1, "cyst": 2}
+    assert seen[0]["segmentation"]["network"] == {"features": [8, 16], "batch_size": 4}
+    assert (project / "params.yaml").read_text() == DEFAULT
+    assert sorted(path.name for path in project.iterdir()) == ["params.yaml", "presets"]
+
+
+def test_an_unknown_key_is_named_with_its_neighbour(project):
+    (project / "presets/bad.yaml").write_text("segmentation:\n  mirorring: true\n")
+    with pytest.raises(UserError, match=r"segmentation\.mirorring: no such key; did you mean 'mirroring'\?"):
+        apply(project, "bad")
+    with pytest.raises(UserError, match="allowed here: learning_rate, mirroring, network, rounds"):
+        list_presets(project / "presets")
+
+
+def test_an_unknown_preset_is_named_with_its_neighbour(project):
+    with pytest.raises(
+        UserError, match=r"no preset 'papper'; did you mean 'paper'\? \(there are: default, lgg, paper\)"
+    ):
+        apply(project, "papper")
+
+
+def test_files_that_are_no_presets(project):
+    for text, says in (("a: [", "not valid YAML"), ("- 1\n", "found list")):
+        (project / "presets/bad.yaml").write_text(text)
+        with pytest.raises(UserError, match=says):
+            apply(project, "bad")
+
+
+def test_true_is_not_one(project):
+    (project / "presets/one.yaml").write_text("seed: true\n")
+    assert "seed: true # the one seed\n" in apply(project, "one")
+
+
+def test_the_list_says_what_each_changes(project):
+    presets = {preset.name: preset for preset in list_presets(project / "presets")}
+    assert list(presets) == ["default", "lgg", "paper"]
+    assert presets["default"].changes == {}
+    assert presets["lgg"].description == "Gliomas.\nBright on FLAIR."
+    assert presets["lgg"].changes == {
+        "dataset.root": "data/raw/lgg",
+        "dataset.structures": {"tumour": 1, "cyst": 2},
+        "augmentation.rules": [{"name": "all", "lambdas": [1.4, 2.4]}],
+        "segmentation.network.batch_size": 4,
+    }
+    text = describe(list(presets.values()))
+    assert 'lgg\n  Gliomas.\n  Bright on FLAIR.\n    dataset.root: "data/raw/lgg"\n' in text
