@@ -69,17 +69,17 @@ def select_cases(rule: Rule, measurements: Sequence[Measurement]) -> list[str]:
 def plan_copies(
     rules: Sequence[Rule],
     measurements: Sequence[Measurement],
-    arm: Literal["none", "naive", "gba", "online"] = "gba",
+    arm: Literal["none", "naive", "gba"] = "gba",
 ) -> list[Copy]:
     """The copies to make, ordered by rule, case, factor, start scale as the settings list them.
 
     Arm `gba`: one for each selected case, factor and start scale (paper: 48 cases x 3 x 2 = 288); `naive`: one
-    for each case and factor; `none` and `online`: no copies.
+    for each case and factor; `none`: no copies.
 
     Raises:
         UserError: a rule names an unknown centre.
     """
-    if arm in ("none", "online"):
+    if arm == "none":
         return []
     return [
         Copy(case, rule.name, rule.structure, factor, k_star)

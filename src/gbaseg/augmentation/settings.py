@@ -101,10 +101,9 @@ def _paper_rules() -> list[Rule]:
 class AugmentationSettings(Settings):
     """Generative Blending Augmentation and the arms it is compared with."""
 
-    arm: Literal["none", "naive", "gba", "online"] = Field(
+    arm: Literal["none", "naive", "gba"] = Field(
         "gba",
-        description="Copies of source cases: none, rescaled (Eq. 5), or rescaled, harmonised and blended (Eq. 5 to 7); "
-        "online: no copies, nnU-Net draws the same rescaling while it trains",
+        description="Copies of source cases: none, rescaled (Eq. 5), or rescaled, harmonised and blended (Eq. 5 to 7)",
     )
     rules: list[Rule] = Field(default_factory=_paper_rules, description="Which cases, factors and start scales")
     singan: SinGANSettings = SinGANSettings()
@@ -117,7 +116,7 @@ class AugmentationSettings(Settings):
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
             raise ValueError(f"rules of the same name: {', '.join(repeated)}; names must be unique")
-        if self.arm in ("naive", "gba", "online") and not self.rules:
+        if self.arm != "none" and not self.rules:
             raise ValueError(f"arm {self.arm} without rules; add a rule, or set arm to none")
         return self
 
