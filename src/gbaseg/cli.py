@@ -106,11 +106,12 @@ def augment() -> None:
 
 @main.command()
 @click.argument("round_id", metavar="ROUND")
-def train_segmentation(round_id: str) -> None:
+@click.option("--last", type=bool, help="Whether it is the last round; default: as self_training.rounds says.")
+def train_segmentation(round_id: str, last: bool | None) -> None:
     """Train the folds of a round."""
     from gbaseg.stages.train_segmentation import run
 
-    run(round_id)
+    run(round_id, last)
 
 
 @main.command()

@@ -37,6 +37,14 @@ def test_score_of_a_case():
     assert (row.reference_mm3, row.predicted_mm3) == (4.0, 2.0)
 
 
+def test_scores_of_masks_are_plain_numbers():
+    """Numpy counts in its own integers, which JSON refuses."""
+    mask = np.ones((2, 2, 2), dtype=bool)
+    row = score_case(mask, mask, (1.0, 1.0, 1.0), case="x", centre="A", split="test")
+    json.dumps(summarise([row]), allow_nan=False)
+    assert {type(value) for value in (row.dice, row.assd_mm, row.reference_mm3, row.predicted_mm3)} == {float}
+
+
 def test_empty_prediction_takes_the_value_of_the_settings():
     reference, empty = np.ones((2, 2, 2), dtype=bool), np.zeros((2, 2, 2), dtype=bool)
     row = score_case(reference, empty, (1, 1, 1), case="x", centre="A", split="test", empty_mm=99.0)

@@ -37,7 +37,7 @@ def dice(reference: np.ndarray, prediction: np.ndarray) -> float:
     if inside == 0:
         return math.nan
     both = np.count_nonzero(reference & prediction)
-    return 2.0 * both / (inside + np.count_nonzero(prediction))
+    return float(2.0 * both / (inside + np.count_nonzero(prediction)))
 
 
 def directed_surface_distances(

@@ -59,7 +59,7 @@ def score_case(
     voxel_mm3 = math.prod(spacing_zyx_mm)
     return CaseScore(
         case, centre, split, structure, dice(reference, prediction), assd, pooled,
-        int(np.count_nonzero(reference)) * voxel_mm3, int(np.count_nonzero(prediction)) * voxel_mm3,
+        float(np.count_nonzero(reference) * voxel_mm3), float(np.count_nonzero(prediction) * voxel_mm3),
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from gbaseg.runtime.device import choose_device
 from gbaseg.runtime.engine import Task, run
 from gbaseg.segmentation.components import components, largest_components
 from gbaseg.segmentation.planning import CONFIGURATION
-from gbaseg.segmentation.settings import SegmentationSettings
+from gbaseg.segmentation.settings import PredictionSettings
 
 # Few enough to share the work out, enough to pay for loading the model.
 _CASES_A_TASK = 4
@@ -49,7 +49,7 @@ class FoldAgreement:
 
 
 def predict(
-    model: Path, items: Sequence[PredictionItem], settings: SegmentationSettings, name: str
+    model: Path, items: Sequence[PredictionItem], settings: PredictionSettings, name: str
 ) -> list[FoldAgreement]:
     """Segment every item, write its mask (uint8, the image's grid), and say how far the folds agreed.
 
@@ -73,7 +73,7 @@ def predict(
     return [agreement for result in results for agreement in result]
 
 
-def predict_cases(model: Path, items: Sequence[PredictionItem], settings: SegmentationSettings) -> list[FoldAgreement]:
+def predict_cases(model: Path, items: Sequence[PredictionItem], settings: PredictionSettings) -> list[FoldAgreement]:
     """Segment some items in one process. Runs in a worker."""
     ensemble = Ensemble(model, settings)
     agreements = []
@@ -87,7 +87,7 @@ def predict_cases(model: Path, items: Sequence[PredictionItem], settings: Segmen
 
 
 def decide(
-    folds: np.ndarray, structures: dict[str, int], settings: SegmentationSettings, name: str, voxel_mm3: float
+    folds: np.ndarray, structures: dict[str, int], settings: PredictionSettings, name: str, voxel_mm3: float
 ) -> tuple[np.ndarray, list[FoldAgreement]]:
     """From fold probabilities (fold, class, Z, Y, X) to one mask (Z, Y, X), METHOD 6.
 
@@ -131,7 +131,7 @@ def _mean_pairwise_dice(votes: np.ndarray) -> float:
 class Ensemble:
     """The folds of a model, loaded once, ready to segment scans of the standard grid."""
 
-    def __init__(self, model: Path, settings: SegmentationSettings) -> None:
+    def __init__(self, model: Path, settings: PredictionSettings) -> None:
         from contextlib import redirect_stdout
         from io import StringIO
 

@@ -22,6 +22,17 @@ class NetworkSettings(Settings):
     convs_per_stage: Count | None = Field(None, description="convolutions of each stage; null: nnU-Net's 2")
 
 
+class PredictionSettings(Settings):
+    """What a trained model is used with. Apart from the rest, so that another threshold trains nothing anew."""
+
+    tile_step: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.5, description="step of the sliding window, in patch sizes (nnU-Net: 0.5)"
+    )
+    mirroring: bool = Field(True, description="average over mirrored images (nnU-Net: true)")
+    threshold: Fraction = Field(0.5, description="lowest ensemble softmax of a structure's voxel")
+    components: Count = Field(1, description="largest connected components kept of each structure")
+
+
 class SegmentationSettings(Settings):
     """nnU-Net v2, 3d_fullres, in folds."""
 
@@ -33,11 +44,5 @@ class SegmentationSettings(Settings):
     learning_rate: Positive = Field(1e-2, description="SGD, polynomial decay (nnU-Net: 0.01)")
     oversample_foreground: Fraction = Field(0.33, description="share of patches centred on a label (nnU-Net: 0.33)")
     start: Literal["scratch", "warm"] = Field("scratch", description="scratch, or warm: from the round before")
-    checkpoint_every: Count = Field(10, description="epochs between checkpoints that a rerun resumes from")
-    tile_step: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.5, description="prediction: step in patch sizes (nnU-Net: 0.5)"
-    )
-    mirroring: bool = Field(True, description="prediction: average over mirrored images (nnU-Net: true)")
-    threshold: Fraction = Field(0.5, description="lowest ensemble softmax of a structure's voxel")
-    components: Count = Field(1, description="largest connected components kept of each structure")
+    prediction: PredictionSettings = PredictionSettings()
     network: NetworkSettings = NetworkSettings()

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
+from gbaseg.errors import UserError
 from gbaseg.settings import Count, Fraction, Positive, Settings
 
 
@@ -19,10 +20,14 @@ class SurveySettings(Settings):
 
 
 class Round(Settings):
-    """One round of the unrolled pipeline. `prev` is the round whose model and pseudo-labels it builds on."""
+    """One round of the unrolled pipeline. `prev` is the round whose model and pseudo-labels it builds on.
+
+    `last` is said here, not derived, so that DVC sees a round that becomes the last one, and trains only that anew.
+    """
 
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
     prev: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
+    last: bool
 
 
 class ConfidenceSettings(Settings):
@@ -43,10 +48,10 @@ class SelfTrainingSettings(Settings):
 
     rounds: tuple[Round, ...] = Field(
         (
-            Round(id="round_0", prev="survey"),
-            Round(id="round_1", prev="round_0"),
-            Round(id="round_2", prev="round_1"),
-            Round(id="round_3", prev="round_2"),
+            Round(id="round_0", prev="survey", last=False),
+            Round(id="round_1", prev="round_0", last=False),
+            Round(id="round_2", prev="round_1", last=False),
+            Round(id="round_3", prev="round_2", last=True),
         ),
         description="the rounds, each naming the one before it (paper: round 0 and at most 3 more)",
     )
@@ -77,7 +82,22 @@ class SelfTrainingSettings(Settings):
             before = item.id
         if not rounds or len({item.id for item in rounds} | {"survey"}) != len(rounds) + 1:
             raise ValueError("at least one round, each with an id of its own, none called 'survey'")
+        for item in rounds:
+            if item.last != (item is rounds[-1]):
+                raise ValueError(f"round {item.id}: last is {str(item.last).lower()}; true for the last round alone")
         return rounds
+
+    def round(self, round_id: str) -> Round:
+        """The round of that id.
+
+        Raises:
+            UserError: there is none; names those that there are.
+        """
+        for item in self.rounds:
+            if item.id == round_id:
+                return item
+        allowed = ", ".join(item.id for item in self.rounds)
+        raise UserError(f"{round_id}: no such round; self_training.rounds of params.yaml has {allowed}")
 
     @property
     def last(self) -> str:

@@ -22,7 +22,7 @@ def run(round_id: str) -> None:
     settings = params.load()
     outputs = [layout.round_metrics(round_id), layout.case_scores(round_id)]
     if round_id != layout.SURVEY:
-        outputs.append(layout.decision(round_id))
+        outputs.append(layout.decision(settings.self_training.round(round_id).id))
     with stage(f"evaluate/{round_id}", {}, [], outputs) as scratch:
         cases = select(read_table(layout.SCORING), domain="target", splits=settings.evaluation.splits)
         rows = run_tasks(
@@ -83,7 +83,7 @@ def decide(settings: Params, round_id: str, metrics: dict[str, Any], agreement: 
         return {"stop": True, "why": "the translation has failed: mean Dice at or under translation.failure_dice"}
     before = None
     if by_dice and not first:
-        previous = next(item.prev for item in self_training.rounds if item.id == round_id)
+        previous = self_training.round(round_id).prev
         if read_json(layout.decision(previous))["stop"]:
             return {"stop": True, "why": f"stopped after {previous}"}
         before = _mean_dice(settings, read_json(layout.round_metrics(previous)))

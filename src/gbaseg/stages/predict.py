@@ -33,7 +33,7 @@ def run(images: Sequence[Path], out: Path, round_id: str | None) -> None:
     if faults:
         raise UserError("\n".join(faults))
     fine = read_json(model / "round.json")["fine_grid"]
-    ensemble = Ensemble(model, settings.segmentation)
+    ensemble = Ensemble(model, settings.segmentation.prediction)
     values = np.array([0, *settings.dataset.structures.values()], np.uint8)
     with meter("predict", len(images)) as bar:
         for path, name in zip(images, names, strict=True):
@@ -45,7 +45,7 @@ def run(images: Sequence[Path], out: Path, round_id: str | None) -> None:
             if fine and settings.standardise.fine_spacing_xyz_mm is not None:
                 image, record = standardise_finely(scan, record, settings.standardise.fine_spacing_xyz_mm)
             folds = ensemble.fold_probabilities(image)
-            mask, _ = decide(folds, ensemble.structures, settings.segmentation, name, image.grid.voxel_mm3)
+            mask, _ = decide(folds, ensemble.structures, settings.segmentation.prediction, name, image.grid.voxel_mm3)
             on_scan = to_raw(image.with_array(mask), record)
             volume.write(on_scan.with_array(values[on_scan.array]), out / f"{name}.nii.gz")
             bar.advance()

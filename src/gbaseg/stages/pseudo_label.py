@@ -30,7 +30,7 @@ _COLUMNS = ("case", "structure", "volume_mm3", "fold_dice", "pieces", "largest_s
 def run(round_id: str) -> None:
     """Run the stage for one round of `self_training.rounds`."""
     settings = params.load()
-    previous = next(item.prev for item in settings.self_training.rounds if item.id == round_id)
+    previous = settings.self_training.round(round_id).prev
     model = layout.model_of(round_id)
     about = read_json(model / "round.json")
     with stage(f"pseudo_label/{round_id}", {}, [], [layout.pseudo_labelled(round_id)]) as scratch:
@@ -59,7 +59,7 @@ def label_target(settings: Params, model: Path, folder: Path, *, fine: bool, nam
     agreements = predict(
         model,
         [PredictionItem(case.case, images[case.case], predicted / f"{case.case}.nii.gz") for case in cases],
-        settings.segmentation,
+        settings.segmentation.prediction,
         f"{name}: predict",
     )
     run_tasks(

@@ -14,7 +14,6 @@ from gbaseg.runtime.progress import log
 from gbaseg.runtime.seeds import derive
 from gbaseg.segmentation.dataset import TrainingItem, Workspace, prepare
 from gbaseg.segmentation.training import train_folds
-from gbaseg.self_training.settings import Round
 from gbaseg.stages import layout
 from gbaseg.stages.context import read_json, stage, write_json
 from gbaseg.stages.pseudo_label import doubtful_cases
@@ -23,11 +22,11 @@ from gbaseg.stages.pseudo_label import doubtful_cases
 ROUND = "round.json"
 
 
-def run(round_id: str) -> None:
-    """Run the stage for one round of `self_training.rounds`."""
+def run(round_id: str, last: bool | None = None) -> None:
+    """Run the stage for one round of `self_training.rounds`; `last` as it is there unless said otherwise."""
     settings = params.load()
-    item = round_of(settings, round_id)
-    last = round_id == settings.self_training.last
+    item = settings.self_training.round(round_id)
+    last = item.last if last is None else last
     model, curves = layout.model_of(round_id), layout.CURVES / round_id
     inputs = [
         layout.STANDARD,
@@ -39,8 +38,12 @@ def run(round_id: str) -> None:
     ]
     asked = {
         "seed": settings.seed,
-        "segmentation": settings.segmentation.model_dump(),
-        "self_training": settings.self_training.model_dump(),
+        "last": last,
+        "segmentation": settings.segmentation.model_dump(exclude={"prediction"}),
+        "self_training": settings.self_training.model_dump(include={"last_round_set", "last_round_fine_grid"}),
+        "doubtful": settings.self_training.confidence.action,
+        "spacings": [settings.standardise.spacing_xyz_mm, settings.standardise.fine_spacing_xyz_mm],
+        "structures": settings.labels,
     }
     with stage(f"train_segmentation/{round_id}", asked, inputs, [model, curves], resumable=True) as scratch:
         previous = layout.model_of(item.prev)
@@ -68,11 +71,6 @@ def run(round_id: str) -> None:
             previous=previous,
         )
         write_json(scratch.output(model) / ROUND, {"trained_in": round_id, "fine_grid": fine, "passed_on": False})
-
-
-def round_of(settings: Params, round_id: str) -> Round:
-    """The round of that id; dvc.yaml takes its ids from the same list."""
-    return next(item for item in settings.self_training.rounds if item.id == round_id)
 
 
 def train(
