@@ -1,0 +1,115 @@
+"""The paper's preset on a handful of scans in the official layout: its structure in full, its budgets shrunken."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from gbaseg.augmentation.singan.model import load_singan
+from gbaseg.cases import read_table
+from gbaseg.volume import read
+
+pytestmark = pytest.mark.pipeline
+
+SHRUNKEN = {
+    "dataset.root": "data/raw/phantom",
+    "phantom.extent_zyx_mm": [40.0, 190.0, 160.0],
+    "phantom.centre_a.source_cases": 3,
+    "phantom.centre_a.target_cases": 1,
+    "phantom.centre_a.validation_cases": 1,
+    "phantom.centre_a.tumour_volume_mm3": [200.0, 280.0],  # rule small
+    "phantom.centre_b.source_cases": 2,
+    "phantom.centre_b.target_cases": 1,
+    "phantom.centre_b.validation_cases": 1,
+    "phantom.centre_b.tumour_volume_mm3": [2400.0, 3500.0],  # rule large
+    "standardise.crop_z_px": 12,
+    "translation.cyclegan.epochs": 1,
+    "translation.cyclegan.decay_epochs": 1,
+    "translation.cyclegan.steps_per_epoch": 1,
+    "translation.cyclegan.generator_width": 2,
+    "translation.cyclegan.residual_blocks": 1,
+    "translation.cyclegan.discriminator_width": 2,
+    "survey.epochs": 1,
+    "augmentation.singan.iterations": 1,
+    "augmentation.singan.width": 2,
+    "augmentation.singan.max_width": 4,
+    "segmentation.epochs": 1,
+    "segmentation.last_round_epochs": 1,
+    "segmentation.iterations_per_epoch": 2,
+    "segmentation.validation_iterations": 1,
+    "segmentation.prediction.tile_step": 1.0,
+    "segmentation.prediction.mirroring": False,
+    "segmentation.network": {
+        "patch_size_zyx": [8, 64, 64], "batch_size": 1, "features": [2, 4], "convs_per_stage": 1,
+    },
+    "self_training.stop": "never",  # a network that has learnt nothing agrees with itself at once
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def paper(new_project):
+    project = new_project("crossmoda2022", SHRUNKEN)
+    # Two training steps leave every tumour flat: the spread is the one threshold that such a translation cannot pass.
+    content = (project.folder / "params.yaml").read_text()
+    assert "std_above: 0.1\n" in content
+    (project.folder / "params.yaml").write_text(content.replace("std_above: 0.1\n", "std_above: 0.0\n"))
+    with pytest.MonkeyPatch.context() as patch:
+        project.stages(patch)
+    return project
+
+
+def test_both_rules_fire_and_each_case_has_six_copies(paper):
+    names = [case.case for case in read_table(paper.folder / "data/augmented")]
+    large = [name for name in names if "_large_" in name]
+    small = [name for name in names if "_small_" in name]
+    assert {name.split("_large_")[1] for name in large} == {f"l{x}_k{k}" for x in ("0.7", "1.2", "1.5") for k in (1, 3)}
+    assert {name.split("_small_")[1] for name in small} == {f"l{x}_k{k}" for x in ("0.6", "0.8", "1.2") for k in (1, 3)}
+    assert (len(large), len(small)) == (2 * 6, 3 * 6)
+    assert all("etz" in name for name in large)
+
+
+def test_the_pyramid_is_the_papers(paper):
+    import torch
+
+    model = load_singan(paper.folder / "models/singan/shared.safetensors", torch.device("cpu"))
+    assert model.last_scale == 16
+    assert [size[0] for size in model.pyramid.sizes] == [
+        25, 29, 34, 39, 45, 52, 60, 70, 80, 93, 107, 124, 144, 166, 192, 222, 256,
+    ]  # fmt: skip
+
+
+def test_four_rounds_of_five_folds(paper):
+    for number in range(4):
+        folder = paper.folder / "models/segmentation" / f"round_{number}"
+        assert len(list(folder.glob("fold_*.safetensors"))) == 5
+        about = json.loads((folder / "round.json").read_text())
+        assert about == {"trained_in": f"round_{number}", "fine_grid": number == 3, "passed_on": False}
+
+
+def test_the_last_round_trains_at_the_finer_grid(paper):
+    def spacing(number):
+        plans = json.loads((paper.folder / f"models/segmentation/round_{number}/plans.json").read_text())
+        return plans["configurations"]["3d_fullres"]["spacing"]
+
+    assert spacing(2) == [1.0, 0.6, 0.6]
+    assert spacing(3) == [1.0, 0.4, 0.4]
+
+
+def test_masks_of_the_fine_grid_come_back_to_the_scan(paper):
+    scan = next((paper.folder / "data/raw/phantom/validation").glob("*_hrT2.nii.gz"))
+    name = scan.name.removeprefix("crossmoda2022_").removesuffix("_hrT2.nii.gz")
+    assert read(paper.folder / f"data/pseudo_labelled/round_3/scan/{name}.nii.gz").grid == read(scan).grid
+
+
+def test_fold_agreement_is_of_five_folds(paper):
+    with (paper.folder / "data/pseudo_labelled/round_0/pseudo_labels.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == 4
+    assert all(np.isfinite(float(row["fold_dice"])) for row in rows)
+
+
+def test_four_rounds_in_the_table(paper):
+    summary = json.loads((paper.folder / "metrics/summary.json").read_text())
+    assert summary["rounds_trained"] == 4
+    assert summary["cases"] == 2

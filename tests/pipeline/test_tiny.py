@@ -1,0 +1,137 @@
+"""`dvc repro` from nothing: every stage's outputs as contracts, and what a rerun does."""
+
+import csv
+import json
+import time
+
+import numpy as np
+import pytest
+from ruamel.yaml import YAML
+
+from gbaseg.cases import read_table, select
+from gbaseg.volume import read
+
+pytestmark = pytest.mark.pipeline
+
+
+def rounds_of(project):
+    return YAML(typ="safe").load((project.folder / "params.yaml").read_text())["self_training"]["rounds"]
+
+
+def metrics_of(project, name):
+    return json.loads((project.folder / "metrics" / f"{name}.json").read_text())
+
+
+def test_a_second_repro_has_nothing_to_do(tiny):
+    assert "Data and pipelines are up to date." in tiny.run("dvc", "repro")
+
+
+def test_no_scratch_is_left(tiny):
+    assert list((tiny.folder / ".scratch").iterdir()) == []
+
+
+def test_every_output_of_the_pipeline_is_there(tiny):
+    lock = YAML(typ="safe").load((tiny.folder / "dvc.lock").read_text())["stages"]
+    assert len(lock) == 9 + 3 * len(rounds_of(tiny))
+    missing = [
+        out["path"] for stage in lock.values() for out in stage["outs"] if not (tiny.folder / out["path"]).exists()
+    ]
+    assert missing == []
+
+
+def test_the_standard_set_holds_no_label_of_the_target(tiny):
+    cases = read_table(tiny.folder / "data/standard")
+    assert {case.label for case in select(cases, domain="target")} == {""}
+    sources = select(cases, domain="source")
+    files = sorted(path.name for path in (tiny.folder / "data/standard/labels").iterdir())
+    assert files == sorted(f"{case.case}.nii.gz" for case in sources)
+
+
+def test_pseudo_labels_lie_on_the_scans_own_grids(tiny):
+    names = {case.case for case in select(read_table(tiny.folder / "data/standard"), domain="target")}
+    for item in rounds_of(tiny):
+        folder = tiny.folder / "data/pseudo_labelled" / item["id"] / "scan"
+        assert {path.name.removesuffix(".nii.gz") for path in folder.iterdir()} == names
+    scan = next((tiny.folder / "data/raw/phantom/validation").glob("*_hrT2.nii.gz"))
+    name = scan.name.removeprefix("crossmoda2022_").removesuffix("_hrT2.nii.gz")
+    mask = read(folder / f"{name}.nii.gz")
+    assert mask.grid == read(scan).grid
+    assert mask.array.dtype == np.uint8
+    assert set(np.unique(mask.array)) <= {0, 1}
+
+
+def test_copies_differ_from_their_case_near_the_tumour_alone(tiny):
+    copies = read_table(tiny.folder / "data/augmented")
+    assert copies, "no rule fired: the preset no longer tries the augmentation"
+    originals = {case.patient: case for case in read_table(tiny.folder / "data/translated")}
+    for copy in copies:
+        original = originals[copy.patient]
+        before = read(tiny.folder / "data/translated" / original.image).array
+        after = read(tiny.folder / "data/augmented" / copy.image).array
+        tumour = read(tiny.folder / "data/augmented" / copy.label).array == 1
+        without = ~tumour.any(axis=(1, 2))
+        assert np.array_equal(before[without], after[without])
+        assert not np.array_equal(before, after)
+
+
+def test_metrics_of_rounds_and_run(tiny):
+    ids = [item["id"] for item in rounds_of(tiny)]
+    for name in ["survey", *ids]:
+        scores = metrics_of(tiny, name)["VS"]
+        assert 0 <= scores["dice"]["mean"] <= 1
+        assert scores["cases"] == 2
+        assert set(scores["per_centre"]) == {"A", "B"}
+    assert {"converged", "passed_on", "agreement"} <= metrics_of(tiny, ids[-1]).keys()
+    summary = metrics_of(tiny, "summary")
+    assert summary["dice_mean"] == metrics_of(tiny, ids[-1])["VS"]["dice"]["mean"]
+    assert all(not isinstance(value, dict | list) for value in summary.values()), "dvc exp show: one column a key"
+
+
+def test_scores_are_those_of_held_out_cases_alone(tiny):
+    with (tiny.folder / "metrics/cases/round_0.csv").open() as stream:
+        scored = {row["case"] for row in csv.DictReader(stream)}
+    cases = read_table(tiny.folder / "data/standard")
+    assert scored == {case.case for case in select(cases, domain="target", splits=["validation"])}
+
+
+def test_curves_and_pictures(tiny):
+    assert (tiny.folder / "metrics/curves/round_0/fold_1/train_loss.tsv").read_text().startswith("step\ttrain_loss\n")
+    for name in ("rounds", "appearance", "panel"):
+        assert (tiny.folder / "plots" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_dvc_reads_the_metrics(tiny):
+    shown = json.loads(tiny.run("dvc", "metrics", "show", "--json"))
+    assert "dice_mean" in shown[""]["data"]["metrics/summary.json"]["data"]
+
+
+def test_the_table_of_rounds_is_printed(tiny):
+    printed = tiny.run("gbaseg", "show")
+    assert all(item["id"] in printed for item in rounds_of(tiny))
+    assert "plots/panel.png" in printed
+
+
+def test_predict_segments_a_new_scan_as_the_pipeline_did(tiny, tmp_path):
+    scan = next((tiny.folder / "data/raw/phantom/validation").glob("*_hrT2.nii.gz"))
+    tiny.run("gbaseg", "predict", str(scan), "--out", str(tmp_path))
+    name = scan.name.removeprefix("crossmoda2022_").removesuffix("_hrT2.nii.gz")
+    mine = read(tmp_path / scan.name)
+    theirs = read(tiny.folder / "data/pseudo_labelled/round_1/scan" / f"{name}.nii.gz")
+    assert mine.grid == theirs.grid
+    assert np.array_equal(mine.array, theirs.array)
+
+
+def test_queued_experiments_compare_the_arms(tiny):
+    tiny.run("dvc", "exp", "run", "--queue", "-S", "augmentation.arm=none,naive")
+    tiny.run("dvc", "queue", "start")
+    deadline = time.monotonic() + 600
+    while {"Queued", "Running"} & set(tiny.run("dvc", "queue", "status").split()):
+        assert time.monotonic() < deadline
+        time.sleep(2)
+    workspace_and_head = json.loads(tiny.run("dvc", "exp", "show", "--json"))
+    found = {}
+    for experiment in workspace_and_head[1]["experiments"]:
+        summary = experiment["revs"][0]["data"]["metrics"]["metrics/summary.json"]["data"]
+        found[summary["arm"]] = summary["dice_mean"]
+    assert set(found) == {"none", "naive"}
+    assert all(0 <= value <= 1 for value in found.values())
