@@ -1,0 +1,102 @@
+"""Four tiny scans of three patients, prepared for nnU-Net and trained on once: importing nnU-Net takes seconds."""
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import pytest
+
+from gbaseg.segmentation import dataset
+from gbaseg.segmentation.dataset import TrainingItem, Workspace, prepare
+from gbaseg.segmentation.settings import NetworkSettings, SegmentationSettings
+from gbaseg.segmentation.training import train_folds
+from gbaseg.volume import Grid, Volume, write
+
+# Three stages: with two nnU-Net's deep supervision has no loss left.
+SETTINGS = SegmentationSettings(
+    folds=2, iterations_per_epoch=2, validation_iterations=1,
+    network=NetworkSettings(patch_size_zyx=(8, 16, 16), batch_size=2, features=(2, 4, 4), convs_per_stage=1),
+)  # fmt: skip
+STRUCTURES = {"VS": 1}
+SCAN_SPACING_ZYX_MM = (2.0, 1.0, 1.0)
+SPACING_ZYX_MM = (1.5, 0.75, 0.75)
+PATIENTS = {"a": "ann", "a_copy": "ann", "b": "bob", "c": "cem"}
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """The scans, how they are trained on, and what came out."""
+
+    items: list[TrainingItem]
+    structures: dict[str, int]
+    settings: SegmentationSettings
+    spacing_zyx_mm: tuple[float, float, float]
+    workspace: Workspace
+    plans: dict
+
+
+def _cpu():
+    """The machine of these tests; takes back what nnU-Net's settings leave in the environment."""
+    return mock.patch.dict(os.environ, {"GBASEG_DEVICE": "cpu", "GBASEG_WORKERS": "1"})
+
+
+@pytest.fixture(autouse=True)
+def on_the_cpu():
+    with _cpu():
+        yield
+
+
+def _run_here(tasks, **_):
+    """In the place of workers, each of which would import nnU-Net for itself."""
+    return [task.function(**task.arguments) for task in tasks]
+
+
+def _write_scans(folder: Path) -> list[TrainingItem]:
+    rng = np.random.default_rng(0)
+    items = []
+    for index, (name, patient) in enumerate(PATIENTS.items()):
+        label = np.zeros((12, 24, 24), np.uint8)
+        label[4:8, 8:14, 6 + index : 12 + index] = 1
+        image = (0.3 * rng.random(label.shape) + 0.5 * label).astype(np.float32)
+        grid = Grid(label.shape, SCAN_SPACING_ZYX_MM)
+        item = TrainingItem(name, patient, folder / f"{name}.nii.gz", folder / f"{name}_label.nii.gz")
+        write(Volume(image, grid), item.image)
+        write(Volume(label, grid), item.label)
+        items.append(item)
+    return items
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory) -> Tiny:
+    """The training set; nothing may be written into its workspace."""
+    folder = tmp_path_factory.mktemp("segmentation")
+    items, workspace = _write_scans(folder / "scans"), Workspace(folder / "nnunet")
+    with _cpu(), mock.patch.object(dataset, "run", _run_here):
+        plans = prepare(items, STRUCTURES, SETTINGS, 3, workspace, SPACING_ZYX_MM)
+    # nnU-Net's planner gives tuples, which JSON has not.
+    return Tiny(items, STRUCTURES, SETTINGS, SPACING_ZYX_MM, workspace, json.loads(json.dumps(plans)))
+
+
+@pytest.fixture(scope="session")
+def model(prepared, tmp_path_factory) -> Path:
+    """Model folder of both folds."""
+    folder = tmp_path_factory.mktemp("model")
+    workspace = Workspace(folder / "nnunet")
+    shutil.copytree(prepared.workspace.root, workspace.root)
+    with _cpu():
+        train_folds(
+            workspace, folder / "model", folder / "curves", SETTINGS, folds=range(2), epochs=1, seed=5, name="tiny"
+        )
+    return folder / "model"
+
+
+@pytest.fixture
+def workspace(prepared, tmp_path) -> Workspace:
+    """A copy of the prepared workspace, to train in."""
+    copy = Workspace(tmp_path / "nnunet")
+    shutil.copytree(prepared.workspace.root, copy.root)
+    return copy

@@ -1,0 +1,98 @@
+"""The training set as nnU-Net reads it."""
+
+import copy
+import json
+
+import blosc2
+import numpy as np
+import pytest
+
+from gbaseg.segmentation import dataset
+from gbaseg.segmentation.dataset import Workspace, prepare
+
+
+def case(workspace: Workspace, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """A preprocessed image and its label, both (1, Z, Y, X)."""
+    folder = workspace.preprocessed / "nnUNetPlans_3d_fullres"
+    image, label = (blosc2.open(str(folder / f"{name}{suffix}.b2nd"), mode="r")[:] for suffix in ("", "_seg"))
+    return image, label
+
+
+def test_the_folds_are_nnunets_and_split_by_patient(prepared):
+    folds = json.loads((prepared.workspace.preprocessed / "splits_final.json").read_text())
+    patient_of = {item.name: item.patient for item in prepared.items}
+    assert len(folds) == 2
+    assert sorted(name for fold in folds for name in fold["val"]) == ["a", "a_copy", "b", "c"]
+    for fold in folds:
+        assert not {patient_of[name] for name in fold["train"]} & {patient_of[name] for name in fold["val"]}
+
+
+def test_every_case_is_preprocessed_at_the_spacing_asked_for(prepared):
+    """The median of the set is 2 x 1 x 1 mm: left to itself nnU-Net would train at that."""
+    fingerprint = json.loads((prepared.workspace.preprocessed / "dataset_fingerprint.json").read_text())
+    assert np.median(fingerprint["spacings"], axis=0).tolist() == [2.0, 1.0, 1.0]
+    configuration = prepared.plans["configurations"]["3d_fullres"]
+    assert configuration["spacing"] == [1.5, 0.75, 0.75]
+    # The planner knew of it, too: its own patch would have been made for these.
+    assert configuration["median_image_size_in_voxels"] == [16, 32, 32]
+    for item in prepared.items:
+        image, label = case(prepared.workspace, item.name)
+        assert image.shape == label.shape == (1, 16, 32, 32)
+        assert set(np.unique(label)) == {0, 1}
+        # nnU-Net's z-score, then interpolated, which evens the noise out.
+        assert abs(image.mean()) < 0.05 and 0.8 < image.std() < 1
+        # 4 x 6 x 6 voxels of 2 mm3.
+        assert label.sum() * 1.5 * 0.75 * 0.75 == pytest.approx(288, rel=0.15)
+
+
+def test_the_plans_are_returned_as_they_lie_in_the_workspace(prepared):
+    written = json.loads((prepared.workspace.preprocessed / "nnUNetPlans.json").read_text())
+    assert prepared.plans == written
+    configuration = written["configurations"]["3d_fullres"]
+    assert (configuration["patch_size"], configuration["batch_size"]) == ([8, 16, 16], 2)
+
+
+def test_the_description_names_labels_and_images(prepared):
+    for folder in (prepared.workspace.raw, prepared.workspace.preprocessed):
+        description = json.loads((folder / "dataset.json").read_text())
+        assert description["labels"] == {"background": 0, "VS": 1}
+        assert description["numTraining"] == 4
+        assert description["dataset"]["a_copy"] == {
+            "images": [str(prepared.items[1].image)],
+            "label": str(prepared.items[1].label),
+        }
+
+
+def test_a_second_call_does_nothing(prepared, workspace, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise AssertionError("a task was started")
+
+    def state():
+        return {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in workspace.root.rglob("*")}
+
+    monkeypatch.setattr(dataset, "run", refuse)
+    before = state()
+    again = prepare(prepared.items, prepared.structures, prepared.settings, 3, workspace, prepared.spacing_zyx_mm)
+    assert again == prepared.plans
+    assert state() == before
+
+
+def test_frozen_plans_are_kept_at_another_spacing(prepared, tmp_path):
+    """The last round: the plans of the rounds before it, on a finer grid."""
+    frozen = copy.deepcopy(prepared.plans)
+    frozen["foreground_intensity_properties_per_channel"]["0"]["mean"] = 0.123
+    frozen["configurations"]["3d_fullres"]["architecture"]["arch_kwargs"]["norm_op_kwargs"]["eps"] = 0.25
+    workspace = Workspace(tmp_path / "nnunet")
+    plans = prepare(
+        prepared.items[1:],
+        prepared.structures,
+        prepared.settings,
+        3,
+        workspace,
+        (1.0, 0.5, 0.5),
+        frozen_plans=frozen,
+    )
+    frozen["configurations"]["3d_fullres"]["spacing"] = [1.0, 0.5, 0.5]
+    assert plans == frozen
+    assert case(workspace, "b")[0].shape == (1, 24, 48, 48)
+    assert prepared.plans["foreground_intensity_properties_per_channel"]["0"]["mean"] != 0.123

@@ -1,0 +1,133 @@
+"""nnU-Net's plans with numbers of ours."""
+
+import copy
+
+import pytest
+
+from gbaseg.errors import UserError
+from gbaseg.segmentation.planning import adapt_plans
+from gbaseg.segmentation.settings import NetworkSettings
+
+# What the planner writes, less what nobody here looks at.
+PLANS = {
+    "plans_name": "nnUNetPlans",
+    "transpose_forward": [0, 1, 2],
+    "foreground_intensity_properties_per_channel": {"0": {"mean": 0.5}},
+    "configurations": {
+        "2d": {"spacing": [1.0, 1.0]},
+        "3d_fullres": {
+            "batch_size": 7,
+            "patch_size": [40, 96, 96],
+            "spacing": [2.0, 1.0, 1.0],
+            "architecture": {
+                "network_class_name": "PlainConvUNet",
+                "arch_kwargs": {
+                    "n_stages": 3,
+                    "features_per_stage": [32, 64, 128],
+                    "kernel_sizes": [[1, 3, 3], [3, 3, 3], [3, 3, 3]],
+                    "strides": [[1, 1, 1], [1, 2, 2], [2, 2, 2]],
+                    "n_conv_per_stage": [2, 2, 2],
+                    "n_conv_per_stage_decoder": [2, 2],
+                    "conv_bias": True,
+                },
+            },
+        },
+        "3d_lowres": {"spacing": [4.0, 2.0, 2.0]},
+    },
+}
+SPACING = (1.5, 0.75, 0.75)
+
+
+def adapted(spacing=SPACING, forward=(0, 1, 2), **network) -> dict:
+    """The one configuration that comes out."""
+    plans = {**PLANS, "transpose_forward": list(forward)}
+    return adapt_plans(plans, NetworkSettings(**network), spacing)["configurations"]["3d_fullres"]
+
+
+def architecture(**given) -> dict:
+    return adapted(**given)["architecture"]["arch_kwargs"]
+
+
+def test_without_numbers_only_the_spacing_changes():
+    expected = copy.deepcopy(PLANS["configurations"]["3d_fullres"])
+    assert adapted() == {**expected, "spacing": [1.5, 0.75, 0.75]}
+
+
+def test_one_configuration_stays_and_all_around_it():
+    plans = adapt_plans(PLANS, NetworkSettings(), SPACING)
+    assert list(plans["configurations"]) == ["3d_fullres"]
+    assert {key: plans[key] for key in plans if key != "configurations"} == {
+        key: PLANS[key] for key in PLANS if key != "configurations"
+    }
+
+
+def test_the_given_plans_are_left_alone():
+    before = copy.deepcopy(PLANS)
+    adapt_plans(PLANS, NetworkSettings(patch_size_zyx=(16, 32, 32), batch_size=1, features=(4, 8, 8)), SPACING)
+    assert before == PLANS
+
+
+def test_spacing_and_patch_follow_the_planners_order_of_axes():
+    configuration = adapted(
+        spacing=(0.5, 3.0, 0.6), forward=(1, 0, 2), patch_size_zyx=(64, 16, 48), features=(4, 8), batch_size=3
+    )
+    assert configuration["spacing"] == [3.0, 0.5, 0.6]
+    assert configuration["patch_size"] == [16, 64, 48]
+    assert configuration["batch_size"] == 3
+    # The coarse axis, now the first, is neither convolved nor pooled yet.
+    assert configuration["architecture"]["arch_kwargs"]["kernel_sizes"] == [[1, 3, 3], [1, 3, 3]]
+    assert configuration["architecture"]["arch_kwargs"]["strides"] == [[1, 1, 1], [1, 2, 2]]
+
+
+def test_a_coarse_axis_waits_until_the_others_are_as_coarse():
+    given = architecture(spacing=(3.0, 0.5, 0.5), patch_size_zyx=(16, 64, 64), features=(8, 16, 32, 64))
+    assert given["n_stages"] == 4
+    assert given["features_per_stage"] == [8, 16, 32, 64]
+    assert given["strides"] == [[1, 1, 1], [1, 2, 2], [1, 2, 2], [2, 2, 2]]
+    assert given["kernel_sizes"] == [[1, 3, 3], [1, 3, 3], [3, 3, 3], [3, 3, 3]]
+    assert (given["n_conv_per_stage"], given["n_conv_per_stage_decoder"]) == ([2, 2, 2, 2], [2, 2, 2])
+    assert given["conv_bias"] is True
+
+
+@pytest.mark.parametrize(("coarse", "kernel"), [(2.0, 3), (2.01, 1)])
+def test_up_to_twice_as_coarse_is_as_fine_as_the_others(coarse, kernel):
+    given = architecture(spacing=(coarse, 1.0, 1.0), patch_size_zyx=(16, 16, 16), features=(4, 8))
+    assert given["kernel_sizes"][0] == [kernel, 3, 3]
+    assert given["strides"][1] == [2 if kernel == 3 else 1, 2, 2]
+
+
+def test_an_edge_is_halved_down_to_four_voxels_and_only_where_it_is_even():
+    given = architecture(spacing=(1.0, 1.0, 1.0), patch_size_zyx=(8, 18, 32), features=(4, 8, 8, 8))
+    # 8 -> 4 and no further; 18 -> 9, which is odd; 32 -> 16 -> 8 -> 4.
+    assert given["strides"] == [[1, 1, 1], [2, 2, 2], [1, 1, 2], [1, 1, 2]]
+
+
+def test_a_patch_that_cannot_be_halved_as_often_is_refused():
+    numbers = {"spacing": (1.0, 1.0, 1.0), "patch_size_zyx": (12, 24, 24)}
+    # 12 x 24 x 24 -> 6 x 12 x 12 -> 6 x 6 x 6
+    assert architecture(**numbers, features=(4, 8, 8))["n_stages"] == 3
+    with pytest.raises(
+        UserError,
+        match=r"segmentation\.network: a patch of \(12, 24, 24\) voxels allows 3 stages, features names 4; take",
+    ):
+        architecture(**numbers, features=(4, 8, 8, 8))
+
+
+def test_features_alone_keep_the_planners_patch():
+    configuration = adapted(spacing=(2.0, 1.0, 1.0), features=(4, 8))
+    assert configuration["patch_size"] == [40, 96, 96]
+    assert configuration["batch_size"] == 7
+    assert configuration["architecture"]["arch_kwargs"]["strides"] == [[1, 1, 1], [2, 2, 2]]
+
+
+def test_a_patch_alone_keeps_the_planners_features():
+    given = architecture(spacing=(1.0, 1.0, 1.0), patch_size_zyx=(16, 16, 16))
+    assert (given["n_stages"], given["features_per_stage"]) == (3, [32, 64, 128])
+    assert given["strides"] == [[1, 1, 1], [2, 2, 2], [2, 2, 2]]
+
+
+def test_convolutions_of_each_stage():
+    given = architecture(convs_per_stage=1)
+    assert (given["n_conv_per_stage"], given["n_conv_per_stage_decoder"]) == ([1, 1, 1], [1, 1])
+    given = architecture(convs_per_stage=3, patch_size_zyx=(16, 16, 16), features=(4, 8))
+    assert (given["n_conv_per_stage"], given["n_conv_per_stage_decoder"]) == ([3, 3], [3])

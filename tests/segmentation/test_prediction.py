@@ -1,0 +1,138 @@
+"""From fold probabilities to masks, and how far the folds agree."""
+
+import math
+import shutil
+
+import numpy as np
+import pytest
+
+from gbaseg import volume
+from gbaseg.segmentation.prediction import Ensemble, FoldAgreement, PredictionItem, decide, predict
+from gbaseg.segmentation.settings import PredictionSettings
+from gbaseg.volume import Grid, Volume
+
+ONE = {"VS": 1}
+SETTINGS = PredictionSettings(tile_step=1.0, mirroring=False)
+
+
+def binary(*folds: np.ndarray) -> np.ndarray:
+    """(fold, 2, Z, Y, X) from the foreground's probabilities."""
+    return np.stack([np.stack([1 - fold, fold]) for fold in folds])
+
+
+def row(*values: float) -> np.ndarray:
+    return np.array(values, dtype=np.float64)[None, None]
+
+
+def test_the_folds_softmax_is_averaged():
+    # Two of three folds are just against it, the third is sure: the mean decides, not the majority.
+    mask, _ = decide(binary(row(0.4, 0.4), row(0.4, 0.4), row(1.0, 0.6)), ONE, SETTINGS, "a", 1.0)
+    assert mask.dtype == np.uint8
+    assert mask.tolist() == [[[1, 0]]]
+
+
+@pytest.mark.parametrize(("threshold", "expected"), [(0.75, [1, 1]), (0.76, [0, 1])])
+def test_a_voxel_belongs_to_a_structure_from_the_threshold_on(threshold, expected):
+    settings = SETTINGS.model_copy(update={"threshold": threshold})
+    mask, _ = decide(binary(row(0.5, 1.0), row(1.0, 1.0)), ONE, settings, "a", 1.0)
+    assert mask.tolist() == [[expected]]
+
+
+def test_a_structure_must_be_the_most_probable_and_probable_enough():
+    probabilities = np.zeros((1, 3, 1, 1, 4))
+    probabilities[0, :, 0, 0] = np.array([[0.1, 0.2, 0.7], [0.2, 0.6, 0.2], [0.2, 0.45, 0.35], [0.5, 0.3, 0.2]]).T
+    mask, about = decide(probabilities, {"VS": 1, "Cochlea": 2}, SETTINGS, "a", 1.0)
+    assert mask.tolist() == [[[2, 1, 0, 0]]]
+    assert [(item.structure, item.volume_mm3) for item in about] == [("VS", 1.0), ("Cochlea", 1.0)]
+
+
+def test_the_largest_component_of_each_structure_is_kept():
+    vs, cochlea = row(0.9, 0.9, 0.9, 0, 0, 0, 0.9, 0.9, 0, 0), row(0, 0, 0, 0, 0.9, 0, 0, 0, 0, 0)
+    folds = np.stack([1 - vs - cochlea, vs, cochlea])[None]
+    mask, (about_vs, about_cochlea) = decide(folds, {"VS": 1, "Cochlea": 2}, SETTINGS, "a", 2.5)
+    assert mask.tolist() == [[[1, 1, 1, 0, 2, 0, 0, 0, 0, 0]]]
+    assert (about_vs.pieces, about_vs.largest_share, about_vs.volume_mm3) == (2, 0.6, 7.5)
+    assert (about_cochlea.pieces, about_cochlea.largest_share, about_cochlea.volume_mm3) == (1, 1.0, 2.5)
+
+    both = SETTINGS.model_copy(update={"components": 2})
+    mask, (about_vs, _) = decide(folds, {"VS": 1, "Cochlea": 2}, both, "a", 2.5)
+    assert mask.tolist() == [[[1, 1, 1, 0, 2, 0, 1, 1, 0, 0]]]
+    assert about_vs.volume_mm3 == 12.5
+
+
+def test_agreement_is_the_mean_dice_of_the_pairs_of_folds():
+    folds = binary(row(1, 1, 0, 0), row(1, 0, 0, 0), row(0, 1, 1, 1))
+    # |A| = 2, |B| = 1, |C| = 3; A B 1, A C 1, B C 0.
+    _, [about] = decide(folds, ONE, SETTINGS, "a", 1.0)
+    assert about.pairwise_dice == pytest.approx((2 / 3 + 2 / 5 + 0) / 3)
+    assert (about.name, about.structure) == ("a", "VS")
+
+
+@pytest.mark.parametrize(
+    ("folds", "dice"),
+    [
+        ([row(1, 0), row(1, 0)], 1.0),
+        ([row(1, 0), row(0, 1)], 0.0),
+        ([row(0, 0), row(0, 0)], 1.0),
+        ([row(0, 0), row(0, 1)], 0.0),
+        ([row(1, 0)], math.nan),
+    ],
+)
+def test_agreement_of_equal_disjoint_empty_and_single_folds(folds, dice):
+    _, [about] = decide(binary(*folds), ONE, SETTINGS, "a", 1.0)
+    assert about.pairwise_dice == pytest.approx(dice, nan_ok=True)
+
+
+def test_nothing_found():
+    mask, about = decide(binary(row(0, 0), row(0, 0)), ONE, SETTINGS, "a", 1.0)
+    assert not mask.any()
+    assert about == [FoldAgreement("a", "VS", 1.0, 0, 0.0, 0.0)]
+
+
+def scan(seed: int, grid: Grid) -> Volume:
+    return Volume(np.random.default_rng(seed).random(grid.shape, dtype=np.float32), grid)
+
+
+# Another spacing than the model's, moved, and turned by 30 degrees about z.
+TURNED = Grid((10, 20, 22), (1.8, 0.9, 1.1), (-7.0, 4.0, 12.5), (0.75**0.5, -0.5, 0, 0.5, 0.75**0.5, 0, 0, 0, 1))
+
+
+def test_every_fold_gives_a_softmax_on_the_scans_own_grid(model, tmp_path):
+    image = scan(0, TURNED)
+    both = Ensemble(model, SETTINGS).fold_probabilities(image)
+    assert both.shape == (2, 2, *TURNED.shape)
+    np.testing.assert_allclose(both.sum(axis=1), 1, atol=1e-5)
+
+    alone = tmp_path / "model"
+    shutil.copytree(model, alone)
+    (alone / "fold_0.safetensors").unlink()
+    np.testing.assert_array_equal(Ensemble(alone, SETTINGS).fold_probabilities(image), both[1:])
+    assert not np.allclose(both[0], both[1])
+
+
+def test_masks_are_written_on_the_images_grids(model, tmp_path):
+    grids = {f"c{n}": TURNED for n in range(5)} | {"plain": Grid((12, 24, 24), (2.0, 1.0, 1.0))}
+    items = []
+    for seed, (name, grid) in enumerate(grids.items()):
+        volume.write(scan(seed, grid), tmp_path / f"{name}.nii.gz")
+        items.append(PredictionItem(name, tmp_path / f"{name}.nii.gz", tmp_path / "masks" / f"{name}.nii.gz"))
+    agreements = predict(model, items, SETTINGS, "tiny")
+
+    # More than one task's worth of cases; the order is the items'.
+    assert [(item.name, item.structure) for item in agreements] == [(name, "VS") for name in grids]
+    ensemble = Ensemble(model, SETTINGS)
+    for item, about in zip(items, agreements, strict=True):
+        image, mask = volume.read(item.image), volume.read(item.mask)
+        assert mask.grid.agrees_with(image.grid, 1e-5)
+        assert mask.array.dtype == np.uint8
+        assert np.count_nonzero(mask.array) * image.grid.voxel_mm3 == pytest.approx(about.volume_mm3)
+    expected, [about] = decide(ensemble.fold_probabilities(volume.read(items[-1].image)), ONE, SETTINGS, "plain", 2.0)
+    np.testing.assert_array_equal(volume.read(items[-1].mask).array, expected)
+    assert agreements[-1] == about
+
+
+def test_a_folder_without_weights_is_no_model(model, tmp_path):
+    for name in ("plans.json", "dataset.json"):
+        shutil.copyfile(model / name, tmp_path / name)
+    with pytest.raises(FileNotFoundError, match=r"no fold_\*\.safetensors"):
+        Ensemble(tmp_path, SETTINGS)

@@ -1,0 +1,199 @@
+"""The command line: help at once, mistakes without a traceback."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from unittest import mock
+
+import pytest
+from click.testing import CliRunner, Result
+from ruamel.yaml import YAML
+
+from gbaseg.cli import main
+from gbaseg.params import load
+
+ROOT = Path(__file__).parents[1]
+STAGES = [
+    "phantom", "standardise", "train-translation", "translate", "survey", "train-singan", "augment",
+    "train-segmentation", "pseudo-label", "evaluate", "summarise",
+]  # fmt: skip
+OF_A_ROUND = ["train-segmentation", "pseudo-label", "evaluate"]
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path, monkeypatch):
+    """An empty project with the shipped presets and defaults; what the options leave in the environment is undone."""
+    shutil.copytree(ROOT / "presets", tmp_path / "presets")
+    shutil.copyfile(ROOT / "presets/default.yaml", tmp_path / "params.yaml")
+    monkeypatch.chdir(tmp_path)
+    with mock.patch.dict(os.environ):
+        os.environ.pop("GBASEG_DEVICE", None)
+        os.environ.pop("GBASEG_WORKERS", None)
+        yield tmp_path
+
+
+def call(*arguments: str) -> Result:
+    return CliRunner().invoke(main, arguments)
+
+
+def mistake(*arguments: str) -> str:
+    """What is printed about a user's mistake: exit status 1, on standard error, no traceback."""
+    result = call(*arguments)
+    assert (result.exit_code, type(result.exception)) == (1, SystemExit)
+    assert "Traceback" not in result.output
+    assert result.stdout == ""
+    return result.stderr
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if "presets" not in path.parts)
+
+
+def test_help_names_the_stages_in_the_order_of_the_pipeline_and_then_the_rest():
+    listing = call("--help").stdout.split("Commands:\n")[1]
+    names = re.findall(r"^  (\S+)  +\S", listing, flags=re.MULTILINE)
+    assert names == [*STAGES, "show", "predict", "preset", "doctor"]
+
+
+def test_the_pipeline_calls_every_stage_and_nothing_else():
+    stages = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
+    assert {stage["cmd"].split()[1] for stage in stages.values()} == set(STAGES)
+    assert all(stage["cmd"].startswith("gbaseg ") for stage in stages.values())
+
+
+@pytest.mark.parametrize("name", [*STAGES, "show", "predict", "preset", "doctor"])
+def test_every_command_has_help(name):
+    for flag in ("--help", "-h"):
+        result = call(name, flag)
+        assert result.exit_code == 0
+        assert re.search(rf"Usage: main {name} .*\n\n  [A-Z].*\.", result.stdout)
+
+
+def test_help_waits_for_no_library():
+    code = (
+        "import sys; from gbaseg.cli import main; main(['--help'], standalone_mode=False); "
+        "print('loaded:', *{name.split('.')[0] for name in sys.modules})"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    loaded = set(printed.split("loaded: ")[1].split())
+    assert {"gbaseg", "click"} <= loaded
+    assert not loaded & {"torch", "numpy", "scipy", "SimpleITK", "nnunetv2", "pandas", "pydantic", "matplotlib"}
+
+
+@pytest.mark.parametrize("command", STAGES)
+def test_a_wrong_params_yaml_stops_every_stage_before_it_writes(project, command):
+    text = (project / "params.yaml").read_text().replace("folds: 2 ", "folds: 1 ").replace("seed: 1 ", "sed: 1 ")
+    (project / "params.yaml").write_text(text)
+    message = mistake(command, *(["round_0"] if command in OF_A_ROUND else []))
+    assert message.splitlines()[0] == "gbaseg: params.yaml: 2 fault(s)"
+    assert "segmentation.folds: found 1; input should be greater than or equal to 2" in message
+    assert "sed: no such key; did you mean 'seed'?" in message
+    assert files(project) == ["params.yaml"]
+
+
+def test_outside_of_a_project(project):
+    (project / "params.yaml").unlink()
+    assert mistake("standardise") == "gbaseg: params.yaml: no such file; run gbaseg in the folder of the project\n"
+
+
+@pytest.mark.parametrize("command", OF_A_ROUND)
+def test_an_unknown_round_is_named_with_those_there_are(project, command):
+    assert mistake(command, "round_7") == (
+        "gbaseg: round_7: no such round; self_training.rounds of params.yaml has round_0, round_1\n"
+    )
+    assert files(project) == ["params.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--workers", "0", "preset"], "Invalid value for '--workers': 0 is not in the range x>=1"),
+        (["--workers", "two", "preset"], "Invalid value for '--workers'"),
+        (["standardize"], "No such command 'standardize'"),
+        (["evaluate"], "Missing argument 'ROUND'"),
+        (["predict", "--out", "masks"], "Missing argument 'IMAGES...'"),
+        (["predict", "a.nii.gz"], "Missing option '--out'"),
+        (["predict", "a.nii.gz", "--out", "params.yaml"], "Directory 'params.yaml' is a file"),
+    ],
+)
+def test_a_wrong_call_is_refused(project, arguments, says):
+    result = call(*arguments)
+    assert result.exit_code == 2
+    assert says in result.stderr
+    assert files(project) == ["params.yaml"]
+
+
+def test_an_unknown_device_is_refused():
+    """By the first step that needs one; `doctor` asks for it without a data set."""
+    result = call("--device", "nonsense", "doctor")
+    assert result.exit_code == 1
+    assert re.search(
+        r"^fail  device +--device nonsense: no such device; allowed: auto, cpu, cuda, cuda:N$", result.stdout, re.M
+    )
+
+
+def test_options_reach_the_worker_processes_by_the_environment():
+    assert call("--device", "cpu", "--workers", "3", "preset").exit_code == 0
+    assert (os.environ["GBASEG_DEVICE"], os.environ["GBASEG_WORKERS"]) == ("cpu", "3")
+
+
+def test_preset_lists_what_there_is(project):
+    before = (project / "params.yaml").read_bytes()
+    printed = call("preset").stdout
+    names = [block.splitlines()[0] for block in printed.split("\n\n")]
+    assert names == ["default", *sorted(set(names) - {"default"})]
+    assert {"crossmoda2022", "lgg", "tiny"} <= set(names)
+    assert '    dataset.root: "data/raw/lgg"\n' in printed
+    assert (project / "params.yaml").read_bytes() == before
+
+
+def test_preset_writes_one_and_takes_it_back(project):
+    shipped = (project / "params.yaml").read_text()
+    assert call("preset", "lgg").stdout == "params.yaml: preset lgg written\n"
+    params = load()
+    assert (params.dataset.root, params.dataset.structures) == ("data/raw/lgg", {"tumour": 1})
+    assert "# every place that draws derives its own seed from this one" in (project / "params.yaml").read_text()
+    call("preset", "default")
+    assert (project / "params.yaml").read_text() == shipped
+
+
+def test_an_unknown_preset_is_named_with_its_neighbour(project):
+    assert "no preset 'lg'; did you mean 'lgg'? (there are: crossmoda2022, default, " in mistake("preset", "lg")
+    assert files(project) == ["params.yaml"]
+
+
+def test_a_preset_that_breaks_a_rule_is_not_written(project):
+    (project / "presets/mine.yaml").write_text("segmentation: {folds: 1}\n")
+    before = (project / "params.yaml").read_bytes()
+    assert "segmentation.folds: found 1" in mistake("preset", "mine")
+    assert (project / "params.yaml").read_bytes() == before
+    assert files(project) == ["params.yaml"]
+
+
+def test_predict_without_a_model_says_which_and_what_to_do(project):
+    (project / "scan.nii.gz").touch()
+    assert mistake("predict", "scan.nii.gz", "--out", "masks").startswith(
+        "gbaseg: models/segmentation/round_1: no model; run `dvc repro train_segmentation`"
+    )
+    assert "models/segmentation/round_0: no model" in mistake(
+        "predict", "scan.nii.gz", "--out", "masks", "--round", "round_0"
+    )
+
+
+def test_predict_names_all_scans_that_are_missing_or_of_one_name(project):
+    model = project / "models/segmentation/round_1"
+    model.mkdir(parents=True)
+    (model / "plans.json").touch()
+    (project / "old").mkdir()
+    for name in ("scan.nii.gz", "old/scan.nii", "other.nii.gz"):
+        (project / name).touch()
+    scans = ["scan.nii.gz", "gone.nii.gz", "old/scan.nii", "other.nii.gz", "lost.mha"]
+    assert mistake("predict", *scans, "--out", "masks").splitlines() == [
+        "gbaseg: gone.nii.gz: no such file",
+        "lost.mha: no such file",
+        "scan: the name of several scans",
+    ]
+    assert not (project / "masks").exists()
