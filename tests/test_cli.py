@@ -126,13 +126,19 @@ def test_a_wrong_call_is_refused(project, arguments, says):
     assert files(project) == ["params.yaml"]
 
 
-def test_an_unknown_device_is_refused():
-    """By the first step that needs one; `doctor` asks for it without a data set."""
-    result = call("--device", "nonsense", "doctor")
+@pytest.mark.parametrize("device", ["nonsense", "meta", "cuda:x"])
+def test_an_unknown_device_is_refused_by_every_command(device):
+    result = call("--device", device, "preset")
     assert result.exit_code == 1
-    assert re.search(
-        r"^fail  device +--device nonsense: no such device; allowed: auto, cpu, cuda, cuda:N$", result.stdout, re.M
-    )
+    assert result.stderr == f"gbaseg: --device {device}: no such device; allowed: auto, cpu, cuda, cuda:N\n"
+
+
+@pytest.mark.parametrize("stage", ["translate", "augment", "pseudo-label round_0", "evaluate round_0", "summarise", "show"])
+def test_a_stage_before_its_turn_names_what_is_missing(project, stage):
+    result = call(*stage.split())
+    assert result.exit_code == 1
+    assert "not there yet: " in result.stderr
+    assert "dvc repro" in result.stderr
 
 
 def test_options_reach_the_worker_processes_by_the_environment():

@@ -266,6 +266,29 @@ def test_all_faults_come_in_one_message(default):
     ]
 
 
+def test_rules_that_are_not_given_are_checked_too():
+    with pytest.raises(UserError) as error:
+        check({"dataset": {"structures": {"tumour": 1}}})
+    assert str(error.value).count("found 'VS'; allowed: tumour (dataset.structures)") == 2
+
+
+@pytest.mark.parametrize("structures", [{1: 1}, {"background": 1}, [1]])
+def test_structures_that_cannot_be_are_faults_and_no_tracebacks(structures):
+    with pytest.raises(UserError, match=r"1 fault\(s\)\n  - dataset"):
+        check({"dataset": {"structures": structures}})
+
+
+@pytest.mark.parametrize(("key", "value"), [("structure", ["VS"]), ("centres", "A")])
+def test_a_wrong_value_in_a_rule_is_one_fault(key, value):
+    with pytest.raises(UserError, match=rf"1 fault\(s\)\n  - augmentation\.rules\[0\]\.{key}: found .*{value[0]}"):
+        check({"augmentation": {"rules": [{"name": "one", "lambdas": [2], key: value}]}})
+
+
+def test_the_finer_grid_needs_a_spacing():
+    with pytest.raises(UserError, match=r"standardise\.fine_spacing_xyz_mm: found None"):
+        check({"self_training": {"last_round_fine_grid": True}})
+
+
 def test_a_rule_may_name_any_structure_of_the_data_set(default):
     default["dataset"]["structures"] = {"VS": 1, "Cochlea": 2}
     default["augmentation"]["rules"].append({"name": "inner", "structure": "Cochlea", "lambdas": [2, 3, 4]})

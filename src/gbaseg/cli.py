@@ -43,6 +43,9 @@ def main(device: str | None, workers: int | None) -> None:
     """
     # Environment, not parameters: they change no result, and reach the worker processes.
     if device is not None:
+        from gbaseg.runtime.device import check_name
+
+        check_name(device)
         os.environ["GBASEG_DEVICE"] = device
     if workers is not None:
         os.environ["GBASEG_WORKERS"] = str(workers)

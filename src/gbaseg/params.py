@@ -70,7 +70,7 @@ def check(content: object, name: str = "params.yaml") -> Params:
     """
     if not isinstance(content, Mapping):
         raise UserError(f"{name}: expected sections such as 'dataset:', found {type(content).__name__}")
-    faults = _structure_faults(content)
+    faults = _faults_between_sections(content)
     try:
         params = Params.model_validate(dict(content))
     except ValidationError as error:
@@ -80,21 +80,32 @@ def check(content: object, name: str = "params.yaml") -> Params:
     return params
 
 
-def _structure_faults(content: Mapping[str, Any]) -> list[str]:
-    """Names of structures that a rule uses and the data set does not have."""
-    dataset, augmentation = content.get("dataset") or {}, content.get("augmentation") or {}
-    if not isinstance(dataset, Mapping) or not isinstance(augmentation, Mapping):
-        return []
-    structures = dataset.get("structures", DatasetSettings().structures)
-    rules = augmentation.get("rules") or []
-    if not isinstance(structures, Mapping) or not isinstance(rules, list):
-        return []
-    return [
-        f"augmentation.rules[{index}].structure: found {rule['structure']!r}; allowed: {', '.join(structures)} "
-        "(dataset.structures)"
-        for index, rule in enumerate(rules)
-        if isinstance(rule, Mapping) and rule.get("structure", "VS") not in structures and "structure" in rule
-    ]
+def _faults_between_sections(content: Mapping[str, Any]) -> list[str]:
+    """What fits its own section and not another. A section that is faulty by itself is left to its own faults."""
+
+    def section(name: str) -> Any:
+        try:
+            return getattr(Params.model_validate({name: content.get(name, {})}), name)
+        except ValidationError:
+            return None
+
+    faults = []
+    dataset, augmentation = section("dataset"), section("augmentation")
+    if dataset is not None and augmentation is not None and augmentation.arm != "none":
+        faults += [
+            f"augmentation.rules[{index}].structure: found {rule.structure!r}; "
+            f"allowed: {', '.join(dataset.structures)} (dataset.structures)"
+            for index, rule in enumerate(augmentation.rules)
+            if rule.structure not in dataset.structures
+        ]
+    standardise, self_training = section("standardise"), section("self_training")
+    without_grid = standardise is not None and standardise.fine_spacing_xyz_mm is None
+    if without_grid and self_training is not None and self_training.last_round_fine_grid:
+        faults.append(
+            "standardise.fine_spacing_xyz_mm: found None; self_training.last_round_fine_grid: true needs a spacing "
+            "(paper: [0.4, 0.4, 1.0])"
+        )
+    return faults
 
 
 def _describe(fault: Mapping[str, Any]) -> str:

@@ -41,7 +41,7 @@ SHRUNKEN = {
     "segmentation.prediction.tile_step": 1.0,
     "segmentation.prediction.mirroring": False,
     "segmentation.network": {
-        "patch_size_zyx": [8, 64, 64], "batch_size": 1, "features": [2, 4], "convs_per_stage": 1,
+        "patch_size_zyx": [8, 64, 64], "batch_size": 1, "features": [2, 4, 4], "convs_per_stage": 1,
     },
     "self_training.stop": "never",  # a network that has learnt nothing agrees with itself at once
 }  # fmt: skip

@@ -43,6 +43,23 @@ def test_a_copy_more_moves_no_other_item():
     ]
 
 
+def test_a_patient_keeps_its_fold_from_round_to_round():
+    """Round 0 has the source alone, later ones the target too, less those whose pseudo-labels are doubtful."""
+    source, target = sorted(set(PATIENT_OF.values())), [f"t{n}" for n in range(7)]
+    pools = [source, target]
+
+    def fold_of(patient_of):
+        folds = split_by_patient(patient_of, 3, seed=1, pools=pools)
+        return {patient_of[name]: number for number, fold in enumerate(folds) for name in fold["val"]}
+
+    first = fold_of(PATIENT_OF)
+    later = fold_of({**PATIENT_OF, **{name: name for name in target}})
+    dropped = fold_of({**PATIENT_OF, **{name: name for name in target if name != "t3"}})
+    assert {patient: later[patient] for patient in source} == first
+    assert {patient: fold for patient, fold in later.items() if patient != "t3"} == dropped
+    assert sorted(list(later.values()).count(fold) for fold in range(3)) == [6, 6, 6]
+
+
 def test_there_must_be_a_patient_a_fold():
     assert sorted(fold["val"] for fold in split_by_patient({"a": "p", "b": "q"}, 2, seed=1)) == [["a"], ["b"]]
     with pytest.raises(UserError, match=r"segmentation\.folds: 3 folds need as many patients; the training set has 2"):

@@ -68,10 +68,12 @@ def test_the_budget_is_that_of_the_settings(train, monkeypatch):
     assert steps == 2 * (3 * ["train_step"] + 2 * ["validation_step"])
 
 
-def test_weights_follow_the_seed(train):
+def test_weights_follow_the_seed(train, tmp_path):
     first, again, other = train("first"), train("again"), train("other", seed=8)
     assert equal(first, again)
     assert not equal(first, other)
+    files = [(tmp_path / f"{name}.safetensors").read_bytes() for name in ("first", "again")]
+    assert files[0] == files[1], "equal weights hash equal: DVC must not see a change where there is none"
 
 
 def test_a_resumed_run_gives_the_same_weights_and_whole_curves(train, workspace, tmp_path, monkeypatch):
@@ -97,6 +99,7 @@ def test_a_resumed_run_gives_the_same_weights_and_whole_curves(train, workspace,
     resumed = train("cut")
     assert epochs == [1]
     assert equal(whole, resumed)
+    assert (tmp_path / "cut.safetensors").read_bytes() == (tmp_path / "whole.safetensors").read_bytes()
     for quantity in QUANTITIES:
         assert curve(tmp_path / "curves/cut", quantity) == curve(tmp_path / "curves/whole", quantity)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from gbaseg.settings import Count, Fraction, Positive, Settings
 
@@ -26,6 +26,13 @@ class Rule(Settings):
     k_star: list[Annotated[int, Field(ge=0)]] = Field(
         [1, 3], min_length=1, description="Harmonisation starts this many scales below the finest (Eq. 6)"
     )
+
+    @field_validator("centres", mode="before")
+    @classmethod
+    def _both_or_a_list(cls, centres: object) -> object:
+        if isinstance(centres, str) and centres != "both":
+            raise ValueError(f"allowed: both, or a list such as [{centres}]")
+        return centres
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -42,6 +42,8 @@ class DatasetSettings(Settings):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         values = list(self.structures.values())
+        if "background" in self.structures:
+            raise ValueError("a structure called background; that is nnU-Net's name for label 0, which is always there")
         if len(set(values)) < len(values):
             raise ValueError(f"structures {self.structures}: two structures share a label value")
         unknown = sorted(set(values) - set(self.known_labels))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 from gbaseg.errors import UserError
@@ -12,6 +13,16 @@ if TYPE_CHECKING:
 
 # Set by `--device`; read by every worker process.
 VARIABLE = "GBASEG_DEVICE"
+
+
+def check_name(wanted: str) -> None:
+    """Check the name alone, without torch.
+
+    Raises:
+        UserError: no such device.
+    """
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", wanted):
+        raise UserError(f"--device {wanted}: no such device; allowed: auto, cpu, cuda, cuda:N")
 
 
 def choose_device() -> torch.device:
@@ -25,10 +36,8 @@ def choose_device() -> torch.device:
     wanted = os.environ.get(VARIABLE, "auto")
     if wanted == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(wanted)
-    except RuntimeError as error:
-        raise UserError(f"--device {wanted}: no such device; allowed: auto, cpu, cuda, cuda:N") from error
+    check_name(wanted)
+    device = torch.device(wanted)
     if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
         found = torch.cuda.device_count() if torch.cuda.is_available() else 0
         raise UserError(f"--device {wanted}: this machine shows {found} CUDA device(s); try --device cpu")

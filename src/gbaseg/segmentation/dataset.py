@@ -57,6 +57,7 @@ def prepare(
     workspace: Workspace,
     spacing_zyx_mm: tuple[float, float, float],
     frozen_plans: dict | None = None,
+    pools: Sequence[Sequence[str]] = (),
 ) -> dict:
     """Plan and preprocess a training set.
 
@@ -66,6 +67,7 @@ def prepare(
         spacing_zyx_mm: the spacing to train at. Set explicitly: nnU-Net's planner would take the median of the set,
             and undo the finer grid of the last round.
         frozen_plans: plans of an earlier round, so that rounds stay comparable; `None`: plan now.
+        pools: all patients of all rounds, see `split_by_patient`.
 
     Returns:
         The plans, as they are to be frozen.
@@ -86,7 +88,7 @@ def prepare(
     }
     _write_json(workspace.raw / "dataset.json", dataset)
     _write_json(workspace.preprocessed / "dataset.json", dataset)
-    splits = split_by_patient({item.name: item.patient for item in items}, settings.folds, seed)
+    splits = split_by_patient({item.name: item.patient for item in items}, settings.folds, seed, pools)
     _write_json(workspace.preprocessed / "splits_final.json", splits)
     if frozen_plans is None:
         [plans] = run([Task("plan", plan, {"workspace": workspace, "spacing_zyx_mm": spacing_zyx_mm})])

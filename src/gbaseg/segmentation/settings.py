@@ -16,7 +16,8 @@ class NetworkSettings(Settings):
 
     patch_size_zyx: tuple[Edge, Edge, Edge] | None = Field(None, description="voxels; null: as nnU-Net plans")
     batch_size: Count | None = Field(None, description="patches an iteration; null: as nnU-Net plans")
-    features: tuple[Count, ...] | None = Field(
+    # Two stages leave nnU-Net's deep supervision without a loss: it trains to NaN.
+    features: Annotated[tuple[Count, ...], Field(min_length=3)] | None = Field(
         None, description="feature maps of each resolution stage, finest first; null: as nnU-Net plans"
     )
     convs_per_stage: Count | None = Field(None, description="convolutions of each stage; null: nnU-Net's 2")

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from gbaseg.errors import UserError
 from gbaseg.runtime.seeds import numpy_generator
 
 
-def split_by_patient(patient_of: Mapping[str, str], folds: int, seed: int) -> list[dict[str, list[str]]]:
+def split_by_patient(
+    patient_of: Mapping[str, str], folds: int, seed: int, pools: Sequence[Sequence[str]] = ()
+) -> list[dict[str, list[str]]]:
     """Split training items into folds.
 
     Args:
         patient_of: patient of each training item.
         folds: number of folds, at least 2.
         seed: of the shuffle of the patients.
+        pools: all patients that may take part in any round, such as those of the source and those of the target. Each
+            pool is dealt out on its own, present or not: a patient is in the same fold in every round. Default: the
+            patients that are present, in one pool.
 
     Returns:
         nnU-Net's `splits_final.json`: for each fold the names to train on and the names held out.
@@ -27,8 +32,11 @@ def split_by_patient(patient_of: Mapping[str, str], folds: int, seed: int) -> li
         raise UserError(
             f"segmentation.folds: {folds} folds need as many patients; the training set has {len(patients)}"
         )
-    order = numpy_generator(seed, "splits").permutation(len(patients))
-    fold_of = {patients[index]: position % folds for position, index in enumerate(order)}
+    dealt: list[str] = []
+    for pool in pools or [patients]:
+        rng = numpy_generator(seed, "splits")
+        dealt += rng.permutation(sorted(set(pool))).tolist()
+    fold_of = {patient: position % folds for position, patient in enumerate(dealt)}
     names = sorted(patient_of)
     return [
         {

@@ -98,8 +98,8 @@ class Trainer(nnUNetTrainer):
 
     def on_train_end(self) -> None:
         super().on_train_end()
-        # nnU-Net's final checkpoint holds time stamps and the optimiser; the weights alone are what later stages use.
-        (Path(self.output_folder) / "checkpoint_final.pth").unlink(missing_ok=True)
+        # nnU-Net deletes its latest checkpoint here. It stays until the weights are written, for a rerun to find.
+        (Path(self.output_folder) / "checkpoint_final.pth").replace(self.latest_checkpoint)
 
     def print_to_log_file(self, *args: object, also_print_to_console: bool = True, add_timestamp: bool = True) -> None:
         super().print_to_log_file(*args, also_print_to_console=False, add_timestamp=add_timestamp)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gbaseg.runtime.device import choose_device
 from gbaseg.runtime.engine import Task, run
@@ -16,6 +17,9 @@ from gbaseg.runtime.seeds import derive
 from gbaseg.segmentation.dataset import Workspace
 from gbaseg.segmentation.planning import CONFIGURATION, PLANS_NAME
 from gbaseg.segmentation.settings import SegmentationSettings
+
+if TYPE_CHECKING:
+    import torch
 
 
 def fold_file(fold: int) -> str:
@@ -91,7 +95,7 @@ def train_fold(
         os.environ["nnUNet_n_proc_DA"] = "0"  # augment in this process: reproducible, and no core is left anyway
     # Compiling costs minutes a fold and changes the last bits; results before speed.
     os.environ.setdefault("nnUNet_compile", "false")
-    from safetensors.torch import load_model, save_model
+    from safetensors.torch import load_model, save_file
 
     from gbaseg.runtime.curves import curves as log_curves
     from gbaseg.runtime.progress import meter
@@ -124,6 +128,18 @@ def train_fold(
         with meter(name, epochs, done=trainer.current_epoch) as bar, redirect_stdout(StringIO()):
             trainer.run_training()
     partial = weights_path.with_suffix(".partial")
-    # Not save_file: nnU-Net's encoder is a part of its decoder too, under a second name.
-    save_model(trainer.plain_network, str(partial))
+    save_file(_without_aliases(trainer.plain_network.state_dict()), partial)
     partial.replace(weights_path)
+    trainer.latest_checkpoint.unlink()
+
+
+def _without_aliases(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Each tensor once: nnU-Net's encoder is a part of its decoder too, under a second name.
+
+    Not safetensors' save_model: that notes the second names in the file's header, in no fixed order, and equal
+    weights would not be equal files.
+    """
+    kept: dict[int, tuple[str, torch.Tensor]] = {}
+    for name, tensor in sorted(state.items()):
+        kept.setdefault(tensor.data_ptr(), (name, tensor))
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in kept.values()}

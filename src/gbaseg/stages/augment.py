@@ -28,7 +28,8 @@ def run() -> None:
     """Run the stage."""
     settings = params.load()
     metrics = layout.METRICS / "appearance.json"
-    with stage("augment", {}, [], [layout.AUGMENTED, metrics]) as scratch:
+    inputs = [layout.STANDARD, layout.TRANSLATED, layout.pseudo_labelled(layout.SURVEY), layout.SINGAN_MODEL]
+    with stage("augment", {}, inputs, [layout.AUGMENTED, metrics]) as scratch:
         folder = scratch.output(layout.AUGMENTED)
         folder.mkdir()
         cases = {case.case: case for case in read_table(layout.TRANSLATED)}

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from gbaseg.errors import UserError
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.scratch import Scratch, atomic_outputs, fingerprint, replace
 
@@ -24,11 +25,15 @@ def stage(
     Args:
         name: of the stage, with the round where it has one.
         settings: what the results depend on besides the inputs.
-        inputs: files and folders that are read.
+        inputs: files and folders that are read; all have to be there.
         outputs: files and folders that are written.
         resumable: the stage keeps checkpoints: its scratch folder is found again by the fingerprint of settings and
             inputs. Otherwise it starts afresh.
+
+    Raises:
+        UserError: inputs are missing; all of them are named.
     """
+    need(inputs)
     if resumable:
         recipe = RECIPES.read_text() if RECIPES.is_file() else ""
         folder = fingerprint(name, {**settings, "recipes": recipe}, inputs)
@@ -38,6 +43,19 @@ def stage(
     with atomic_outputs(folder, *outputs, keep_work=resumable) as scratch:
         yield scratch
     log(f"{name}: done")
+
+
+def need(inputs: list[Path]) -> None:
+    """Check that earlier stages have run.
+
+    Raises:
+        UserError: names all that is missing.
+    """
+    missing = [str(path) for path in inputs if not path.exists()]
+    if missing:
+        raise UserError(
+            f"not there yet: {', '.join(missing)}; `dvc repro` makes it (`dvc checkout` if it was made before)"
+        )
 
 
 def read_json(path: Path) -> Any:

@@ -23,7 +23,7 @@ def run(round_id: str) -> None:
     outputs = [layout.round_metrics(round_id), layout.case_scores(round_id)]
     if round_id != layout.SURVEY:
         outputs.append(layout.decision(settings.self_training.round(round_id).id))
-    with stage(f"evaluate/{round_id}", {}, [], outputs) as scratch:
+    with stage(f"evaluate/{round_id}", {}, [layout.SCORING, layout.pseudo_labelled(round_id)], outputs) as scratch:
         cases = select(read_table(layout.SCORING), domain="target", splits=settings.evaluation.splits)
         rows = run_tasks(
             [

@@ -23,6 +23,8 @@ def run(images: Sequence[Path], out: Path, round_id: str | None) -> None:
         UserError: no such model, or scans that are missing, unreadable or of one name (all of them are named).
     """
     settings = params.load()
+    if round_id is not None and round_id != layout.SURVEY:
+        settings.self_training.round(round_id)  # raises where there is none
     round_id = round_id or settings.self_training.last
     model = layout.model_of(round_id)
     if not (model / "plans.json").is_file():

@@ -32,8 +32,9 @@ def run(round_id: str) -> None:
     settings = params.load()
     previous = settings.self_training.round(round_id).prev
     model = layout.model_of(round_id)
-    about = read_json(model / "round.json")
-    with stage(f"pseudo_label/{round_id}", {}, [], [layout.pseudo_labelled(round_id)]) as scratch:
+    inputs = [layout.STANDARD, model, layout.pseudo_labelled(previous)]
+    with stage(f"pseudo_label/{round_id}", {}, inputs, [layout.pseudo_labelled(round_id)]) as scratch:
+        about = read_json(model / "round.json")
         folder = scratch.output(layout.pseudo_labelled(round_id))
         if about["passed_on"]:
             shutil.copytree(layout.pseudo_labelled(previous), folder)

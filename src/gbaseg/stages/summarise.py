@@ -15,7 +15,7 @@ from gbaseg.evaluation.summary import read_scores
 from gbaseg.params import Params
 from gbaseg.stages import layout
 from gbaseg.stages.augment import appearances
-from gbaseg.stages.context import read_json, stage, write_json
+from gbaseg.stages.context import need, read_json, stage, write_json
 from gbaseg.stages.panel import draw_panel
 
 SUMMARY = layout.METRICS / "summary.json"
@@ -24,7 +24,8 @@ SUMMARY = layout.METRICS / "summary.json"
 def run() -> None:
     """Run the stage."""
     settings = params.load()
-    with stage("summarise", {}, [], [SUMMARY, layout.PLOTS]) as scratch:
+    inputs = [layout.STANDARD, layout.SCORING, layout.TRANSLATED, layout.AUGMENTED, layout.SINGAN_MODEL]
+    with stage("summarise", {}, inputs, [SUMMARY, layout.PLOTS]) as scratch:
         plots = scratch.output(layout.PLOTS)
         plots.mkdir()
         rounds = read_rounds(settings)
@@ -52,6 +53,7 @@ def run() -> None:
 def read_rounds(settings: Params) -> list[tuple[str, dict[str, Any]]]:
     """Metrics of the survey and of every round, in order."""
     names = [layout.SURVEY, *(item.id for item in settings.self_training.rounds)]
+    need([layout.round_metrics(name) for name in names])
     return [(name, read_json(layout.round_metrics(name))) for name in names]
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
 from gbaseg import params, volume
-from gbaseg.cases import Case, read_table, select
+from gbaseg.cases import Case, Domain, read_table, select
 from gbaseg.params import Params
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.seeds import derive
@@ -100,8 +101,12 @@ def train(
         items,
         settings.labels,
         settings.segmentation,
-        # One split for all rounds: a patient's pseudo-label stays on the side its image was on.
+        # One split for all rounds: a warm-started fold is never validated on patients that it was trained on.
         seed=derive(settings.seed, "folds"),
+        pools=[
+            [case.patient for case in select(read_table(layout.STANDARD), domain=domain, splits=["train"])]
+            for domain in get_args(Domain)
+        ],
         workspace=workspace,
         spacing_zyx_mm=(spacing_xyz[2], spacing_xyz[1], spacing_xyz[0]),
         frozen_plans=read_json(previous / "plans.json") if previous is not None else None,

@@ -29,7 +29,7 @@ def run() -> None:
     """Run the stage."""
     settings = params.load()
     metrics = layout.METRICS / "translation.json"
-    with stage("translate", {}, [], [layout.TRANSLATED, metrics]) as scratch:
+    with stage("translate", {}, [layout.STANDARD, layout.TRANSLATION_MODEL], [layout.TRANSLATED, metrics]) as scratch:
         folder = scratch.output(layout.TRANSLATED)
         cases = read_table(layout.STANDARD)
         source = select(cases, domain="source", splits=["train"])
