@@ -133,7 +133,9 @@ def test_an_unknown_device_is_refused_by_every_command(device):
     assert result.stderr == f"gbaseg: --device {device}: no such device; allowed: auto, cpu, cuda, cuda:N\n"
 
 
-@pytest.mark.parametrize("stage", ["translate", "augment", "pseudo-label round_0", "evaluate round_0", "summarise", "show"])
+@pytest.mark.parametrize(
+    "stage", ["translate", "augment", "pseudo-label round_0", "evaluate round_0", "summarise", "show"]
+)
 def test_a_stage_before_its_turn_names_what_is_missing(project, stage):
     result = call(*stage.split())
     assert result.exit_code == 1

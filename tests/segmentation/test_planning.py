@@ -69,14 +69,14 @@ def test_the_given_plans_are_left_alone():
 
 def test_spacing_and_patch_follow_the_planners_order_of_axes():
     configuration = adapted(
-        spacing=(0.5, 3.0, 0.6), forward=(1, 0, 2), patch_size_zyx=(64, 16, 48), features=(4, 8), batch_size=3
+        spacing=(0.5, 3.0, 0.6), forward=(1, 0, 2), patch_size_zyx=(64, 16, 48), features=(4, 8, 8), batch_size=3
     )
     assert configuration["spacing"] == [3.0, 0.5, 0.6]
     assert configuration["patch_size"] == [16, 64, 48]
     assert configuration["batch_size"] == 3
-    # The coarse axis, now the first, is neither convolved nor pooled yet.
-    assert configuration["architecture"]["arch_kwargs"]["kernel_sizes"] == [[1, 3, 3], [1, 3, 3]]
-    assert configuration["architecture"]["arch_kwargs"]["strides"] == [[1, 1, 1], [1, 2, 2]]
+    # The coarse axis, now the first, is not convolved until the others are as coarse, and never pooled.
+    assert configuration["architecture"]["arch_kwargs"]["kernel_sizes"] == [[1, 3, 3], [1, 3, 3], [3, 3, 3]]
+    assert configuration["architecture"]["arch_kwargs"]["strides"] == [[1, 1, 1], [1, 2, 2], [1, 2, 2]]
 
 
 def test_a_coarse_axis_waits_until_the_others_are_as_coarse():
@@ -91,7 +91,7 @@ def test_a_coarse_axis_waits_until_the_others_are_as_coarse():
 
 @pytest.mark.parametrize(("coarse", "kernel"), [(2.0, 3), (2.01, 1)])
 def test_up_to_twice_as_coarse_is_as_fine_as_the_others(coarse, kernel):
-    given = architecture(spacing=(coarse, 1.0, 1.0), patch_size_zyx=(16, 16, 16), features=(4, 8))
+    given = architecture(spacing=(coarse, 1.0, 1.0), patch_size_zyx=(16, 16, 16), features=(4, 8, 8))
     assert given["kernel_sizes"][0] == [kernel, 3, 3]
     assert given["strides"][1] == [2 if kernel == 3 else 1, 2, 2]
 
@@ -114,10 +114,10 @@ def test_a_patch_that_cannot_be_halved_as_often_is_refused():
 
 
 def test_features_alone_keep_the_planners_patch():
-    configuration = adapted(spacing=(2.0, 1.0, 1.0), features=(4, 8))
+    configuration = adapted(spacing=(2.0, 1.0, 1.0), features=(4, 8, 8))
     assert configuration["patch_size"] == [40, 96, 96]
     assert configuration["batch_size"] == 7
-    assert configuration["architecture"]["arch_kwargs"]["strides"] == [[1, 1, 1], [2, 2, 2]]
+    assert configuration["architecture"]["arch_kwargs"]["strides"] == [[1, 1, 1], [2, 2, 2], [2, 2, 2]]
 
 
 def test_a_patch_alone_keeps_the_planners_features():
@@ -129,5 +129,5 @@ def test_a_patch_alone_keeps_the_planners_features():
 def test_convolutions_of_each_stage():
     given = architecture(convs_per_stage=1)
     assert (given["n_conv_per_stage"], given["n_conv_per_stage_decoder"]) == ([1, 1, 1], [1, 1])
-    given = architecture(convs_per_stage=3, patch_size_zyx=(16, 16, 16), features=(4, 8))
-    assert (given["n_conv_per_stage"], given["n_conv_per_stage_decoder"]) == ([3, 3], [3])
+    given = architecture(convs_per_stage=3, patch_size_zyx=(16, 16, 16), features=(4, 8, 8))
+    assert (given["n_conv_per_stage"], given["n_conv_per_stage_decoder"]) == ([3, 3, 3], [3, 3])

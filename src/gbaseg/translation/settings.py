@@ -44,7 +44,7 @@ class CycleGANSettings(Settings):
         None, description="train on random crops of this many pixels (y, x); null = the whole slice"
     )
     random_flip: bool = Field(
-        False, description="mirror slices left-right at random while training (ours; the official code does)"
+        True, description="mirror slices left-right at random while training (official code)"
     )
     tissue_above: Fraction = Field(0.05, description="intensity in [0, 1] above which a pixel counts as tissue (ours)")
     min_tissue_fraction: Fraction = Field(
