@@ -1,0 +1,96 @@
+"""dvc.yaml against the code: commands, paths, and every number watched by the stages that it concerns."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+from ruamel.yaml import YAML
+
+from gbaseg.cli import main
+from gbaseg.params import Params
+from gbaseg.stages import layout
+
+ROOT = Path(__file__).parents[2]
+STAGES = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
+RECIPES = YAML(typ="safe").load((ROOT / "recipes.yaml").read_text())
+ROUND = "${item.round.id}"
+
+
+def outputs(stage):
+    listed = STAGES[stage].get("outs", []) + STAGES[stage].get("metrics", [])
+    return {entry if isinstance(entry, str) else next(iter(entry)) for entry in listed}
+
+
+def watched(stage):
+    return [key for key in STAGES[stage]["params"] if isinstance(key, str)]
+
+
+def leaves(model, above=""):
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from leaves(field.annotation, f"{above}{name}.")
+        else:
+            yield above + name
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_each_stage_calls_a_command_that_there_is_and_watches_its_recipe(stage):
+    program, command, *_ = STAGES[stage]["cmd"].split()
+    assert (program, command in main.commands) == ("gbaseg", True)
+    [recipe] = [key["recipes.yaml"] for key in STAGES[stage]["params"] if isinstance(key, dict)]
+    assert recipe == [command.replace("-", "_")]
+    assert set(recipe) <= RECIPES.keys()
+
+
+def test_outputs_lie_where_the_code_writes_them():
+    named = {
+        "phantom": {layout.PHANTOM},
+        "standardise": {layout.STANDARD, layout.SCORING, layout.METRICS / "data.json"},
+        "train_translation": {layout.TRANSLATION_MODEL, layout.CURVES / "translation"},
+        "translate": {layout.TRANSLATED, layout.METRICS / "translation.json"},
+        "survey": {
+            layout.model_of("survey"), layout.pseudo_labelled("survey"), layout.decision("survey"),
+            layout.CURVES / "survey",
+        },
+        "evaluate_survey": {layout.case_scores("survey"), layout.round_metrics("survey")},
+        "train_singan": {layout.SINGAN_MODEL, layout.CURVES / "singan"},
+        "augment": {layout.AUGMENTED, layout.METRICS / "appearance.json"},
+        "train_segmentation": {layout.model_of(ROUND), layout.CURVES / ROUND},
+        "pseudo_label": {layout.pseudo_labelled(ROUND)},
+        "evaluate": {layout.case_scores(ROUND), layout.round_metrics(ROUND), layout.decision(ROUND)},
+        "summarise": {layout.PLOTS, layout.METRICS / "summary.json"},
+    }  # fmt: skip
+    assert {stage: outputs(stage) for stage in STAGES} == {
+        stage: {str(path) for path in paths} for stage, paths in named.items()
+    }
+
+
+def test_nothing_persists():
+    """An output that outlives a rerun hands a stale model on as new."""
+    assert "persist" not in (ROOT / "dvc.yaml").read_text()
+
+
+def test_every_number_is_watched_by_some_stage_and_no_stage_watches_what_there_is_not():
+    known = set(leaves(Params))
+    prefixes = {key.rsplit(".", n)[0] for key in known for n in range(key.count(".") + 1)} | known
+    keys = {key for stage in STAGES for key in watched(stage)}
+    assert keys <= prefixes
+    # The list of rounds is what the pipeline is unrolled over; how much is used of it stands in the commands.
+    unwatched = {key for key in known if not any(key == seen or key.startswith(f"{seen}.") for seen in keys)}
+    assert unwatched == set()
+
+
+@pytest.mark.parametrize(
+    ("number", "spares"),
+    [
+        ("segmentation.prediction.threshold", ["train_segmentation"]),
+        ("evaluation.empty_assd_mm", ["survey", "train_segmentation", "pseudo_label"]),
+        ("augmentation.arm", ["train_translation", "translate", "survey"]),
+        ("translation.cyclegan.epochs", ["standardise"]),
+        ("self_training.rounds", ["train_segmentation", "pseudo_label"]),
+        ("self_training.agreement_above", ["train_segmentation"]),
+    ],
+)
+def test_a_changed_number_trains_nothing_that_it_does_not_concern(number, spares):
+    for stage in spares:
+        assert not [key for key in watched(stage) if number == key or number.startswith(f"{key}.")], stage
