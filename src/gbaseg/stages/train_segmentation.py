@@ -111,7 +111,8 @@ def train(
         spacing_zyx_mm=(spacing_xyz[2], spacing_xyz[1], spacing_xyz[0]),
         frozen_plans=read_json(previous / "plans.json") if previous is not None else None,
     )
-    warm = settings.segmentation.start == "warm" and previous is not None
+    # Not from the survey: it has one fold only.
+    warm = settings.segmentation.start == "warm" and previous not in (None, layout.model_of(layout.SURVEY))
     train_folds(
         workspace,
         model,
