@@ -67,7 +67,7 @@ def test_no_number_of_a_rule_or_a_round_is_hidden(default):
     """A rule may leave a bound out, which is then none; all else stands there."""
     for rule in default["augmentation"]["rules"]:
         left_out = Rule.model_fields.keys() - rule.keys()
-        assert {Rule.model_fields[name].default for name in left_out} == {None}
+        assert {Rule.model_fields[name].default for name in left_out} <= {None}
     for item in default["self_training"]["rounds"]:
         assert item.keys() == Round.model_fields.keys()
 
@@ -256,13 +256,12 @@ def test_all_faults_come_in_one_message(default):
     default["standardise"]["crop_xy_px"] = "wide"
     default["dataset"]["structures"] = {"tumour": 1}
     first, *faults = refused(default)
-    assert first == "params.yaml: 5 fault(s)"
+    assert first == "params.yaml: 4 fault(s)"
     assert [line.removeprefix("  - ").split(":")[0] for line in faults] == [
         "standardise.crop_xy_px",
         "translation.cyclegan.epoch",
         "segmentation.folds",
         "augmentation.rules[0].structure",
-        "augmentation.rules[1].structure",
     ]
 
 
@@ -292,7 +291,7 @@ def test_the_finer_grid_needs_a_spacing():
 def test_a_rule_may_name_any_structure_of_the_data_set(default):
     default["dataset"]["structures"] = {"VS": 1, "Cochlea": 2}
     default["augmentation"]["rules"].append({"name": "inner", "structure": "Cochlea", "lambdas": [2, 3, 4]})
-    assert [rule.structure for rule in check(default).augmentation.rules] == ["VS", "VS", "Cochlea"]
+    assert [rule.structure for rule in check(default).augmentation.rules] == ["VS", "Cochlea"]
 
 
 def test_checking_leaves_the_content_alone(default):
