@@ -136,6 +136,14 @@ def evaluate(round_id: str) -> None:
 
 
 @main.command()
+def baseline() -> None:
+    """Score a threshold alone: what every arm has to beat."""
+    from gbaseg.stages.baseline import run
+
+    run()
+
+
+@main.command()
 def summarise() -> None:
     """Summary, table of rounds and pictures."""
     from gbaseg.stages.summarise import run

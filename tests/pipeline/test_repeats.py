@@ -35,7 +35,7 @@ def test_the_graph_gives_the_targets_labels_to_scoring_stages_alone(tiny):
 
     stages = yaml.safe_load((tiny.folder / "dvc.lock").read_text())["stages"]
     readers = {name.split("@")[0] for name, stage in stages.items() if _depends(stage, "data/scoring")}
-    assert readers == {"evaluate_survey", "evaluate", "summarise"}
+    assert readers == {"evaluate_survey", "evaluate", "baseline", "summarise"}
     scored = {out["path"] for name, stage in stages.items() if name.split("@")[0] in readers for out in stage["outs"]}
     to_training = {
         dep["path"]

@@ -32,7 +32,7 @@ def test_no_scratch_is_left(tiny):
 
 def test_every_output_of_the_pipeline_is_there(tiny):
     lock = YAML(typ="safe").load((tiny.folder / "dvc.lock").read_text())["stages"]
-    assert len(lock) == 9 + 3 * len(rounds_of(tiny))
+    assert len(lock) == 10 + 3 * len(rounds_of(tiny))
     missing = [
         out["path"] for stage in lock.values() for out in stage["outs"] if not (tiny.folder / out["path"]).exists()
     ]
@@ -85,6 +85,12 @@ def test_metrics_of_rounds_and_run(tiny):
     summary = metrics_of(tiny, "summary")
     assert summary["dice_mean"] == metrics_of(tiny, ids[-1])["VS"]["dice"]["mean"]
     assert all(not isinstance(value, dict | list) for value in summary.values()), "dvc exp show: one column a key"
+
+
+def test_a_threshold_is_scored_beside_the_rounds(tiny):
+    baseline = metrics_of(tiny, "baseline")
+    assert baseline["VS"]["cases"] == 2
+    assert metrics_of(tiny, "summary")["threshold_dice_mean"] == baseline["VS"]["dice"]["mean"]
 
 
 def test_scores_are_those_of_held_out_cases_alone(tiny):

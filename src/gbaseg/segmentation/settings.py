@@ -44,6 +44,8 @@ class SegmentationSettings(Settings):
     validation_iterations: Count = Field(50, description="patches of the held-out fold an epoch (nnU-Net: 50)")
     learning_rate: Positive = Field(1e-2, description="SGD, polynomial decay (nnU-Net: 0.01)")
     oversample_foreground: Fraction = Field(0.33, description="share of patches centred on a label (nnU-Net: 0.33)")
-    start: Literal["scratch", "warm"] = Field("scratch", description="scratch (paper), or warm: from the round before; round 0 is from scratch")
+    start: Literal["scratch", "warm"] = Field(
+        "scratch", description="scratch (paper), or warm: from the round before; round 0 is from scratch"
+    )
     prediction: PredictionSettings = PredictionSettings()
     network: NetworkSettings = NetworkSettings()

@@ -15,6 +15,7 @@ from gbaseg.evaluation.summary import read_scores
 from gbaseg.params import Params
 from gbaseg.stages import layout
 from gbaseg.stages.augment import appearances
+from gbaseg.stages.baseline import METRICS as BASELINE
 from gbaseg.stages.context import need, read_json, stage, write_json
 from gbaseg.stages.panel import draw_panel
 
@@ -24,7 +25,7 @@ SUMMARY = layout.METRICS / "summary.json"
 def run() -> None:
     """Run the stage."""
     settings = params.load()
-    inputs = [layout.STANDARD, layout.SCORING, layout.TRANSLATED, layout.AUGMENTED, layout.SINGAN_MODEL]
+    inputs = [layout.STANDARD, layout.SCORING, layout.TRANSLATED, layout.AUGMENTED, layout.SINGAN_MODEL, BASELINE]
     with stage("summarise", {}, inputs, [SUMMARY, layout.PLOTS]) as scratch:
         plots = scratch.output(layout.PLOTS)
         plots.mkdir()
@@ -38,16 +39,16 @@ def run() -> None:
             save(dice_assd_by_round(scores, settings.dataset.tumour), plots / "rounds.png")
         save(_appearance_figure(settings), plots / "appearance.png")
         save(draw_panel(settings), plots / "panel.png")
+        tumour = settings.dataset.tumour
         facts: dict[str, Any] = {
             "arm": settings.augmentation.arm,
             "translation": settings.translation.mode,
             "seed": settings.seed,
+            "threshold_dice_mean": read_json(BASELINE).get(tumour, {}).get("dice", {}).get("mean"),
         }
         trained = [(name, metrics) for name, metrics in rounds if name != layout.SURVEY]
         low = settings.evaluation.low_dice[0] if settings.evaluation.low_dice else settings.translation.failure_dice
-        write_json(
-            scratch.output(SUMMARY), summarise_rounds(trained, settings.dataset.tumour, facts=facts, low_dice=low)
-        )
+        write_json(scratch.output(SUMMARY), summarise_rounds(trained, tumour, facts=facts, low_dice=low))
 
 
 def read_rounds(settings: Params) -> list[tuple[str, dict[str, Any]]]:

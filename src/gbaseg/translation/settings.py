@@ -43,9 +43,7 @@ class CycleGANSettings(Settings):
     crop_yx: tuple[Annotated[int, Field(ge=8)], Annotated[int, Field(ge=8)]] | None = Field(
         None, description="train on random crops of this many pixels (y, x); null = the whole slice"
     )
-    random_flip: bool = Field(
-        True, description="mirror slices left-right at random while training (official code)"
-    )
+    random_flip: bool = Field(True, description="mirror slices left-right at random while training (official code)")
     tissue_above: Fraction = Field(0.05, description="intensity in [0, 1] above which a pixel counts as tissue (ours)")
     min_tissue_fraction: Fraction = Field(
         0.05, description="share of a slice that must be tissue for the slice to take part in training (ours)"

@@ -1,0 +1,62 @@
+"""baseline: what a threshold alone reaches on the held-out target cases. No arm is an achievement below it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from gbaseg import params, volume
+from gbaseg.cases import Case, read_table, select
+from gbaseg.evaluation.baselines import bright_threshold_baseline
+from gbaseg.evaluation.summary import score_case, summarise
+from gbaseg.params import Params
+from gbaseg.runtime.progress import meter
+from gbaseg.stages import layout
+from gbaseg.stages.context import read_json, stage, write_json
+from gbaseg.standardise.case import StandardCase, to_raw
+
+METRICS = layout.METRICS / "baseline.json"
+# Its two dozen numbers need no more cases than this to be chosen.
+_SOURCE_CASES = 24
+
+
+def run() -> None:
+    """Choose the threshold on the pseudo-target images and the source's labels; score it on the target."""
+    settings = params.load()
+    with stage("baseline", {}, [layout.STANDARD, layout.SCORING, layout.TRANSLATED], [METRICS]) as scratch:
+        cases = select(read_table(layout.SCORING), domain="target", splits=settings.evaluation.splits)
+        write_json(scratch.output(METRICS), _scores(settings, cases) if cases else {})
+
+
+def _scores(settings: Params, cases: list[Case]) -> dict[str, Any]:
+    tumour = settings.dataset.tumour
+    source = read_table(layout.TRANSLATED)
+    chosen = source[:: -(-len(source) // _SOURCE_CASES)]
+    labels = [volume.read(layout.TRANSLATED / case.label) for case in chosen]
+    threshold, masks = bright_threshold_baseline(
+        [volume.read(layout.TRANSLATED / case.image, np.float32) for case in chosen],
+        [label.with_array(label.array == settings.labels[tumour]) for label in labels],
+        [volume.read(layout.STANDARD / "images" / f"{case.case}.nii.gz", np.float32) for case in cases],
+    )
+    rows = []
+    with meter("baseline", len(cases)) as bar:
+        for case, mask in zip(cases, masks, strict=True):
+            record = StandardCase.from_dict(read_json(layout.STANDARD / "records" / f"{case.case}.json"))
+            on_scan = to_raw(volume.Volume(mask.astype(np.uint8), record.grid), record)
+            reference = volume.read(layout.SCORING / case.label)
+            rows.append(
+                score_case(
+                    reference.array == settings.dataset.structures[tumour],
+                    on_scan.array == 1,
+                    reference.grid.spacing_zyx_mm,
+                    case=case.case,
+                    centre=case.centre,
+                    split=case.split,
+                    structure=tumour,
+                    empty_mm=settings.evaluation.empty_assd_mm,
+                )
+            )
+            bar.advance()
+    return {**summarise(rows, settings.evaluation.low_dice), "threshold": asdict(threshold)}
