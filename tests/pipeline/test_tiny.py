@@ -130,7 +130,7 @@ def test_predict_segments_a_new_scan_as_the_pipeline_did(tiny, tmp_path):
 def test_queued_experiments_compare_the_arms(tiny):
     tiny.run("dvc", "exp", "run", "--queue", "-S", "augmentation.arm=none,naive")
     tiny.run("dvc", "queue", "start")
-    deadline = time.monotonic() + 600
+    deadline = time.monotonic() + 1800
     while {"Queued", "Running"} & set(tiny.run("dvc", "queue", "status").split()):
         assert time.monotonic() < deadline
         time.sleep(2)
