@@ -61,12 +61,18 @@ class Project:
 
         From the command `start` up to, and without, the command `stop`.
         """
+        import torch
+
         monkeypatch.chdir(self.folder)
+        monkeypatch.setenv("GBASEG_WORKERS", "1")
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
         commands = self.commands()
         names = [command[0] for command in commands]
         for command in commands[names.index(start) : names.index(stop) if stop else None]:
             result = CliRunner().invoke(main, command, catch_exceptions=False)
             assert result.exit_code == 0, f"{command}\n{result.output}"
+        torch.set_num_threads(threads)
 
     def commands(self) -> list[list[str]]:
         """The arguments of gbaseg in each stage, the rounds one after the other."""
@@ -83,9 +89,9 @@ class Project:
 
 
 def environment() -> dict[str, str]:
-    """The environment with this Python's commands first, DVC silent, and two workers whatever xdist takes."""
+    """This Python's commands first, DVC silent, and one core: the others are xdist's."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    return {**os.environ, "PATH": path, "DVC_NO_ANALYTICS": "1"}
+    return {**os.environ, "PATH": path, "DVC_NO_ANALYTICS": "1", "GBASEG_WORKERS": "1", "OMP_NUM_THREADS": "1"}
 
 
 @pytest.fixture(scope="session")

@@ -7,18 +7,17 @@ import pytest
 
 from gbaseg.runtime.scratch import digest_of
 
-pytestmark = pytest.mark.pipeline
+pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("tiny")]
 
 TRAINED = ("models", "data/translated", "data/augmented", "data/pseudo_labelled")
 
 
 def test_no_training_stage_can_see_the_targets_labels(tiny, new_project, monkeypatch):
-    """The same seed in another folder and process, another number of workers, and nowhere a label of the target.
+    """The same seed in another folder, stage by stage in one process, and nowhere a label of the target.
 
     It proves both: that a run repeats to the last bit, and that what is trained does not depend on those labels.
     """
     blind = new_project("tiny")
-    monkeypatch.setenv("GBASEG_WORKERS", "1")
     blind.stages(monkeypatch, stop="standardise")
     shutil.rmtree(blind.folder / "data/raw/phantom/target_labels")
     blind.stages(monkeypatch, start="standardise")

@@ -11,7 +11,8 @@ from ruamel.yaml import YAML
 from gbaseg.cases import read_table, select
 from gbaseg.volume import read
 
-pytestmark = pytest.mark.pipeline
+# One process for all that share the fixture `tiny`.
+pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("tiny")]
 
 
 def rounds_of(project):
