@@ -14,7 +14,7 @@ run: $(VENV)/installed
 	gbaseg show
 
 test: $(VENV)/installed lint types
-	python -m pytest -n auto --dist loadgroup
+	python -m pytest -n auto --dist loadfile
 
 lint: $(VENV)/installed
 	ruff check .

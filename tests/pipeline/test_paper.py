@@ -10,7 +10,7 @@ from gbaseg.augmentation.singan.model import load_singan
 from gbaseg.cases import read_table
 from gbaseg.volume import read
 
-pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("paper")]
+pytestmark = pytest.mark.pipeline
 
 SHRUNKEN = {
     "dataset.root": "data/raw/phantom",

@@ -1,7 +1,11 @@
-"""`dvc repro` from nothing: every stage's outputs as contracts, and what a rerun does."""
+"""`dvc repro` from nothing: every stage's outputs as contracts, what a rerun does, and what repeats to the bit.
+
+One file, since a file is what one process of xdist takes: the run they all look at is made once.
+"""
 
 import csv
 import json
+import shutil
 import time
 
 import numpy as np
@@ -9,10 +13,12 @@ import pytest
 from ruamel.yaml import YAML
 
 from gbaseg.cases import read_table, select
+from gbaseg.runtime.scratch import digest_of
 from gbaseg.volume import read
 
-# One process for all that share the fixture `tiny`.
-pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("tiny")]
+pytestmark = pytest.mark.pipeline
+
+TRAINED = ("models", "data/translated", "data/augmented", "data/pseudo_labelled")
 
 
 def rounds_of(project):
@@ -142,3 +148,41 @@ def test_queued_experiments_compare_the_arms(tiny):
         found[summary["arm"]] = summary["dice_mean"]
     assert set(found) == {"none", "naive"}
     assert all(0 <= value <= 1 for value in found.values())
+
+
+def test_no_training_stage_can_see_the_targets_labels(tiny, new_project, monkeypatch):
+    """The same seed in another folder, stage by stage in one process, and nowhere a label of the target.
+
+    It proves both: that a run repeats to the last bit, and that what is trained does not depend on those labels.
+    """
+    blind = new_project("tiny")
+    blind.stages(monkeypatch, stop="standardise")
+    shutil.rmtree(blind.folder / "data/raw/phantom/target_labels")
+    blind.stages(monkeypatch, start="standardise")
+
+    for folder in TRAINED:
+        assert digest_of([blind.folder / folder]) == digest_of([tiny.folder / folder]), folder
+    assert json.loads((blind.folder / "metrics/data.json").read_text())["target_cases_with_scoring_labels"] == 0
+    assert "VS" not in json.loads((blind.folder / "metrics/round_1.json").read_text())
+
+
+def test_the_graph_gives_the_targets_labels_to_scoring_stages_alone(tiny):
+    """What DVC lets each stage depend on; and of what scoring writes, training gets one bit a round."""
+    stages = YAML(typ="safe").load((tiny.folder / "dvc.lock").read_text())["stages"]
+    readers = {name.split("@")[0] for name, stage in stages.items() if _depends(stage, "data/scoring")}
+    assert readers == {"evaluate_survey", "evaluate", "baseline", "summarise"}
+    scored = {out["path"] for name, stage in stages.items() if name.split("@")[0] in readers for out in stage["outs"]}
+    to_training = {
+        dep["path"]
+        for name, stage in stages.items()
+        if name.split("@")[0] not in readers
+        for dep in stage.get("deps", [])
+        if dep["path"] in scored
+    }
+    assert to_training == {"data/decisions/round_0.json"}
+    verdict = json.loads((tiny.folder / "data/decisions/round_0.json").read_text())
+    assert verdict == {"stop": False, "why": "rule agreement: not converged"}
+
+
+def _depends(stage, path):
+    return any(dep["path"] == path for dep in stage.get("deps", []))
