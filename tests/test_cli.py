@@ -102,7 +102,7 @@ def test_outside_of_a_project(project):
 @pytest.mark.parametrize("command", OF_A_ROUND)
 def test_an_unknown_round_is_named_with_those_there_are(project, command):
     assert mistake(command, "round_7") == (
-        "gbaseg: round_7: no such round; self_training.rounds of params.yaml has round_0, round_1, round_2\n"
+        "gbaseg: round_7: no such round; self_training.rounds of params.yaml has round_0, round_1\n"
     )
     assert files(project) == ["params.yaml"]
 
@@ -184,7 +184,7 @@ def test_a_preset_that_breaks_a_rule_is_not_written(project):
 def test_predict_without_a_model_says_which_and_what_to_do(project):
     (project / "scan.nii.gz").touch()
     assert mistake("predict", "scan.nii.gz", "--out", "masks").startswith(
-        "gbaseg: models/segmentation/round_2: no model; run `dvc repro train_segmentation`"
+        "gbaseg: models/segmentation/round_1: no model; run `dvc repro train_segmentation`"
     )
     assert "models/segmentation/round_0: no model" in mistake(
         "predict", "scan.nii.gz", "--out", "masks", "--round", "round_0"
@@ -192,7 +192,7 @@ def test_predict_without_a_model_says_which_and_what_to_do(project):
 
 
 def test_predict_names_all_scans_that_are_missing_or_of_one_name(project):
-    model = project / "models/segmentation/round_2"
+    model = project / "models/segmentation/round_1"
     model.mkdir(parents=True)
     (model / "plans.json").touch()
     (project / "old").mkdir()
