@@ -89,4 +89,4 @@ def _target_image(settings: Params) -> PanelImage:
             record = StandardCase.from_dict(read_json(layout.STANDARD / "records" / f"{case.case}.json"))
             label = standardise_label(volume.read(layout.SCORING / scored.label), record)
             reference = label.array[z] == settings.dataset.structures[tumour]
-    return PanelImage(f"{case.modality} ({case.case}), prediction", image[z], mask[z], reference)
+    return PanelImage(f"{case.modality} ({case.case})", image[z], mask[z], reference)
