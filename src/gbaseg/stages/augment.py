@@ -139,20 +139,23 @@ def appearances(settings: Params, images: list[tuple[Path, Path]]) -> list[Appea
     return [seen[tumour] for seen in groups if seen[tumour].volume_mm3 > 0]
 
 
+def appearance_groups(
+    settings: Params, augmented: Path, round_id: str
+) -> tuple[list[Appearance], list[Appearance], list[Appearance]]:
+    """The tumours of Fig. 7: of the pseudo-target set, of its copies, and of the target as a round pseudo-labels it."""
+    labels = layout.pseudo_labelled(round_id) / "standard"
+    cases = select(read_table(layout.STANDARD), domain="target", splits=["train"])
+    before, added = (
+        appearances(settings, [(folder / case.image, folder / case.label) for case in read_table(folder)])
+        for folder in (layout.TRANSLATED, augmented)
+    )
+    target = appearances(settings, [(layout.STANDARD / c.image, labels / f"{c.case}.nii.gz") for c in cases])
+    return before, added, target
+
+
 def _summary(settings: Params, folder: Path, copies: list[Copy]) -> dict[str, Any]:
     """Tumour appearance before and after, against the survey's pseudo-labelled target (Fig. 7 in numbers)."""
-    before = appearances(
-        settings, [(layout.TRANSLATED / c.image, layout.TRANSLATED / c.label) for c in read_table(layout.TRANSLATED)]
-    )
-    added = appearances(settings, [(folder / c.image, folder / c.label) for c in read_table(folder)])
-    labels = layout.pseudo_labelled(layout.SURVEY) / "standard"
-    target = appearances(
-        settings,
-        [
-            (layout.STANDARD / case.image, labels / f"{case.case}.nii.gz")
-            for case in select(read_table(layout.STANDARD), domain="target", splits=["train"])
-        ],
-    )
+    before, added, target = appearance_groups(settings, folder, layout.SURVEY)
 
     def mean(group: list[Appearance]) -> float | None:
         values = finite(group, "mean")

@@ -10,11 +10,12 @@ import numpy as np
 from gbaseg import params, volume
 from gbaseg.cases import Case, read_table, select
 from gbaseg.evaluation.baselines import bright_threshold_baseline
-from gbaseg.evaluation.summary import score_case, summarise
+from gbaseg.evaluation.summary import summarise
 from gbaseg.params import Params
 from gbaseg.runtime.progress import meter
 from gbaseg.stages import layout
 from gbaseg.stages.context import read_json, stage, write_json
+from gbaseg.stages.evaluate import score_structure
 from gbaseg.standardise.case import StandardCase, to_raw
 
 METRICS = layout.METRICS / "baseline.json"
@@ -46,17 +47,6 @@ def _scores(settings: Params, cases: list[Case]) -> dict[str, Any]:
             record = StandardCase.from_dict(read_json(layout.STANDARD / "records" / f"{case.case}.json"))
             on_scan = to_raw(volume.Volume(mask.astype(np.uint8), record.grid), record)
             reference = volume.read(layout.SCORING / case.label)
-            rows.append(
-                score_case(
-                    reference.array == settings.dataset.structures[tumour],
-                    on_scan.array == 1,
-                    reference.grid.spacing_zyx_mm,
-                    case=case.case,
-                    centre=case.centre,
-                    split=case.split,
-                    structure=tumour,
-                    empty_mm=settings.evaluation.empty_assd_mm,
-                )
-            )
+            rows.append(score_structure(case, tumour, reference, on_scan.array == 1, settings))
             bar.advance()
     return {**summarise(rows, settings.evaluation.low_dice), "threshold": asdict(threshold)}

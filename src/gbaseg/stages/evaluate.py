@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from gbaseg import params, volume
 from gbaseg.cases import Case, read_table, select
 from gbaseg.errors import UserError
@@ -56,18 +58,25 @@ def score(case: Case, round_id: str, settings: Params) -> list[CaseScore]:
     if not prediction.grid.agrees_with(reference.grid):
         raise UserError(f"{path} lies on {prediction.grid}; its label {case.label} on {reference.grid}")
     return [
-        score_case(
-            reference.array == value,
-            prediction.array == value,
-            reference.grid.spacing_zyx_mm,
-            case=case.case,
-            centre=case.centre,
-            split=case.split,
-            structure=name,
-            empty_mm=settings.evaluation.empty_assd_mm,
-        )
+        score_structure(case, name, reference, prediction.array == value, settings)
         for name, value in settings.dataset.structures.items()
     ]
+
+
+def score_structure(
+    case: Case, structure: str, reference: volume.Volume, mask: np.ndarray, settings: Params
+) -> CaseScore:
+    """Score a mask (Z, Y, X) of one structure against the case's label, which lies on the same grid."""
+    return score_case(
+        reference.array == settings.dataset.structures[structure],
+        mask,
+        reference.grid.spacing_zyx_mm,
+        case=case.case,
+        centre=case.centre,
+        split=case.split,
+        structure=structure,
+        empty_mm=settings.evaluation.empty_assd_mm,
+    )
 
 
 def decide(settings: Params, round_id: str, metrics: dict[str, Any], agreement: float | None) -> dict[str, Any]:

@@ -6,7 +6,6 @@ from typing import Any
 
 from gbaseg import params
 from gbaseg.augmentation.appearance import Appearance
-from gbaseg.cases import read_table, select
 from gbaseg.evaluation.drawing import save
 from gbaseg.evaluation.figures import Appearance as Curve
 from gbaseg.evaluation.figures import appearance_density, dice_assd_by_round
@@ -14,7 +13,7 @@ from gbaseg.evaluation.rounds import print_rounds_table, summarise_rounds, write
 from gbaseg.evaluation.summary import read_scores
 from gbaseg.params import Params
 from gbaseg.stages import layout
-from gbaseg.stages.augment import appearances
+from gbaseg.stages.augment import appearance_groups
 from gbaseg.stages.baseline import METRICS as BASELINE
 from gbaseg.stages.context import need, read_json, stage, write_json
 from gbaseg.stages.panel import draw_panel
@@ -67,20 +66,7 @@ def show() -> None:
 
 def _appearance_figure(settings: Params) -> Any:
     """Fig. 7 against the pseudo-labels of the last round."""
-    before = appearances(
-        settings, [(layout.TRANSLATED / c.image, layout.TRANSLATED / c.label) for c in read_table(layout.TRANSLATED)]
-    )
-    added = appearances(
-        settings, [(layout.AUGMENTED / c.image, layout.AUGMENTED / c.label) for c in read_table(layout.AUGMENTED)]
-    )
-    labels = layout.pseudo_labelled(settings.self_training.last) / "standard"
-    target = appearances(
-        settings,
-        [
-            (layout.STANDARD / case.image, labels / f"{case.case}.nii.gz")
-            for case in select(read_table(layout.STANDARD), domain="target", splits=["train"])
-        ],
-    )
+    before, added, target = appearance_groups(settings, layout.AUGMENTED, settings.self_training.last)
     return appearance_density(_curve(before), _curve(before + added), _curve(target))
 
 
