@@ -42,3 +42,12 @@ def choose_device() -> torch.device:
         found = torch.cuda.device_count() if torch.cuda.is_available() else 0
         raise UserError(f"--device {wanted}: this machine shows {found} CUDA device(s); try --device cpu")
     return device
+
+
+def has_bfloat16() -> bool:
+    """Whether this processor multiplies bfloat16 numbers by itself (AVX512-BF16, AMX): elsewhere they are slow."""
+    import torch
+
+    # torch has no public question for it; a version without this one computes in float32.
+    asked = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return bool(asked and asked())

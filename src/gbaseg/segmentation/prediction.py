@@ -140,6 +140,8 @@ class Ensemble:
         from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
         from safetensors.torch import load_model
 
+        from gbaseg.segmentation.precision import use_bfloat16
+
         device = choose_device()
         dataset = json.loads((model / "dataset.json").read_text())
         self.structures: dict[str, int] = {key: value for key, value in dataset["labels"].items() if value > 0}
@@ -152,6 +154,7 @@ class Ensemble:
         network = nnUNetTrainer.build_network_architecture(
             self._plans, self._configuration, 1, len(self.structures) + 1, enable_deep_supervision=False
         )
+        use_bfloat16(network, device)
         self._folds = []
         for path in files:
             load_model(network, path)

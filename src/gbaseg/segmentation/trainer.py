@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
+from gbaseg.segmentation.precision import use_bfloat16
 from gbaseg.segmentation.settings import SegmentationSettings
 
 OnEpoch = Callable[[int, dict[str, float]], None]
@@ -41,6 +42,10 @@ class Trainer(nnUNetTrainer):
         self.oversample_foreground_percent = settings.oversample_foreground
         self.save_every = CHECKPOINT_EVERY
         self._on_epoch = on_epoch
+
+    def initialize(self) -> None:
+        super().initialize()
+        use_bfloat16(self.plain_network, self.device)
 
     @property
     def latest_checkpoint(self) -> Path:

@@ -1,0 +1,69 @@
+import pytest
+import torch
+from torch import nn
+
+from gbaseg.runtime.device import has_bfloat16
+from gbaseg.segmentation import precision
+from gbaseg.segmentation.precision import use_bfloat16
+
+CPU = torch.device("cpu")
+
+
+class Scales(nn.Module):
+    """Two output maps, as under deep supervision."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.convolution = nn.Conv3d(1, 4, 3, padding=1)
+
+    def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
+        return [self.convolution(images), self.convolution(images)[..., ::2, ::2, ::2]]
+
+
+@pytest.fixture
+def images() -> torch.Tensor:
+    return torch.rand(2, 1, 8, 8, 8, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture
+def processor(monkeypatch: pytest.MonkeyPatch):
+    def has(answer: bool) -> None:
+        monkeypatch.setattr(precision, "has_bfloat16", lambda: answer)
+
+    return has
+
+
+def test_outputs_stay_float32_and_are_those_of_float32_but_for_rounding(images, processor):
+    processor(True)
+    plain, network = Scales(), Scales()
+    use_bfloat16(network, CPU)
+    for ours, theirs in zip(network(images), plain(images), strict=True):
+        assert ours.dtype == torch.float32
+        torch.testing.assert_close(ours, theirs, atol=0.02, rtol=0.02)
+        assert not torch.equal(ours, theirs)  # it was bfloat16
+
+
+def test_weights_keep_names_width_and_gradients(images, processor):
+    processor(True)
+    network = Scales()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    use_bfloat16(network, CPU)
+    sum(scale.square().mean() for scale in network(images)).backward()
+    after = network.state_dict()
+    assert list(after) == list(before)
+    assert all(torch.equal(after[name], before[name]) and after[name].dtype == torch.float32 for name in before)
+    assert network.convolution.weight.grad.dtype == torch.float32
+
+
+@pytest.mark.parametrize(("device", "has"), [("cpu", False), ("cuda", True)])
+def test_nothing_changes_where_it_would_not_help(images, processor, device, has):
+    processor(has)
+    network = Scales()
+    use_bfloat16(network, torch.device(device))
+    assert torch.equal(network(images)[0], Scales()(images)[0])
+
+
+def test_a_torch_that_cannot_say_computes_in_float32(monkeypatch):
+    monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported", raising=False)
+    assert not has_bfloat16()
