@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gbaseg.augmentation.appearance import density_rows, distance, measure
+from gbaseg.augmentation.appearance import distance, measure
 
 SPACING = (2.0, 0.5, 0.5)
 
@@ -39,18 +39,6 @@ def test_an_absent_structure_has_no_mean():
     image, label = _ball()
     seen = measure(image, label, SPACING, value=7)
     assert seen.volume_mm3 == 0 and np.isnan([seen.mean, seen.std, seen.contrast]).all()
-
-
-def test_densities_share_an_axis_and_integrate_to_one():
-    bright = [measure(*_ball(inside=value), SPACING) for value in (0.7, 0.75, 0.9)]
-    dark = [measure(*_ball(inside=0.4), SPACING)] * 2
-    rows = density_rows({"before": bright, "after": dark, "none": []}, "mean", points=400)
-    axes = {name: [row["x"] for row in rows if row["group"] == name] for name in ("before", "after", "none")}
-    assert axes["before"] == axes["after"] and axes["none"] == []
-    for name in ("before", "after"):
-        heights = [row["density"] for row in rows if row["group"] == name]
-        # The kernels' tails reach beyond the axis by a little.
-        assert np.trapezoid(heights, axes[name]) == pytest.approx(1.0, abs=0.06)
 
 
 def test_distance_is_the_shift_between_two_sets():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -65,34 +65,6 @@ def finite(group: Sequence[Appearance], quantity: Quantity) -> np.ndarray:
     """The values of one quantity, without those that are not defined."""
     values = np.array([getattr(one, quantity) for one in group], dtype=float)
     return values[np.isfinite(values)]
-
-
-def density_rows(
-    groups: Mapping[str, Sequence[Appearance]], quantity: Quantity, points: int = 64
-) -> list[dict[str, str | float]]:
-    """Densities for Fig. 7: rows of group, quantity, x, density, on one axis for all groups.
-
-    Gaussian kernels of Silverman's width, at least 1 % of the axis so that one value, or equal values, still
-    give a (narrow) density. A group without values has no rows.
-    """
-    values = {name: finite(group, quantity) for name, group in groups.items()}
-    present = {name: group for name, group in values.items() if group.size}
-    if not present:
-        return []
-    everything = np.concatenate(list(present.values()))
-    span = float(np.ptp(everything)) or max(abs(float(everything[0])), 1.0)
-    axis = np.linspace(everything.min() - 0.15 * span, everything.max() + 0.15 * span, points)
-    rows: list[dict[str, str | float]] = []
-    for name, group in present.items():
-        silverman = 1.06 * float(group.std()) * group.size ** (-1 / 5)
-        width = max(silverman, 0.01 * span)
-        kernels = np.exp(-0.5 * ((axis[:, None] - group[None, :]) / width) ** 2)
-        density = kernels.mean(axis=1) / (width * np.sqrt(2 * np.pi))
-        rows += [
-            {"group": name, "quantity": quantity, "x": float(x), "density": float(y)}
-            for x, y in zip(axis, density, strict=True)
-        ]
-    return rows
 
 
 def distance(one: Sequence[Appearance], other: Sequence[Appearance], quantity: Quantity = "contrast") -> float:
