@@ -59,9 +59,9 @@ class PhantomSettings(Settings):
     obliquity_deg: float = Field(4.0, ge=0, le=20, description="SD of an oblique scan's rotation, degrees")
     blur_fwhm_mm: Positive = Field(1.1, description="in-plane FWHM of the point spread, mm")
     slice_fwhm: Positive = Field(1.0, description="FWHM of the slice profile, fraction of the slice thickness")
-    enhancement: Range = Field((1.7, 2.3), description="ceT1 intensity of the tumour over white matter's")
+    enhancement: Range = Field((1.4, 1.9), description="ceT1 intensity of the tumour over white matter's")
     weak_fraction: Fraction = Field(0.06, description="fraction of tumours that enhance weakly")
-    weak_enhancement: Range = Field((1.25, 1.5), description="the same ratio for those")
+    weak_enhancement: Range = Field((1.15, 1.35), description="the same ratio for those")
 
     centre_a: PhantomCentre = Field(
         PhantomCentre(
@@ -70,7 +70,7 @@ class PhantomSettings(Settings):
             scale_hrT2=620.0,
             noise=(0.015, 0.025),
             bias=0.06,
-            tumour_volume_mm3=(250.0, 6000.0),
+            tumour_volume_mm3=(400.0, 6000.0),
             tumour_t2_contrast=(1.0, 1.5),
             tumour_texture=(0.06, 0.14),
             tumour_cystic=0.15,
@@ -84,7 +84,7 @@ class PhantomSettings(Settings):
             scale_hrT2=1500.0,
             noise=(0.02, 0.035),
             bias=0.10,
-            tumour_volume_mm3=(500.0, 12000.0),
+            tumour_volume_mm3=(800.0, 12000.0),
             tumour_t2_contrast=(0.55, 2.0),
             tumour_texture=(0.12, 0.25),
             tumour_cystic=0.3,
