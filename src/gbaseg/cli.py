@@ -85,7 +85,7 @@ def translate() -> None:
 
 @main.command()
 def survey() -> None:
-    """Pseudo-label the target for the first time."""
+    """Train the fold that labels the target for the first time."""
     from gbaseg.stages.survey import run
 
     run()
@@ -120,7 +120,7 @@ def train_segmentation(round_id: str, last: bool | None) -> None:
 @main.command()
 @click.argument("round_id", metavar="ROUND")
 def pseudo_label(round_id: str) -> None:
-    """Segment the target with a round's ensemble."""
+    """Segment the target with the ensemble of a round, or of the survey."""
     from gbaseg.stages.pseudo_label import run
 
     run(round_id)

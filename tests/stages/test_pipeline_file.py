@@ -48,10 +48,8 @@ def test_outputs_lie_where_the_code_writes_them():
         "standardise": {layout.STANDARD, layout.SCORING, layout.METRICS / "data.json"},
         "train_translation": {layout.TRANSLATION_MODEL, layout.CURVES / "translation"},
         "translate": {layout.TRANSLATED, layout.METRICS / "translation.json"},
-        "survey": {
-            layout.model_of("survey"), layout.pseudo_labelled("survey"), layout.decision("survey"),
-            layout.CURVES / "survey",
-        },
+        "survey": {layout.model_of("survey"), layout.decision("survey"), layout.CURVES / "survey"},
+        "pseudo_label_survey": {layout.pseudo_labelled("survey")},
         "evaluate_survey": {layout.case_scores("survey"), layout.round_metrics("survey")},
         "train_singan": {layout.SINGAN_MODEL, layout.CURVES / "singan"},
         "augment": {layout.AUGMENTED, layout.METRICS / "appearance.json"},
@@ -84,12 +82,13 @@ def test_every_number_is_watched_by_some_stage_and_no_stage_watches_what_there_i
 @pytest.mark.parametrize(
     ("number", "spares"),
     [
-        ("segmentation.prediction.threshold", ["train_segmentation"]),
+        ("segmentation.prediction.threshold", ["survey", "train_segmentation"]),
         ("evaluation.empty_assd_mm", ["survey", "train_segmentation", "pseudo_label"]),
         ("augmentation.arm", ["train_translation", "translate", "survey"]),
         ("translation.cyclegan.epochs", ["standardise"]),
         ("self_training.rounds", ["train_segmentation", "pseudo_label"]),
         ("self_training.agreement_above", ["train_segmentation"]),
+        ("segmentation.epochs", ["survey"]),
     ],
 )
 def test_a_changed_number_trains_nothing_that_it_does_not_concern(number, spares):

@@ -1,4 +1,4 @@
-"""survey: first pseudo-labels of the target, by one fold trained without GBA. They choose SinGAN's slice."""
+"""survey: one fold trained without GBA. Its pseudo-labels of the target choose SinGAN's slice."""
 
 from __future__ import annotations
 
@@ -15,23 +15,21 @@ from gbaseg.runtime.engine import run as run_tasks
 from gbaseg.segmentation.dataset import TrainingItem
 from gbaseg.stages import layout
 from gbaseg.stages.context import stage, write_json
-from gbaseg.stages.pseudo_label import label_target
 from gbaseg.stages.train_segmentation import ROUND, train
 
 
 def run() -> None:
     """Run the stage."""
     settings = params.load()
-    model, labels = layout.model_of(layout.SURVEY), layout.pseudo_labelled(layout.SURVEY)
-    curves, go_on = layout.CURVES / layout.SURVEY, layout.decision(layout.SURVEY)
+    model, curves = layout.model_of(layout.SURVEY), layout.CURVES / layout.SURVEY
+    go_on = layout.decision(layout.SURVEY)
     asked = {
         "seed": settings.seed,
         "survey": settings.survey.model_dump(),
-        "segmentation": settings.segmentation.model_dump(),
-        "confidence": settings.self_training.confidence.model_dump(),
+        "segmentation": settings.segmentation.model_dump(exclude={"prediction"}),
     }
     inputs = [layout.STANDARD, layout.TRANSLATED]
-    with stage("survey", asked, inputs, [model, labels, curves, go_on], resumable=True) as scratch:
+    with stage("survey", asked, inputs, [model, curves, go_on], resumable=True) as scratch:
         items = _items(settings, scratch.work / "copies")
         train(
             settings,
@@ -47,8 +45,6 @@ def run() -> None:
         )
         about = {"trained_in": layout.SURVEY, "fine_grid": False, "passed_on": False}
         write_json(scratch.output(model) / ROUND, about)
-        label_target(settings, scratch.output(model), scratch.output(labels), fine=False, name=layout.SURVEY)
-        write_json(scratch.output(labels) / "round.json", {"passed_on": False, "agreement": None})
         write_json(scratch.output(go_on), {"stop": False, "why": "the rounds have not begun"})
 
 
