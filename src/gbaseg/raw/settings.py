@@ -59,9 +59,9 @@ class PhantomSettings(Settings):
     obliquity_deg: float = Field(4.0, ge=0, le=20, description="SD of an oblique scan's rotation, degrees")
     blur_fwhm_mm: Positive = Field(1.1, description="in-plane FWHM of the point spread, mm")
     slice_fwhm: Positive = Field(1.0, description="FWHM of the slice profile, fraction of the slice thickness")
-    enhancement: Range = Field((1.4, 1.9), description="ceT1 intensity of the tumour over white matter's")
+    enhancement: Range = Field((1.3, 1.65), description="ceT1 intensity of the tumour over white matter's")
     weak_fraction: Fraction = Field(0.06, description="fraction of tumours that enhance weakly")
-    weak_enhancement: Range = Field((1.15, 1.35), description="the same ratio for those")
+    weak_enhancement: Range = Field((1.1, 1.25), description="the same ratio for those")
 
     centre_a: PhantomCentre = Field(
         PhantomCentre(

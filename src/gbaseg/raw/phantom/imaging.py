@@ -21,8 +21,8 @@ _FWHM_PER_SIGMA = 2.355
 # Mean intensity (fat on ceT1, CSF on hrT2 about 1) and SD of the texture inside a tissue, fraction of the mean.
 # A tissue that is bright on ceT1 is a middle grey on hrT2 and CSF the reverse: to a good part the mapping
 # from one to the other is a function of ceT1 and its neighbourhood, which is what the CycleGAN learns from.
-# Blood holds the contrast agent and is the brightest; a tumour takes up less. Were both as bright, a translation would
-# have to paint tumours as black as flowing blood is on hrT2.
+# Blood and mucosa take up more contrast agent than a tumour does. Were they as bright on ceT1, a translation, which
+# learns intensities before shapes, would paint tumours as black as flowing blood or as bright as mucosa.
 _CONTRAST: dict[Tissue, tuple[float, float, float]] = {
     #                 ceT1  hrT2  texture
     Tissue.AIR:      (0.01, 0.01, 0.0),
@@ -36,7 +36,7 @@ _CONTRAST: dict[Tissue, tuple[float, float, float]] = {
     Tissue.WHITE:    (0.48, 0.34, 0.04),
     Tissue.STEM:     (0.46, 0.36, 0.05),
     Tissue.VESSEL:   (1.15, 0.10, 0.08),
-    Tissue.MUCOSA:   (0.66, 0.60, 0.10),
+    Tissue.MUCOSA:   (0.86, 0.60, 0.10),
     Tissue.VITREOUS: (0.15, 0.97, 0.02),
     Tissue.COCHLEA:  (0.15, 0.90, 0.04),
     Tissue.TUMOUR:   (1.00, 1.00, 0.0),
