@@ -39,7 +39,7 @@ def test_no_scratch_is_left(tiny):
 
 def test_every_output_of_the_pipeline_is_there(tiny):
     lock = YAML(typ="safe").load((tiny.folder / "dvc.lock").read_text())["stages"]
-    assert len(lock) == 10 + 3 * len(rounds_of(tiny))
+    assert len(lock) == 11 + 3 * len(rounds_of(tiny))
     missing = [
         out["path"] for stage in lock.values() for out in stage["outs"] if not (tiny.folder / out["path"]).exists()
     ]
