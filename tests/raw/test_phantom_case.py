@@ -7,9 +7,11 @@ import pytest
 from pydantic import ValidationError
 from scipy import ndimage
 
+from gbaseg.raw.phantom import case as phantom_case
+from gbaseg.raw.phantom.anatomy import FUNDUS, PORUS, Canvas, Tissue, mirrored
 from gbaseg.raw.phantom.case import Centre, centre_settings, make_case
 from gbaseg.raw.phantom.imaging import Modality
-from gbaseg.raw.phantom.tumour import sample_traits
+from gbaseg.raw.phantom.tumour import Traits, paint_tumour, sample_traits
 from gbaseg.raw.settings import PhantomSettings
 from gbaseg.volume import Volume
 
@@ -90,6 +92,24 @@ def test_the_tumour_is_one_piece_of_its_drawn_volume(centre: Centre) -> None:
         assert 0.85 * drawn <= volume_mm3 <= 1.03 * drawn + 2 * label.grid.voxel_mm3
         pieces, count = ndimage.label(tumour, np.ones((3, 3, 3)))
         assert np.bincount(pieces.ravel())[1:].max() >= 0.95 * tumour.sum(), f"{count} pieces"
+
+
+def test_bone_stops_the_tumour_away_from_its_canal(monkeypatch: pytest.MonkeyPatch) -> None:
+    painted = []
+
+    def watched(canvas: Canvas, cavity: np.ndarray, traits: Traits, rng: np.random.Generator) -> None:
+        paint_tumour(canvas, cavity, traits, rng)
+        painted.append((canvas, cavity, traits))
+
+    monkeypatch.setattr(phantom_case, "paint_tumour", watched)
+    for number in range(1, 13):
+        make_case(COARSE, 1, "B", "ceT1", number)
+    for canvas, cavity, traits in painted:
+        tumour = np.isin(canvas.tissue, (Tissue.TUMOUR, Tissue.CYST))
+        porus, fundus = mirrored(PORUS, traits.side), mirrored(FUNDUS, traits.side)
+        near_canal = canvas.space.capsule(porus, fundus, 3.3, 2.4) > -2.0
+        assert not np.any(tumour & (cavity < -0.7) & ~near_canal)
+        assert tumour.sum() * float(np.prod(canvas.space.spacing_zyx_mm)) == pytest.approx(traits.volume_mm3, rel=0.02)
 
 
 def test_a_few_cases_span_the_volume_range() -> None:

@@ -121,7 +121,6 @@ def paint_tumour(canvas: Canvas, cavity: np.ndarray, traits: Traits, rng: np.ran
     voxels = min(round(traits.volume_mm3 / float(np.prod(spacing))), inside.size)
     cut = np.partition(inside, inside.size - voxels)[inside.size - voxels]
     components, _ = ndimage.label(allowed & (level >= cut))
-    components, _ = ndimage.label(level >= cut)
     tumour = components == np.bincount(components.ravel())[1:].argmax() + 1
 
     brain = np.isin(tissue, (Tissue.GREY, Tissue.WHITE, Tissue.STEM, Tissue.VESSEL))
