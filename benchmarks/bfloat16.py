@@ -1,9 +1,10 @@
-"""nnU-Net's network of the demonstration, forward and backward, in bfloat16 against float32, turn by turn.
+"""The demonstration's networks, forward and backward, in bfloat16 against float32, turn by turn.
 
     python benchmarks/bfloat16.py --turns 9
 
-Prints one JSON line: median milliseconds of each on one thread, median ratio float32 / bfloat16. A ratio of about 1 is
-what a processor without bfloat16 gives.
+nnU-Net's with one patch batch, the CycleGAN's generator with one batch of slices. Prints one JSON line: of each, median
+milliseconds on one thread and the median ratio float32 / bfloat16. A ratio of about 1 is what a processor without
+bfloat16 gives.
 """
 
 import copy
@@ -17,11 +18,14 @@ from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 
 from gbaseg import params
 from gbaseg.runtime.device import has_bfloat16
+from gbaseg.runtime.precision import in_bfloat16, use_bfloat16
 from gbaseg.segmentation.planning import CONFIGURATION, adapt_plans
-from gbaseg.segmentation.precision import use_bfloat16
 from gbaseg.segmentation.settings import NetworkSettings
+from gbaseg.translation.networks import Generator
+from gbaseg.translation.settings import CycleGANSettings
 
 STEPS = 5
+CPU = torch.device("cpu")
 
 
 def network_of(settings: NetworkSettings, spacing_zyx_mm: tuple[float, float, float]) -> torch.nn.Module:
@@ -56,12 +60,43 @@ def network_of(settings: NetworkSettings, spacing_zyx_mm: tuple[float, float, fl
     )
 
 
+def generator_of(settings: CycleGANSettings) -> torch.nn.Module:
+    """The CycleGAN's generator, laid out in memory as training has it."""
+    network = Generator(settings.generator_width, settings.residual_blocks, settings.generator_halvings)
+    return network.to(memory_format=torch.channels_last)
+
+
+class Half(torch.nn.Module):
+    """A generator as the training step calls it on a processor with bfloat16."""
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        with in_bfloat16(CPU):
+            return self.network(images).float()
+
+
 def milliseconds(network: torch.nn.Module, images: torch.Tensor) -> float:
     """Of one forward and backward pass."""
     started = time.perf_counter()
     for _ in range(STEPS):
-        sum(scale.square().mean() for scale in network(images)).backward()
+        found = network(images)
+        sum(scale.square().mean() for scale in (found if isinstance(found, list) else [found])).backward()
     return (time.perf_counter() - started) / STEPS * 1000
+
+
+def compare(plain: torch.nn.Module, half: torch.nn.Module, images: torch.Tensor, turns: int) -> dict[str, object]:
+    """Both, turn by turn, so that a busy machine slows both."""
+    milliseconds(plain, images), milliseconds(half, images)  # the first passes choose kernels
+    pairs = [(milliseconds(plain, images), milliseconds(half, images)) for _ in range(turns)]
+    return {
+        "batch_shape": list(images.shape),
+        "float32_ms": round(statistics.median(a for a, _ in pairs), 1),
+        "bfloat16_ms": round(statistics.median(b for _, b in pairs), 1),
+        "ratio": round(statistics.median(a / b for a, b in pairs), 2),
+    }
 
 
 @click.command(help=__doc__)
@@ -73,17 +108,16 @@ def main(turns: int) -> None:
     network, (x, y, z) = settings.segmentation.network, settings.standardise.spacing_xyz_mm
     plain = network_of(network, (z, y, x))
     half = copy.deepcopy(plain)
-    use_bfloat16(half, torch.device("cpu"))
-    images = torch.rand(network.batch_size, 1, *network.patch_size_zyx)
-    milliseconds(plain, images), milliseconds(half, images)  # the first passes choose kernels
-    pairs = [(milliseconds(plain, images), milliseconds(half, images)) for _ in range(turns)]
+    use_bfloat16(half, CPU)
+    patches = torch.rand(network.batch_size, 1, *network.patch_size_zyx)
+    cyclegan = settings.translation.cyclegan
+    generator = generator_of(cyclegan)
+    slices = torch.rand(cyclegan.batch_size, 1, *(cyclegan.crop_yx or (256, 256)))
     result = {
         "processor_has_bfloat16": has_bfloat16(),
-        "patch_zyx": network.patch_size_zyx,
         "turns": turns,
-        "float32_ms": round(statistics.median(a for a, _ in pairs), 1),
-        "bfloat16_ms": round(statistics.median(b for _, b in pairs), 1),
-        "ratio": round(statistics.median(a / b for a, b in pairs), 2),
+        "nnunet": compare(plain, half, patches, turns),
+        "generator": compare(generator, Half(copy.deepcopy(generator)), slices, turns),
     }
     click.echo(json.dumps(result))
 

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import SimpleITK as sitk
 
-Kind = Literal["image", "label"]
+Kind = Literal["image", "label", "probability"]
 
 
 @dataclass(frozen=True)
@@ -126,22 +126,24 @@ def write(volume: Volume, path: str | Path) -> None:
     sitk.WriteImage(_to_sitk(volume), str(path), useCompression=True, compressionLevel=1)
 
 
-def resample(volume: Volume, grid: Grid, kind: Kind, fill: float = 0.0) -> Volume:
-    """Resample onto `grid`: nearest neighbour for a label; cubic B-spline for an image.
+def resample(volume: Volume, grid: Grid, kind: Kind, fill: float = 0.0, smooth: bool = True) -> Volume:
+    """Resample onto `grid`: nearest neighbour for a label, cubic B-spline for an image, linear for a probability.
 
     Along an axis that shrinks an image is smoothed first (Gaussian, sigma in voxels = sqrt(ratio^2 - 1) / 2),
-    against aliasing. Voxels outside the image get `fill`.
+    against aliasing, unless `smooth` is False. Voxels outside the image get `fill`.
     """
     if grid.agrees_with(volume.grid, 1e-6):
         return volume
     image = _to_sitk(volume)
     if kind == "label":
         method = sitk.sitkNearestNeighbor
+    elif kind == "probability":
+        method = sitk.sitkLinear
     else:
         image = sitk.Cast(image, sitk.sitkFloat32)
         ratio = np.array(grid.spacing_zyx_mm) / np.array(volume.grid.spacing_zyx_mm)
         sigma_voxels = np.sqrt(np.maximum(ratio**2 - 1.0, 0.0)) / 2.0
-        if np.any(sigma_voxels > 0.1):
+        if smooth and np.any(sigma_voxels > 0.1):
             # ITK's discrete Gaussian takes a variance of 0 as "not along this axis".
             variance = np.where(sigma_voxels > 0.1, sigma_voxels**2, 0.0)
             image = sitk.DiscreteGaussian(image, [float(v) for v in variance[::-1]], useImageSpacing=False)

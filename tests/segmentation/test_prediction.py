@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gbaseg import volume
-from gbaseg.segmentation.prediction import Ensemble, FoldAgreement, PredictionItem, decide, predict
+from gbaseg.segmentation.prediction import Ensemble, FoldAgreement, PredictionItem, decide, predict, to_mask
 from gbaseg.segmentation.settings import PredictionSettings
 from gbaseg.volume import Grid, Volume
 
@@ -26,7 +26,7 @@ def row(*values: float) -> np.ndarray:
 
 def test_the_folds_softmax_is_averaged():
     # Two of three folds are just against it, the third is sure: the mean decides, not the majority.
-    mask, _ = decide(binary(row(0.4, 0.4), row(0.4, 0.4), row(1.0, 0.6)), ONE, SETTINGS, "a", 1.0)
+    mask = decide(binary(row(0.4, 0.4), row(0.4, 0.4), row(1.0, 0.6)), ONE, SETTINGS, "a", 1.0).mask
     assert mask.dtype == np.uint8
     assert mask.tolist() == [[[1, 0]]]
 
@@ -34,36 +34,41 @@ def test_the_folds_softmax_is_averaged():
 @pytest.mark.parametrize(("threshold", "expected"), [(0.75, [1, 1]), (0.76, [0, 1])])
 def test_a_voxel_belongs_to_a_structure_from_the_threshold_on(threshold, expected):
     settings = SETTINGS.model_copy(update={"threshold": threshold})
-    mask, _ = decide(binary(row(0.5, 1.0), row(1.0, 1.0)), ONE, settings, "a", 1.0)
+    mask = decide(binary(row(0.5, 1.0), row(1.0, 1.0)), ONE, settings, "a", 1.0).mask
     assert mask.tolist() == [[expected]]
 
 
 def test_a_structure_must_be_the_most_probable_and_probable_enough():
     probabilities = np.zeros((1, 3, 1, 1, 4))
     probabilities[0, :, 0, 0] = np.array([[0.1, 0.2, 0.7], [0.2, 0.6, 0.2], [0.2, 0.45, 0.35], [0.5, 0.3, 0.2]]).T
-    mask, about = decide(probabilities, {"VS": 1, "Cochlea": 2}, SETTINGS, "a", 1.0)
-    assert mask.tolist() == [[[2, 1, 0, 0]]]
-    assert [(item.structure, item.volume_mm3) for item in about] == [("VS", 1.0), ("Cochlea", 1.0)]
+    decision = decide(probabilities, {"VS": 1, "Cochlea": 2}, SETTINGS, "a", 1.0)
+    assert decision.mask.tolist() == [[[2, 1, 0, 0]]]
+    assert [(item.structure, item.volume_mm3) for item in decision.agreements] == [("VS", 1.0), ("Cochlea", 1.0)]
 
 
 def test_the_largest_component_of_each_structure_is_kept():
     vs, cochlea = row(0.9, 0.9, 0.9, 0, 0, 0, 0.9, 0.9, 0, 0), row(0, 0, 0, 0, 0.9, 0, 0, 0, 0, 0)
     folds = np.stack([1 - vs - cochlea, vs, cochlea])[None]
-    mask, (about_vs, about_cochlea) = decide(folds, {"VS": 1, "Cochlea": 2}, SETTINGS, "a", 2.5)
-    assert mask.tolist() == [[[1, 1, 1, 0, 2, 0, 0, 0, 0, 0]]]
+    decision = decide(folds, {"VS": 1, "Cochlea": 2}, SETTINGS, "a", 2.5)
+    about_vs, about_cochlea = decision.agreements
+    assert decision.mask.tolist() == [[[1, 1, 1, 0, 2, 0, 0, 0, 0, 0]]]
+    # What was not kept is gone from the probabilities too, so that another grid's mask has the same pieces.
+    assert decision.probabilities[0, 0, 0] == pytest.approx([0.9, 0.9, 0.9, 0, 0, 0, 0, 0, 0, 0], abs=1e-3)
+    assert to_mask(decision.probabilities, SETTINGS).tolist() == decision.mask.tolist()
     assert (about_vs.pieces, about_vs.largest_share, about_vs.volume_mm3) == (2, 0.6, 7.5)
     assert (about_cochlea.pieces, about_cochlea.largest_share, about_cochlea.volume_mm3) == (1, 1.0, 2.5)
 
     both = SETTINGS.model_copy(update={"components": 2})
-    mask, (about_vs, _) = decide(folds, {"VS": 1, "Cochlea": 2}, both, "a", 2.5)
-    assert mask.tolist() == [[[1, 1, 1, 0, 2, 0, 1, 1, 0, 0]]]
+    decision = decide(folds, {"VS": 1, "Cochlea": 2}, both, "a", 2.5)
+    about_vs, _ = decision.agreements
+    assert decision.mask.tolist() == [[[1, 1, 1, 0, 2, 0, 1, 1, 0, 0]]]
     assert about_vs.volume_mm3 == 12.5
 
 
 def test_agreement_is_the_mean_dice_of_the_pairs_of_folds():
     folds = binary(row(1, 1, 0, 0), row(1, 0, 0, 0), row(0, 1, 1, 1))
     # |A| = 2, |B| = 1, |C| = 3; A B 1, A C 1, B C 0.
-    _, [about] = decide(folds, ONE, SETTINGS, "a", 1.0)
+    [about] = decide(folds, ONE, SETTINGS, "a", 1.0).agreements
     assert about.pairwise_dice == pytest.approx((2 / 3 + 2 / 5 + 0) / 3)
     assert (about.name, about.structure) == ("a", "VS")
 
@@ -79,14 +84,14 @@ def test_agreement_is_the_mean_dice_of_the_pairs_of_folds():
     ],
 )
 def test_agreement_of_equal_disjoint_empty_and_single_folds(folds, dice):
-    _, [about] = decide(binary(*folds), ONE, SETTINGS, "a", 1.0)
+    [about] = decide(binary(*folds), ONE, SETTINGS, "a", 1.0).agreements
     assert about.pairwise_dice == pytest.approx(dice, nan_ok=True)
 
 
 def test_nothing_found():
-    mask, about = decide(binary(row(0, 0), row(0, 0)), ONE, SETTINGS, "a", 1.0)
-    assert not mask.any()
-    assert about == [FoldAgreement("a", "VS", 1.0, 0, 0.0, 0.0)]
+    decision = decide(binary(row(0, 0), row(0, 0)), ONE, SETTINGS, "a", 1.0)
+    assert not decision.mask.any()
+    assert decision.agreements == [FoldAgreement("a", "VS", 1.0, 0, 0.0, 0.0)]
 
 
 def scan(seed: int, grid: Grid) -> Volume:
@@ -115,7 +120,8 @@ def test_masks_are_written_on_the_images_grids(model, tmp_path):
     items = []
     for seed, (name, grid) in enumerate(grids.items()):
         volume.write(scan(seed, grid), tmp_path / f"{name}.nii.gz")
-        items.append(PredictionItem(name, tmp_path / f"{name}.nii.gz", tmp_path / "masks" / f"{name}.nii.gz"))
+        paths = (tmp_path / f"{name}.nii.gz", tmp_path / "masks" / f"{name}.nii.gz")
+        items.append(PredictionItem(name, *paths, tmp_path / "probabilities" / f"{name}.npy"))
     agreements = predict(model, items, SETTINGS, "tiny")
 
     # More than one task's worth of cases; the order is the items'.
@@ -126,9 +132,12 @@ def test_masks_are_written_on_the_images_grids(model, tmp_path):
         assert mask.grid.agrees_with(image.grid, 1e-5)
         assert mask.array.dtype == np.uint8
         assert np.count_nonzero(mask.array) * image.grid.voxel_mm3 == pytest.approx(about.volume_mm3)
-    expected, [about] = decide(ensemble.fold_probabilities(volume.read(items[-1].image)), ONE, SETTINGS, "plain", 2.0)
-    np.testing.assert_array_equal(volume.read(items[-1].mask).array, expected)
-    assert agreements[-1] == about
+    expected = decide(ensemble.fold_probabilities(volume.read(items[-1].image)), ONE, SETTINGS, "plain", 2.0)
+    np.testing.assert_array_equal(volume.read(items[-1].mask).array, expected.mask)
+    assert agreements[-1] == expected.agreements[0]
+    written = np.load(tmp_path / "probabilities" / "plain.npy")
+    assert written.dtype == np.float16
+    np.testing.assert_array_equal(written, expected.probabilities)
 
 
 def test_a_folder_without_weights_is_no_model(model, tmp_path):

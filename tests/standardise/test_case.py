@@ -10,9 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from gbaseg.standardise.case import StandardCase, standardise_finely, standardise_image, standardise_label, to_raw
+from gbaseg.standardise.case import (
+    StandardCase,
+    probability_to_raw,
+    standardise_finely,
+    standardise_image,
+    standardise_label,
+    to_raw,
+)
 from gbaseg.standardise.settings import StandardiseSettings
-from gbaseg.volume import Grid, Volume, crop_or_pad, read, write
+from gbaseg.volume import Grid, Volume, crop_or_pad, read, resample, write
 
 SETTINGS = StandardiseSettings(spacing_xyz_mm=(1.0, 1.0, 2.0), crop_xy_px=12, foreground="all", brain_percentile=95)
 AXES = list(itertools.product(itertools.permutations(range(3)), itertools.product((1.0, -1.0), repeat=3)))
@@ -130,6 +137,41 @@ def test_a_standard_mask_survives_a_finer_scan(axes, spacing, angle, seed):
     assert dice(again.array, mask.array) > 0.93
 
 
+def test_a_probability_comes_back_with_its_edge_between_voxels():
+    """A ball whose share of each coarse voxel is known: decided on the fine grid it is rounder than its coarse mask."""
+    image = scan((40, 40, 40), (0.5, 0.5, 0.5))
+    distance = np.sqrt(sum(np.square(axis - 20.3) for axis in np.indices((40, 40, 40)))) * 0.5
+    ball = image.with_array((distance < 6.0).astype(np.uint8))
+    choice = SETTINGS.model_copy(update={"spacing_xyz_mm": (2.0, 2.0, 2.0), "crop_xy_px": 10})
+    _, record = standardise_image(image, choice)
+    whole = record.grid.respaced((0.5, 0.5, 0.5))
+    shares = resample(ball, whole, "label").array.reshape(10, 4, 10, 4, 10, 4).mean(axis=(1, 3, 5))
+
+    carried = probability_to_raw(Volume(shares, record.grid), record)
+    coarse = to_raw(Volume((shares > 0.5).astype(np.uint8), record.grid), record)
+    assert carried.grid == image.grid
+    assert 0.0 <= carried.array.min() <= carried.array.max() <= 1.0
+    assert dice(carried.array > 0.5, ball.array) > 0.95
+    assert dice(coarse.array, ball.array) < 0.93
+    assert np.allclose(
+        probability_to_raw(Volume(np.ones(record.grid.shape), record.grid), record).array,
+        to_raw(Volume(np.ones(record.grid.shape, np.uint8), record.grid), record).array,
+    )
+
+
+def test_an_image_that_shrinks_is_smoothed_where_the_settings_say_so():
+    image = scan((12, 24, 24), (1.0, 1.0, 1.0))
+    image = image.with_array(np.random.default_rng(0).normal(100, 10, image.grid.shape))
+    coarse = SETTINGS.model_copy(update={"spacing_xyz_mm": (2.0, 2.0, 1.0), "crop_xy_px": 8})
+    smooth, record = standardise_image(image, coarse)
+    sharp, _ = standardise_image(image, coarse.model_copy(update={"smooth_shrinking": False}))
+    other = [standardise_finely(image, record, (2.0, 2.0, 1.0), smooth=choice)[0] for choice in (True, False)]
+    assert np.array_equal(other[0].array, smooth.array)
+    # Noise averages out, or does not.
+    assert other[1].array.std() > 1.5 * smooth.array.std()
+    assert not np.array_equal(sharp.array, smooth.array)
+
+
 def test_the_way_back_through_files(tmp_path):
     """Geometry passes through NIfTI's single precision and JSON."""
     image = scan(direction=rotation(0.2, -0.1, 0.3) @ np.diag((-1.0, 1.0, -1.0)), spacing=(2.0, 1.0, 1.0))
@@ -154,7 +196,7 @@ def test_the_record_survives_json():
 def test_the_finer_grid_covers_the_same_box_with_the_same_intensities():
     image = scan((10, 30, 30), (1.0, 0.5, 0.5))
     standard, record = standardise_image(image, SETTINGS)
-    fine, fine_record = standardise_finely(image, record, (0.5, 0.5, 1.0))
+    fine, fine_record = standardise_finely(image, record, (0.5, 0.5, 1.0), smooth=True)
     assert fine.grid.shape == (10, 24, 24)  # 12 x 1 mm = 24 x 0.5 mm
     assert (fine_record.intensity_low, fine_record.intensity_high) == (record.intensity_low, record.intensity_high)
     faces = [np.array(g.origin_xyz_mm) - np.array(g.spacing_zyx_mm[::-1]) / 2 for g in (standard.grid, fine.grid)]

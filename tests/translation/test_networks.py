@@ -32,6 +32,12 @@ def test_generator_of_the_paper_has_11_365_633_parameters():
     assert parameters(Generator(64, 9)) == expected == 11_365_633
 
 
+def test_each_halving_doubles_the_channels_of_the_residual_blocks():
+    for halvings, channels in ((0, 4), (1, 8), (3, 32)):
+        widest = max(part.out_channels for part in Generator(4, 1, halvings).modules() if isinstance(part, nn.Conv2d))
+        assert widest == channels
+
+
 def test_discriminator_of_the_paper_has_2_762_689_parameters():
     expected = conv(4, 1, 64) + conv(4, 64, 128) + conv(4, 128, 256) + conv(4, 256, 512) + conv(4, 512, 1)
     assert parameters(Discriminator(64, 3)) == expected == 2_762_689
@@ -52,9 +58,10 @@ def test_one_logit_sees_a_patch_of_70_pixels(layers, pixels):
 
 
 @pytest.mark.parametrize("size", [(16, 16), (17, 22), (9, 31)])
-def test_generator_keeps_any_size(size):
+@pytest.mark.parametrize("halvings", [0, 1, 2, 3])
+def test_generator_keeps_any_size(size, halvings):
     image = torch.rand(2, 1, *size) * 2 - 1
-    out = Generator(4, 1)(image)
+    out = Generator(4, 1, halvings)(image)
     assert out.shape == image.shape
     assert float(out.detach().abs().max()) <= 1.0
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from gbaseg.runtime import precision
 from gbaseg.translation.settings import CycleGANSettings
 from gbaseg.translation.training import CHECKPOINT, ImagePool, train_cyclegan
 from gbaseg.translation.translate import translate_volume
@@ -72,6 +73,21 @@ def test_a_resumed_run_gives_the_same_weights(tmp_path):
     assert equal(whole, resumed)
     # The log of a resumed run is whole.
     assert list(logged) == [1, 2, 3]
+
+
+def test_half_width_changes_no_more_than_rounding(tmp_path, monkeypatch):
+    """A processor with bfloat16 and one without start on the same way: the first losses agree to its 8 bits."""
+    settings = TINY.model_copy(update={"batch_size": 4, "steps_per_epoch": 1, "epochs": 1, "decay_epochs": 0})
+    losses = {}
+    for has in (False, True):
+        monkeypatch.setattr(precision, "has_bfloat16", lambda has=has: has)
+        kept = losses[has] = {}
+        trained = train_cyclegan(
+            blobs(6, 0), 1 - blobs(6, 1), settings, 3, CPU, tmp_path / str(has), lambda _, m, kept=kept: kept.update(m)
+        )
+        assert all(weights.dtype == torch.float32 for weights in state_of(trained))
+    assert losses[True] != losses[False]
+    assert losses[True] == pytest.approx(losses[False], rel=0.03, abs=0.01)
 
 
 def test_a_finished_run_is_not_trained_again(tmp_path):

@@ -9,7 +9,7 @@ CPU = torch.device("cpu")
 
 
 def generators(seed: int) -> Generators:
-    made = Generators(Generator(4, 2), Generator(4, 2))
+    made = Generators(Generator(4, 2, 1), Generator(4, 2, 1))
     for network in (made.to_target, made.to_source):
         initialise(network, torch.Generator().manual_seed(seed))
         seed += 1

@@ -22,11 +22,12 @@ _CASES_A_TASK = 4
 
 @dataclass(frozen=True)
 class PredictionItem:
-    """One image to segment, and where its mask is written."""
+    """One image to segment, and where its mask is written (and its probabilities, see `Decision`; `.npy`)."""
 
     name: str
     image: Path
     mask: Path
+    probabilities: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,22 @@ class FoldAgreement:
     pieces: int
     largest_share: float
     volume_mm3: float
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What an ensemble says of one image.
+
+    Args:
+        mask: (Z, Y, X) uint8, the structures' values.
+        probabilities: (structure, Z, Y, X) float16, the folds' mean softmax; 0 in the components that were not kept,
+            so that the same rule gives the same pieces on another grid.
+        agreements: one a structure.
+    """
+
+    mask: np.ndarray
+    probabilities: np.ndarray
+    agreements: list[FoldAgreement]
 
 
 def predict(
@@ -80,40 +97,61 @@ def predict_cases(model: Path, items: Sequence[PredictionItem], settings: Predic
     for item in items:
         scan = volume.read(item.image, np.float32)
         folds = ensemble.fold_probabilities(scan)
-        mask, about = decide(folds, ensemble.structures, settings, item.name, scan.grid.voxel_mm3)
-        volume.write(scan.with_array(mask), item.mask)
-        agreements += about
+        decision = decide(folds, ensemble.structures, settings, item.name, scan.grid.voxel_mm3)
+        volume.write(scan.with_array(decision.mask), item.mask)
+        if item.probabilities is not None:
+            item.probabilities.parent.mkdir(parents=True, exist_ok=True)
+            np.save(item.probabilities, decision.probabilities)
+        agreements += decision.agreements
     return agreements
 
 
 def decide(
     folds: np.ndarray, structures: dict[str, int], settings: PredictionSettings, name: str, voxel_mm3: float
-) -> tuple[np.ndarray, list[FoldAgreement]]:
-    """From fold probabilities (fold, class, Z, Y, X) to one mask (Z, Y, X), METHOD 6.
-
-    The folds' softmax is averaged; a voxel belongs to the most probable structure where that reaches
-    `settings.threshold`; the largest component(s) of each structure are kept.
-    """
+) -> Decision:
+    """From fold probabilities (fold, class, Z, Y, X) to one mask: the folds' softmax is averaged, then `to_mask`."""
     mean = folds.mean(axis=0)
-    best = mean.argmax(axis=0)
-    mask = np.zeros(best.shape, np.uint8)
+    probabilities = mean[list(structures.values())]
+    before = _found(probabilities, settings)
+    mask = _largest(before, settings)
     agreements = []
-    for structure, value in structures.items():
-        found = (best == value) & (mean[value] >= settings.threshold)
-        kept = largest_components(found, settings.components)
-        mask[kept] = value
-        votes = folds.argmax(axis=1) == value
+    for index, (structure, value) in enumerate(structures.items()):
+        found, kept = before == index + 1, mask == index + 1
+        probabilities[index][found & ~kept] = 0.0
         agreements.append(
             FoldAgreement(
                 name,
                 structure,
-                _mean_pairwise_dice(votes),
+                _mean_pairwise_dice(folds.argmax(axis=1) == value),
                 len(components(found)[1]),
                 float(kept.sum() / found.sum()) if found.any() else 0.0,
                 float(kept.sum()) * voxel_mm3,
             )
         )
-    return mask, agreements
+    return Decision(mask, probabilities.astype(np.float16), agreements)
+
+
+def to_mask(probabilities: np.ndarray, settings: PredictionSettings) -> np.ndarray:
+    """From mean probabilities (structure, Z, Y, X) to a mask (Z, Y, X), uint8, with values 1, 2, ... (METHOD 6).
+
+    A voxel belongs to the most probable structure where that is more probable than none and reaches
+    `settings.threshold`; the largest component(s) of each structure are kept.
+    """
+    return _largest(_found(probabilities, settings), settings)
+
+
+def _found(probabilities: np.ndarray, settings: PredictionSettings) -> np.ndarray:
+    best = probabilities.argmax(axis=0)
+    highest = probabilities.max(axis=0)
+    background = 1.0 - probabilities.sum(axis=0)
+    return np.where((highest > background) & (highest >= settings.threshold), best + 1, 0).astype(np.uint8)
+
+
+def _largest(found: np.ndarray, settings: PredictionSettings) -> np.ndarray:
+    mask = np.zeros_like(found)
+    for value in np.unique(found[found > 0]):
+        mask[largest_components(found == value, settings.components)] = value
+    return mask
 
 
 def _mean_pairwise_dice(votes: np.ndarray) -> float:
@@ -140,7 +178,7 @@ class Ensemble:
         from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
         from safetensors.torch import load_model
 
-        from gbaseg.segmentation.precision import use_bfloat16
+        from gbaseg.runtime.precision import use_bfloat16
 
         device = choose_device()
         dataset = json.loads((model / "dataset.json").read_text())

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
-from gbaseg.segmentation.precision import use_bfloat16
+from gbaseg.runtime.precision import use_bfloat16
 from gbaseg.segmentation.settings import SegmentationSettings
 
 OnEpoch = Callable[[int, dict[str, float]], None]

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from gbaseg import params, volume
 from gbaseg.errors import UserError
 from gbaseg.runtime.progress import log, meter
 from gbaseg.segmentation.prediction import Ensemble, decide
 from gbaseg.stages import layout
 from gbaseg.stages.context import read_json
-from gbaseg.standardise.case import standardise_finely, standardise_image, to_raw
+from gbaseg.stages.pseudo_label import on_scan
+from gbaseg.standardise.case import standardise_finely, standardise_image
 
 
 def run(images: Sequence[Path], out: Path, round_id: str | None) -> None:
@@ -36,7 +35,6 @@ def run(images: Sequence[Path], out: Path, round_id: str | None) -> None:
         raise UserError("\n".join(faults))
     fine = read_json(model / "round.json")["fine_grid"]
     ensemble = Ensemble(model, settings.segmentation.prediction)
-    values = np.array([0, *settings.dataset.structures.values()], np.uint8)
     with meter("predict", len(images)) as bar:
         for path, name in zip(images, names, strict=True):
             try:
@@ -44,12 +42,13 @@ def run(images: Sequence[Path], out: Path, round_id: str | None) -> None:
             except (RuntimeError, ValueError) as error:
                 raise UserError(f"{path}: not readable as a 3D image: {error}") from error
             image, record = standardise_image(scan, settings.standardise)
-            if fine and settings.standardise.fine_spacing_xyz_mm is not None:
-                image, record = standardise_finely(scan, record, settings.standardise.fine_spacing_xyz_mm)
+            grid = settings.standardise
+            if fine and grid.fine_spacing_xyz_mm is not None:
+                image, record = standardise_finely(scan, record, grid.fine_spacing_xyz_mm, grid.smooth_shrinking)
             folds = ensemble.fold_probabilities(image)
-            mask, _ = decide(folds, ensemble.structures, settings.segmentation.prediction, name, image.grid.voxel_mm3)
-            on_scan = to_raw(image.with_array(mask), record)
-            volume.write(on_scan.with_array(values[on_scan.array]), out / f"{name}.nii.gz")
+            voxel_mm3 = image.grid.voxel_mm3
+            decision = decide(folds, ensemble.structures, settings.segmentation.prediction, name, voxel_mm3)
+            volume.write(on_scan(decision.probabilities, record, settings), out / f"{name}.nii.gz")
             bar.advance()
     log(f"{len(images)} mask(s) of {round_id} in {out}")
 

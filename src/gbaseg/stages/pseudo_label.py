@@ -16,12 +16,12 @@ from gbaseg.params import Params
 from gbaseg.runtime.engine import Task
 from gbaseg.runtime.engine import run as run_tasks
 from gbaseg.runtime.progress import log
-from gbaseg.segmentation.prediction import FoldAgreement, PredictionItem, predict
+from gbaseg.segmentation.prediction import FoldAgreement, PredictionItem, predict, to_mask
 from gbaseg.self_training.agreement import agreement
 from gbaseg.self_training.confidence import doubts
 from gbaseg.stages import layout
 from gbaseg.stages.context import read_json, stage, write_json
-from gbaseg.standardise.case import StandardCase, to_raw
+from gbaseg.standardise.case import StandardCase, probability_to_raw
 
 TABLE = "pseudo_labels.csv"
 _COLUMNS = ("case", "structure", "volume_mm3", "fold_dice", "pieces", "largest_share", "doubts")
@@ -58,10 +58,19 @@ def label_target(settings: Params, model: Path, folder: Path, *, fine: bool, nam
     """
     cases = select(read_table(layout.STANDARD), domain="target")
     predicted = folder / ("fine" if fine else "standard")
+    probabilities = folder / "probabilities"
     images = {case.case: layout.STANDARD / ("fine" if fine else "images") / f"{case.case}.nii.gz" for case in cases}
     agreements = predict(
         model,
-        [PredictionItem(case.case, images[case.case], predicted / f"{case.case}.nii.gz") for case in cases],
+        [
+            PredictionItem(
+                case.case,
+                images[case.case],
+                predicted / f"{case.case}.nii.gz",
+                probabilities / f"{case.case}.npy",
+            )
+            for case in cases
+        ],
         settings.segmentation.prediction,
         f"{name}: predict",
     )
@@ -74,23 +83,39 @@ def label_target(settings: Params, model: Path, folder: Path, *, fine: bool, nam
         ],
         name=f"{name}: to the scans' grids",
     )
+    shutil.rmtree(probabilities)
     if fine:
         shutil.rmtree(predicted)
     _write_table(settings, agreements, folder)
 
 
 def carry_back(case: Case, folder: Path, fine: bool, settings: Params) -> None:
-    """Put one predicted mask on the scan's own grid (and, from the fine grid, on the standard one); in a worker."""
+    """Segment one case on the scan's own grid (and put a mask of the fine grid on the standard one); in a worker.
+
+    Like nnU-Net, the probabilities are carried to the other grid and decided there: a mask's own voxels would show.
+    """
     name = f"{case.case}.nii.gz"
     suffix = ".fine.json" if fine else ".json"
     record = StandardCase.from_dict(json.loads((layout.STANDARD / "records" / f"{case.case}{suffix}").read_text()))
-    mask = volume.read(folder / ("fine" if fine else "standard") / name, np.uint8)
-    on_scan = to_raw(mask, record)
-    values = np.array([0, *settings.dataset.structures.values()], np.uint8)
-    volume.write(on_scan.with_array(values[on_scan.array]), folder / "scan" / name)
+    probabilities = np.load(folder / "probabilities" / f"{case.case}.npy")
+    volume.write(on_scan(probabilities, record, settings), folder / "scan" / name)
     if fine:
+        mask = volume.read(folder / "fine" / name, np.uint8)
         standard = volume.read(layout.STANDARD / case.image).grid
         volume.write(volume.resample(mask, standard, "label"), folder / "standard" / name)
+
+
+def on_scan(probabilities: np.ndarray, record: StandardCase, settings: Params) -> volume.Volume:
+    """The mask of a scan on its own grid, with the data set's own label values.
+
+    Args:
+        probabilities: (structure, Z, Y, X) on the record's grid, see `Decision`.
+        record: how the scan was standardised.
+    """
+    carried = [probability_to_raw(volume.Volume(structure, record.grid), record) for structure in probabilities]
+    mask = to_mask(np.stack([structure.array for structure in carried]), settings.segmentation.prediction)
+    values = np.array([0, *settings.dataset.structures.values()], np.uint8)
+    return volume.Volume(values[mask], record.raw)
 
 
 def agreement_with(settings: Params, folder: Path, previous: str) -> float:

@@ -70,7 +70,7 @@ def standardise_case(case: Case, root: Path, standard: Path, scoring: Path, sett
     (standard / "records" / f"{name}.json").write_text(json.dumps(record.to_dict()))
     fine = settings.standardise.fine_spacing_xyz_mm
     if fine is not None and case.domain == "target":
-        fine_image, fine_record = standardise_finely(scan, record, fine)
+        fine_image, fine_record = standardise_finely(scan, record, fine, settings.standardise.smooth_shrinking)
         volume.write(fine_image, standard / "fine" / f"{name}.nii.gz")
         (standard / "records" / f"{name}.fine.json").write_text(json.dumps(fine_record.to_dict()))
     row = replace(case, image=f"images/{name}.nii.gz", label="")

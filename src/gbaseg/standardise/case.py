@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from gbaseg.standardise.grid import Triple, Turn, crop_box, turn_to_axial
 from gbaseg.standardise.intensity import intensity_range, to_unit_range
 from gbaseg.standardise.settings import Spacing, StandardiseSettings
-from gbaseg.volume import Grid, Volume, crop_or_pad, resample
+from gbaseg.volume import Grid, Kind, Volume, crop_or_pad, resample
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def standardise_image(image: Volume, settings: StandardiseSettings) -> tuple[Vol
     """
     turn = turn_to_axial(image.grid)
     turned = _turned(image, turn)
-    spaced = _resampled(turned, turned.grid.respaced(_zyx(settings.spacing_xyz_mm)))
+    spaced = _resampled(turned, turned.grid.respaced(_zyx(settings.spacing_xyz_mm)), settings.smooth_shrinking)
     # Measured before the crop, so that padding has no say.
     low, high = intensity_range(spaced.array, settings.intensity_percentiles, settings.foreground)
     start, shape = crop_box(spaced, settings)
@@ -70,15 +70,19 @@ def standardise_image(image: Volume, settings: StandardiseSettings) -> tuple[Vol
     return cropped, StandardCase(image.grid, turn, cropped.grid, start, low, high)
 
 
-def standardise_finely(image: Volume, record: StandardCase, spacing_xyz_mm: Spacing) -> tuple[Volume, StandardCase]:
+def standardise_finely(
+    image: Volume, record: StandardCase, spacing_xyz_mm: Spacing, smooth: bool
+) -> tuple[Volume, StandardCase]:
     """The same box of the patient with the same two intensities on another grid: the finer one of the last round.
 
     Args:
         image: the scan on its own grid, as it was given to `standardise_image`.
         record: what `standardise_image` returned for it.
+        spacing_xyz_mm: of the other grid.
+        smooth: `StandardiseSettings.smooth_shrinking`.
     """
     grid = record.grid.respaced(_zyx(spacing_xyz_mm))
-    fine = _resampled(_turned(image, record.turn), grid)
+    fine = _resampled(_turned(image, record.turn), grid, smooth)
     scaled = to_unit_range(fine.array, record.intensity_low, record.intensity_high)
     return Volume(scaled, grid), replace(record, grid=grid)
 
@@ -107,9 +111,22 @@ def to_raw(mask: Volume, record: StandardCase) -> Volume:
     Raises:
         ValueError: the mask is not on the record's grid.
     """
-    if not mask.grid.agrees_with(record.grid):
-        raise ValueError(f"a mask on {mask.grid}, the record is of {record.grid}")
-    turned = resample(Volume(mask.array, record.grid), record.turn.grid(record.raw), "label")
+    return _to_raw(mask, record, "label")
+
+
+def probability_to_raw(probability: Volume, record: StandardCase) -> Volume:
+    """As `to_raw` for a probability, in float32 and linear: its 0.5 lies between voxels, where a mask's edge cannot.
+
+    Raises:
+        ValueError: the probability is not on the record's grid.
+    """
+    return _to_raw(probability.with_array(probability.array.astype(np.float32)), record, "probability")
+
+
+def _to_raw(volume: Volume, record: StandardCase, kind: Kind) -> Volume:
+    if not volume.grid.agrees_with(record.grid):
+        raise ValueError(f"a mask on {volume.grid}, the record is of {record.grid}")
+    turned = resample(Volume(volume.array, record.grid), record.turn.grid(record.raw), kind)
     return Volume(np.ascontiguousarray(record.turn.undo(turned.array)), record.raw)
 
 
@@ -122,10 +139,10 @@ def _turned(volume: Volume, turn: Turn) -> Volume:
     return Volume(turn.apply(volume.array), turn.grid(volume.grid))
 
 
-def _resampled(image: Volume, grid: Grid) -> Volume:
+def _resampled(image: Volume, grid: Grid, smooth: bool) -> Volume:
     """float32 on `grid`; what lies outside the scan gets its smallest intensity, which is air."""
     array = np.ascontiguousarray(image.array, dtype=np.float32)
     low, high = float(array.min()), float(array.max())
-    resampled = resample(image.with_array(array), grid, "image", fill=low)
+    resampled = resample(image.with_array(array), grid, "image", fill=low, smooth=smooth)
     # Cubic B-splines swing beyond the scan's own intensities beside sharp edges; the range must not follow them.
     return resampled.with_array(np.clip(resampled.array, low, high))

@@ -16,6 +16,11 @@ class StandardiseSettings(Settings):
     spacing_xyz_mm: Spacing = Field(
         default=(0.6, 0.6, 1.0), description="voxel size along (x, y, z) of the standard grid, mm (paper)"
     )
+    smooth_shrinking: bool = Field(
+        default=True,
+        description="smooth images along axes on which voxels become larger, against aliasing (ours); false: sharper "
+        "edges on a coarse grid, as nnU-Net resamples",
+    )
     crop_xy_px: int = Field(
         default=256, ge=8, description="side of the square crop around the brain, voxels of the standard grid (paper)"
     )

@@ -11,8 +11,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-# Both stride-2 layers of the generator must undo each other exactly.
-_STRIDE = 4
 _INITIAL_SD = 0.02
 
 
@@ -47,31 +45,36 @@ class ResidualBlock(nn.Module):
 
 
 class Generator(nn.Module):
-    """ResNet generator: 7 x 7 in, twice down, residual blocks, twice up, 7 x 7 out, tanh.
+    """ResNet generator: 7 x 7 in, down, residual blocks, up, 7 x 7 out, tanh.
 
     Args:
-        width: channels after the first convolution; the residual blocks have 4 x width.
+        width: channels after the first convolution; each halving of the image doubles them.
         blocks: residual blocks; 9 in the paper.
+        halvings: of height and width before the residual blocks, undone after them; 2 in the paper.
     """
 
-    def __init__(self, width: int = 64, blocks: int = 9) -> None:
+    def __init__(self, width: int = 64, blocks: int = 9, halvings: int = 2) -> None:
         super().__init__()
-        self.width, self.blocks = width, blocks
+        self.width, self.blocks, self.halvings = width, blocks, halvings
         layers: list[nn.Module] = [nn.ReflectionPad2d(3), nn.Conv2d(1, width, 7), *_norm_relu(width)]
-        for channels in (width, 2 * width):
-            down = nn.Conv2d(channels, 2 * channels, 3, stride=2, padding=1)
-            layers += [down, *_norm_relu(2 * channels)]
-        layers += [ResidualBlock(4 * width) for _ in range(blocks)]
-        for channels in (4 * width, 2 * width):
+        channels = width
+        for _ in range(halvings):
+            layers += [nn.Conv2d(channels, 2 * channels, 3, stride=2, padding=1), *_norm_relu(2 * channels)]
+            channels *= 2
+        layers += [ResidualBlock(channels) for _ in range(blocks)]
+        for _ in range(halvings):
             up = nn.ConvTranspose2d(channels, channels // 2, 3, stride=2, padding=1, output_padding=1)
-            layers += [up, *_norm_relu(channels // 2)]
+            channels //= 2
+            layers += [up, *_norm_relu(channels)]
         layers += [nn.ReflectionPad2d(3), nn.Conv2d(width, 1, 7), nn.Tanh()]
         self.net = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, 1, H, W) in [-1, 1] -> the same; any H, W >= 8 (padded to a multiple of 4 and cropped back)."""
+        """(B, 1, H, W) in [-1, 1] -> the same; any H, W >= 8 (padded to a multiple of the stride and cropped back)."""
         height, width = x.shape[-2:]
-        below, right = -height % _STRIDE, -width % _STRIDE
+        # All stride-2 layers must undo each other exactly.
+        stride = 2**self.halvings
+        below, right = -height % stride, -width % stride
         if below or right:
             return self.net(functional.pad(x, (0, right, 0, below), mode="replicate"))[..., :height, :width]
         return self.net(x)

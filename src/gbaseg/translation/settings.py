@@ -35,6 +35,11 @@ class CycleGANSettings(Settings):
         50, ge=0, description="translated slices kept to show the discriminator again; 0 = off (official code)"
     )
     generator_width: Count = Field(64, description="channels of the generator's first layer (official code)")
+    generator_halvings: Annotated[int, Field(ge=0, le=4)] = Field(
+        2,
+        description="times the generator halves height and width before its residual blocks: on a coarse grid each "
+        "costs anatomy (official code)",
+    )
     residual_blocks: Count = Field(9, description="residual blocks of the generator (official code)")
     discriminator_width: Count = Field(64, description="channels of the discriminator's first layer (official code)")
     discriminator_layers: Count = Field(

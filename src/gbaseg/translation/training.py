@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from gbaseg.runtime.precision import in_bfloat16
 from gbaseg.runtime.progress import meter
 from gbaseg.runtime.seeds import derive, numpy_generator, torch_generator
 from gbaseg.translation import losses
@@ -132,19 +133,20 @@ def _train_step(
 
     # --- generators ---
     state.discriminators.requires_grad_(False)
-    if settings.identity_weight > 0:
-        # Translation and identity in one call: instance norm keeps the images of a batch apart.
-        both = torch.cat([real_source, real_target])
-        fake_target, same_target = state.to_target(both).split(batch)
-        same_source, fake_source = state.to_source(both).split(batch)
-        identity = losses.identity(real_target, same_target) + losses.identity(real_source, same_source)
-    else:
-        fake_target, fake_source = state.to_target(real_source), state.to_source(real_target)
-        identity = real_source.new_zeros(())
-    generator_target = losses.generator_adversarial(state.judge_target(fake_target), kind)
-    generator_source = losses.generator_adversarial(state.judge_source(fake_source), kind)
-    cycle_source = losses.cycle(real_source, state.to_source(fake_target))
-    cycle_target = losses.cycle(real_target, state.to_target(fake_source))
+    with in_bfloat16(real_source.device):
+        if settings.identity_weight > 0:
+            # Translation and identity in one call: instance norm keeps the images of a batch apart.
+            both = torch.cat([real_source, real_target])
+            fake_target, same_target = state.to_target(both).float().split(batch)
+            same_source, fake_source = state.to_source(both).float().split(batch)
+            identity = losses.identity(real_target, same_target) + losses.identity(real_source, same_source)
+        else:
+            fake_target, fake_source = state.to_target(real_source).float(), state.to_source(real_target).float()
+            identity = real_source.new_zeros(())
+        generator_target = losses.generator_adversarial(state.judge_target(fake_target).float(), kind)
+        generator_source = losses.generator_adversarial(state.judge_source(fake_source).float(), kind)
+        cycle_source = losses.cycle(real_source, state.to_source(fake_target).float())
+        cycle_target = losses.cycle(real_target, state.to_target(fake_source).float())
     total = generator_target + generator_source + weight * (cycle_source + cycle_target)
     total = total + weight * settings.identity_weight * identity
     state.optimiser_g.zero_grad()
@@ -155,10 +157,11 @@ def _train_step(
     state.discriminators.requires_grad_(True)
     shown_target = state.pool_target.exchange(fake_target.detach(), rng)
     shown_source = state.pool_source.exchange(fake_source.detach(), rng)
-    real, fake = state.judge_target(torch.cat([real_target, shown_target])).split(batch)
-    discriminator_target = losses.discriminator_adversarial(real, fake, kind)
-    real, fake = state.judge_source(torch.cat([real_source, shown_source])).split(batch)
-    discriminator_source = losses.discriminator_adversarial(real, fake, kind)
+    with in_bfloat16(real_source.device):
+        real, fake = state.judge_target(torch.cat([real_target, shown_target])).float().split(batch)
+        discriminator_target = losses.discriminator_adversarial(real, fake, kind)
+        real, fake = state.judge_source(torch.cat([real_source, shown_source])).float().split(batch)
+        discriminator_source = losses.discriminator_adversarial(real, fake, kind)
     state.optimiser_d.zero_grad()
     (discriminator_target + discriminator_source).backward()
     state.optimiser_d.step()
@@ -180,7 +183,7 @@ class _State:
     def __init__(self, settings: CycleGANSettings, seed: int, device: torch.device) -> None:
         # Drawn on the CPU, so that every device starts from the same weights.
         draw = torch_generator(derive(seed, "weights"), torch.device("cpu"))
-        size_g = (settings.generator_width, settings.residual_blocks)
+        size_g = (settings.generator_width, settings.residual_blocks, settings.generator_halvings)
         size_d = (settings.discriminator_width, settings.discriminator_layers)
         self.to_target, self.to_source = Generator(*size_g), Generator(*size_g)
         self.judge_target, self.judge_source = Discriminator(*size_d), Discriminator(*size_d)
@@ -188,7 +191,8 @@ class _State:
         self.discriminators = nn.ModuleList([self.judge_target, self.judge_source])
         for networks in (self.generators, self.discriminators):
             initialise(networks, draw)
-            networks.to(device)
+            # Channels last: the layout in which batches of narrow images are convolved fastest.
+            networks.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimiser_g, self.optimiser_d = (
             torch.optim.Adam(networks.parameters(), settings.learning_rate, settings.betas, foreach=True)
             for networks in (self.generators, self.discriminators)

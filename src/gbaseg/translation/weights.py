@@ -29,7 +29,8 @@ def save_generators(generators: Generators, path: Path) -> None:
         for key, value in generator.state_dict().items()
     }
     # One entry only: safetensors writes several in no fixed order.
-    size = {"width": generators.to_target.width, "blocks": generators.to_target.blocks}
+    built = generators.to_target
+    size = {"width": built.width, "blocks": built.blocks, "halvings": built.halvings}
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(tensors, path, metadata={"generator": json.dumps(size)})
 

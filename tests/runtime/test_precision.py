@@ -2,9 +2,9 @@ import pytest
 import torch
 from torch import nn
 
+from gbaseg.runtime import precision
 from gbaseg.runtime.device import has_bfloat16
-from gbaseg.segmentation import precision
-from gbaseg.segmentation.precision import use_bfloat16
+from gbaseg.runtime.precision import use_bfloat16
 
 CPU = torch.device("cpu")
 

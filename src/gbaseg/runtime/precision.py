@@ -1,0 +1,44 @@
+"""Half-width convolutions on processors that have the instructions, as GPUs have them."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch import nn
+
+from gbaseg.runtime.device import has_bfloat16
+
+
+def in_bfloat16(device: torch.device) -> AbstractContextManager[Any]:
+    """Forward passes inside compute their convolutions in bfloat16, on a CPU that has it; elsewhere nothing changes.
+
+    A GPU is left to its caller, and a CPU without the instructions would be slower than in float32. Weights, and so
+    gradients and optimisers, stay float32; results are to be made float32 by the caller.
+    """
+    if device.type == "cpu" and has_bfloat16():
+        return torch.autocast("cpu", torch.bfloat16)
+    return nullcontext()
+
+
+def use_bfloat16(network: nn.Module, device: torch.device) -> None:
+    """Let a 3D network compute in bfloat16 wherever it is called, see `in_bfloat16`.
+
+    On a GPU nnU-Net's own trainer and predictor do the same.
+
+    Args:
+        network: nnU-Net's; its `forward` is replaced, its weights and their names are not.
+        device: where it runs.
+    """
+    if device.type != "cpu" or not has_bfloat16():
+        return
+    forward = network.forward
+
+    def forward_in_bfloat16(images: torch.Tensor) -> Any:
+        with in_bfloat16(device):
+            scales = forward(images.contiguous(memory_format=torch.channels_last_3d))
+        # One map, or one a resolution for deep supervision.
+        return scales.float() if isinstance(scales, torch.Tensor) else [scale.float() for scale in scales]
+
+    network.forward = forward_in_bfloat16  # type: ignore[method-assign]
