@@ -36,7 +36,7 @@ def run(round_id: str) -> None:
         )
         scores = [row for group in rows for row in group]
         write_scores(scores, scratch.output(layout.case_scores(round_id)))
-        about = read_json(layout.pseudo_labelled(round_id) / "round.json")
+        about = read_json(layout.pseudo_labelled(round_id) / layout.ROUND)
         metrics: dict[str, Any] = summarise(scores, settings.evaluation.low_dice)
         metrics["agreement"] = about["agreement"]
         if round_id != layout.SURVEY:

@@ -20,6 +20,8 @@ CURVES = Path("metrics/curves")
 PLOTS = Path("plots")
 
 SURVEY = "survey"
+# In the folder of a model and in that of its pseudo-labels: what became of the round.
+ROUND = "round.json"
 
 
 def pseudo_labelled(round_id: str) -> Path:

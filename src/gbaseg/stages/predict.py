@@ -33,7 +33,7 @@ def run(images: Sequence[Path], out: Path, round_id: str | None) -> None:
     faults += [f"{name}: the name of several scans" for name in sorted({n for n in names if names.count(n) > 1})]
     if faults:
         raise UserError("\n".join(faults))
-    fine = read_json(model / "round.json")["fine_grid"]
+    fine = read_json(model / layout.ROUND)["fine_grid"]
     ensemble = Ensemble(model, settings.segmentation.prediction)
     with meter("predict", len(images)) as bar:
         for path, name in zip(images, names, strict=True):

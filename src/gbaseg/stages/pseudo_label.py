@@ -34,19 +34,19 @@ def run(round_id: str) -> None:
     model = layout.model_of(round_id)
     inputs = [layout.STANDARD, model, *([layout.pseudo_labelled(previous)] if previous else [])]
     with stage(f"pseudo_label/{round_id}", {}, inputs, [layout.pseudo_labelled(round_id)]) as scratch:
-        about = read_json(model / "round.json")
+        about = read_json(model / layout.ROUND)
         folder = scratch.output(layout.pseudo_labelled(round_id))
         if about["passed_on"]:
             assert previous is not None, "the survey is trained, never passed on"
             shutil.copytree(layout.pseudo_labelled(previous), folder)
-            write_json(folder / "round.json", {"passed_on": True, "agreement": 1.0})
+            write_json(folder / layout.ROUND, {"passed_on": True, "agreement": 1.0})
             return
         label_target(settings, model, folder, fine=about["fine_grid"], name=round_id)
         # With the survey's, of a single fold and without GBA, there is no agreement to speak of.
         agrees = agreement_with(settings, folder, previous) if previous not in (None, layout.SURVEY) else None
         if agrees is not None:
             log(f"{round_id}: pseudo-labels agree with those of {previous} at Dice {agrees:.4f}")
-        write_json(folder / "round.json", {"passed_on": False, "agreement": agrees})
+        write_json(folder / layout.ROUND, {"passed_on": False, "agreement": agrees})
 
 
 def label_target(settings: Params, model: Path, folder: Path, *, fine: bool, name: str) -> None:

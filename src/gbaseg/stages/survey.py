@@ -15,7 +15,7 @@ from gbaseg.runtime.engine import run as run_tasks
 from gbaseg.segmentation.dataset import TrainingItem
 from gbaseg.stages import layout
 from gbaseg.stages.context import stage, write_json
-from gbaseg.stages.train_segmentation import ROUND, train
+from gbaseg.stages.train_segmentation import train
 
 
 def run() -> None:
@@ -44,7 +44,7 @@ def run() -> None:
             previous=None,
         )
         about = {"trained_in": layout.SURVEY, "fine_grid": False, "passed_on": False}
-        write_json(scratch.output(model) / ROUND, about)
+        write_json(scratch.output(model) / layout.ROUND, about)
         write_json(scratch.output(go_on), {"stop": False, "why": "the rounds have not begun"})
 
 

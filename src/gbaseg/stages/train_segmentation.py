@@ -20,7 +20,6 @@ from gbaseg.stages.context import read_json, stage, write_json
 from gbaseg.stages.pseudo_label import doubtful_cases
 
 # Beside the weights: which round trained them, and on which grid they see the target.
-ROUND = "round.json"
 
 
 def run(round_id: str, last: bool | None = None) -> None:
@@ -51,7 +50,7 @@ def run(round_id: str, last: bool | None = None) -> None:
         if read_json(layout.decision(item.prev))["stop"] and not (last and settings.self_training.last_round_differs):
             log(f"{round_id}: self-training has stopped, the model of {item.prev} is passed on")
             shutil.copytree(previous, scratch.output(model))
-            write_json(scratch.output(model) / ROUND, {**read_json(previous / ROUND), "passed_on": True})
+            write_json(scratch.output(model) / layout.ROUND, {**read_json(previous / layout.ROUND), "passed_on": True})
             scratch.output(curves).mkdir()
             return
         fine = last and settings.self_training.last_round_fine_grid
@@ -71,7 +70,8 @@ def run(round_id: str, last: bool | None = None) -> None:
             fine=fine,
             previous=previous,
         )
-        write_json(scratch.output(model) / ROUND, {"trained_in": round_id, "fine_grid": fine, "passed_on": False})
+        about = {"trained_in": round_id, "fine_grid": fine, "passed_on": False}
+        write_json(scratch.output(model) / layout.ROUND, about)
 
 
 def train(

@@ -124,7 +124,7 @@ def paint_tumour(canvas: Canvas, cavity: np.ndarray, traits: Traits, rng: np.ran
     tumour = components == np.bincount(components.ravel())[1:].argmax() + 1
 
     brain = np.isin(tissue, (Tissue.GREY, Tissue.WHITE, Tissue.STEM, Tissue.VESSEL))
-    cleft = allowed & (level > cut - 0.9 - 0.5 * rough) & brain & (cavity[box] > 0)
+    cleft = allowed & (level > cut - 0.5 - 0.5 * rough) & brain & (cavity[box] > 0)
     tissue[cleft] = Tissue.CSF
     tissue[tumour] = Tissue.TUMOUR
     if traits.cystic > 0:
