@@ -17,9 +17,7 @@ def in_bfloat16(device: torch.device) -> AbstractContextManager[Any]:
     A GPU is left to its caller, and a CPU without the instructions would be slower than in float32. Weights, and so
     gradients and optimisers, stay float32; results are to be made float32 by the caller.
     """
-    if device.type == "cpu" and has_bfloat16():
-        return torch.autocast("cpu", torch.bfloat16)
-    return nullcontext()
+    return torch.autocast("cpu", torch.bfloat16) if _helps(device) else nullcontext()
 
 
 def use_bfloat16(network: nn.Module, device: torch.device) -> None:
@@ -31,7 +29,7 @@ def use_bfloat16(network: nn.Module, device: torch.device) -> None:
         network: nnU-Net's; its `forward` is replaced, its weights and their names are not.
         device: where it runs.
     """
-    if device.type != "cpu" or not has_bfloat16():
+    if not _helps(device):
         return
     forward = network.forward
 
@@ -42,3 +40,7 @@ def use_bfloat16(network: nn.Module, device: torch.device) -> None:
         return scales.float() if isinstance(scales, torch.Tensor) else [scale.float() for scale in scales]
 
     network.forward = forward_in_bfloat16  # type: ignore[method-assign]
+
+
+def _helps(device: torch.device) -> bool:
+    return device.type == "cpu" and has_bfloat16()

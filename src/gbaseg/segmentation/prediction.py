@@ -22,12 +22,12 @@ _CASES_A_TASK = 4
 
 @dataclass(frozen=True)
 class PredictionItem:
-    """One image to segment, and where its mask is written (and its probabilities, see `Decision`; `.npy`)."""
+    """One image to segment, and where its mask and its probabilities (`Decision.probabilities`, `.npy`) are written."""
 
     name: str
     image: Path
     mask: Path
-    probabilities: Path | None = None
+    probabilities: Path
 
 
 @dataclass(frozen=True)
@@ -99,9 +99,8 @@ def predict_cases(model: Path, items: Sequence[PredictionItem], settings: Predic
         folds = ensemble.fold_probabilities(scan)
         decision = decide(folds, ensemble.structures, settings, item.name, scan.grid.voxel_mm3)
         volume.write(scan.with_array(decision.mask), item.mask)
-        if item.probabilities is not None:
-            item.probabilities.parent.mkdir(parents=True, exist_ok=True)
-            np.save(item.probabilities, decision.probabilities)
+        item.probabilities.parent.mkdir(parents=True, exist_ok=True)
+        np.save(item.probabilities, decision.probabilities)
         agreements += decision.agreements
     return agreements
 
@@ -109,20 +108,23 @@ def predict_cases(model: Path, items: Sequence[PredictionItem], settings: Predic
 def decide(
     folds: np.ndarray, structures: dict[str, int], settings: PredictionSettings, name: str, voxel_mm3: float
 ) -> Decision:
-    """From fold probabilities (fold, class, Z, Y, X) to one mask: the folds' softmax is averaged, then `to_mask`."""
-    mean = folds.mean(axis=0)
-    probabilities = mean[list(structures.values())]
+    """From fold probabilities (fold, class, Z, Y, X) to one mask: the folds' softmax is averaged, then `to_mask`.
+
+    Class 0 is the background, and 1, 2, ... are the structures' values.
+    """
+    probabilities = folds.mean(axis=0)[1:]
     before = _found(probabilities, settings)
     mask = _largest(before, settings)
+    votes = folds.argmax(axis=1)
     agreements = []
-    for index, (structure, value) in enumerate(structures.items()):
-        found, kept = before == index + 1, mask == index + 1
-        probabilities[index][found & ~kept] = 0.0
+    for structure, value in structures.items():
+        found, kept = before == value, mask == value
+        probabilities[value - 1][found & ~kept] = 0.0
         agreements.append(
             FoldAgreement(
                 name,
                 structure,
-                _mean_pairwise_dice(folds.argmax(axis=1) == value),
+                _mean_pairwise_dice(votes == value),
                 len(components(found)[1]),
                 float(kept.sum() / found.sum()) if found.any() else 0.0,
                 float(kept.sum()) * voxel_mm3,
