@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -44,6 +45,20 @@ class Grid:
             )
         )
 
+    def difference_from(self, other: Grid, tolerance: float = 1e-3) -> str:
+        """What differs, in ITK's order, for a message; empty where the grids agree."""
+        pairs = {
+            "voxels": (self.shape[::-1], other.shape[::-1]),
+            "spacing": (self.spacing_zyx_mm[::-1], other.spacing_zyx_mm[::-1]),
+            "origin": (self.origin_xyz_mm, other.origin_xyz_mm),
+            "direction": (self.direction, other.direction),
+        }
+        return ", ".join(
+            f"{name} {_numbers(mine)} against {_numbers(theirs)}"
+            for name, (mine, theirs) in pairs.items()
+            if not np.allclose(mine, theirs, rtol=0.0, atol=tolerance)
+        )
+
     def shifted(self, start_zyx: tuple[int, int, int], shape: tuple[int, int, int]) -> Grid:
         """The grid of the box that starts at voxel `start_zyx` (may be negative) and has `shape` voxels."""
         step_xyz = np.array(start_zyx[::-1]) * np.array(self.spacing_zyx_mm[::-1])
@@ -67,6 +82,10 @@ class Grid:
             spacing_zyx_mm=_triple(new),
             origin_xyz_mm=_triple(origin),
         )
+
+
+def _numbers(values: Sequence[float]) -> str:
+    return ", ".join(f"{value:.6g}" for value in values)
 
 
 def _triple(values: np.ndarray) -> tuple[float, float, float]:

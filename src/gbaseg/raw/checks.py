@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import nibabel
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
-from nibabel.spatialimages import HeaderDataError
 
 from gbaseg.cases import Case
 from gbaseg.errors import BadCases
+from gbaseg.integrity import read_checked
 from gbaseg.raw.dataset_settings import DatasetSettings
 from gbaseg.runtime import engine
-from gbaseg.volume import Grid, Volume, read
+from gbaseg.volume import Volume
 
 SPLITS = ("train", "validation", "test")
 
@@ -145,58 +141,20 @@ def _faults_of(case: Case, root: Path, settings: DatasetSettings) -> Iterator[tu
     if not case.image:
         yield case.label, "no image", "an image for every case"
     else:
-        image, fault = _readable(root, case.image)
-        yield from fault
+        image, flaws = read_checked(root / case.image)
+        yield from ((case.image, *flaw) for flaw in flaws)
         if image is not None:
             yield from _image_faults(case.image, image, settings)
     if not case.label:
         if (case.domain, case.split) == ("source", "train"):
             yield case.image, "no label", "a label for every source case of split train"
         return
-    label, fault = _readable(root, case.label)
-    yield from fault
+    label, flaws = read_checked(root / case.label)
+    yield from ((case.label, *flaw) for flaw in flaws)
     if label is not None:
         yield from _label_faults(case, label, settings)
         if image is not None and not label.grid.agrees_with(image.grid):
-            yield case.label, f"not on its image's grid: {_difference(label.grid, image.grid)}", "the image's grid"
-
-
-def _readable(root: Path, file: str) -> tuple[Volume | None, list[tuple[str, str, str]]]:
-    """The volume, `None` if the file gives none, and what is wrong with the file as such."""
-    allowed = "a whole, readable 3D image with one channel"
-    path = root / file
-    if not path.is_file():
-        return None, [(file, "no such file", allowed)]
-    try:
-        stored = _stored_values(path)
-        volume = read(path)
-    except ValueError as error:  # its text starts with the path, which the report names already
-        return None, [(file, str(error).removeprefix(f"{path}: "), allowed)]
-    except (OSError, EOFError, zlib.error, RuntimeError) as error:  # ITK: several lines, the last one says why
-        return None, [(file, f"cannot be read ({str(error).strip().splitlines()[-1].strip()})", allowed)]
-    bad = int(np.count_nonzero(~np.isfinite(volume.array if stored is None else stored)))
-    return volume, [(file, f"{bad} voxels are NaN or infinite", "finite numbers")] if bad else []
-
-
-def _stored_values(path: Path) -> np.ndarray | None:
-    """The numbers of a NIfTI file as they are stored; `None` for other formats and what nibabel cannot make out.
-
-    ITK mends silently: slices missing from a file that was cut off read as 0, so do NaN and infinity, and no
-    checksum is checked. Downloads that broke off are the commonest fault there is.
-
-    Raises:
-        OSError, EOFError, zlib.error: the file is damaged or cut off.
-    """
-    if not path.name.endswith((".nii", ".nii.gz")):
-        return None
-    if path.suffix == ".gz":
-        with gzip.open(path) as stream:
-            while stream.read(1 << 20):  # to the very end, where the checksum is
-                pass
-    try:
-        return np.asanyarray(nibabel.load(path).dataobj)  # type: ignore[attr-defined]
-    except (ImageFileError, HeaderDataError):
-        return None
+            yield case.label, f"not on its image's grid: {label.grid.difference_from(image.grid)}", "the image's grid"
 
 
 def _image_faults(file: str, image: Volume, settings: DatasetSettings) -> Iterator[tuple[str, str, str]]:
@@ -220,21 +178,6 @@ def _label_faults(case: Case, label: Volume, settings: DatasetSettings) -> Itera
         use = "" if case.domain == "source" else "; it is for scoring, and Dice of an empty label is undefined"
         allowed = f"at least one voxel of {settings.tumour} = {settings.tumour_label}{use}"
         yield case.label, f"no voxel of {settings.tumour} ({settings.tumour_label})", allowed
-
-
-def _difference(label: Grid, image: Grid) -> str:
-    """What differs between two grids, in ITK's order."""
-    pairs = {
-        "voxels": (label.shape[::-1], image.shape[::-1]),
-        "spacing": (label.spacing_zyx_mm[::-1], image.spacing_zyx_mm[::-1]),
-        "origin": (label.origin_xyz_mm, image.origin_xyz_mm),
-        "direction": (label.direction, image.direction),
-    }
-    return ", ".join(
-        f"{name} {_numbers(mine)} against {_numbers(theirs)}"
-        for name, (mine, theirs) in pairs.items()
-        if len(mine) != len(theirs) or not np.allclose(mine, theirs, rtol=0.0, atol=1e-3)
-    )
 
 
 def _numbers(values: Sequence[float] | np.ndarray) -> str:
