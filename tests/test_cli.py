@@ -55,7 +55,7 @@ def files(folder: Path) -> list[str]:
 def test_help_names_the_stages_in_the_order_of_the_pipeline_and_then_the_rest():
     listing = call("--help").stdout.split("Commands:\n")[1]
     names = re.findall(r"^  (\S+)  +\S", listing, flags=re.MULTILINE)
-    assert names == [*STAGES, "show", "predict", "preset", "doctor"]
+    assert names == [*STAGES, "show", "predict", "rank", "tables", "ablation", "preset", "doctor"]
 
 
 def test_the_pipeline_calls_every_stage_and_nothing_else():
@@ -64,7 +64,7 @@ def test_the_pipeline_calls_every_stage_and_nothing_else():
     assert all(stage["cmd"].startswith("gbaseg ") for stage in stages.values())
 
 
-@pytest.mark.parametrize("name", [*STAGES, "show", "predict", "preset", "doctor"])
+@pytest.mark.parametrize("name", [*STAGES, "show", "predict", "rank", "tables", "ablation", "preset", "doctor"])
 def test_every_command_has_help(name):
     for flag in ("--help", "-h"):
         result = call(name, flag)
@@ -113,7 +113,7 @@ def test_an_unknown_round_is_named_with_those_there_are(project, command):
         (["--workers", "0", "preset"], "Invalid value for '--workers': 0 is not in the range x>=1"),
         (["--workers", "two", "preset"], "Invalid value for '--workers'"),
         (["standardize"], "No such command 'standardize'"),
-        (["evaluate"], "Missing argument 'ROUND'"),
+        (["evaluate"], "say either ROUND, or all of --predictions, --references and --out"),
         (["predict", "--out", "masks"], "Missing argument 'IMAGES...'"),
         (["predict", "a.nii.gz"], "Missing option '--out'"),
         (["predict", "a.nii.gz", "--out", "params.yaml"], "Directory 'params.yaml' is a file"),

@@ -118,6 +118,22 @@ def print_rounds_table(rounds: Rounds, console: Console | None = None, low_dice:
     console.print("no labels to score with")
 
 
+def print_scores(metrics: Mapping[str, Any], console: Console | None = None) -> None:
+    """Print `summary.summarise`'s dict, one line a structure."""
+    table = _table("Scores")
+    table.add_column("structure", no_wrap=True)
+    for heading in ("cases", "Dice", "median", "ASSD (mm)", "median", "predictions empty", "references empty"):
+        table.add_column(heading, justify="right", no_wrap=heading[-5:] != "empty")
+    for name in structures_of(metrics):
+        scores = metrics[name]
+        table.add_row(
+            name, str(scores["cases"]), _mean_sd(scores["dice"], 3), _number(scores["dice"]["median"], 3),
+            _mean_sd(scores["assd_mm"], 2), _number(scores["assd_mm"]["median"], 2),
+            str(scores["empty_predictions"]), str(scores["empty_references"]),
+        )  # fmt: skip
+    (console or Console()).print(table)
+
+
 def _table(title: str) -> Table:
     # Without a frame: 80 columns, which is what a log file has, hold every number.
     return Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0), pad_edge=False)

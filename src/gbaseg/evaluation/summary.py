@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import pandas as pd
@@ -75,14 +75,18 @@ def write_scores(rows: Iterable[CaseScore], path: str | Path) -> None:
     scores_table(rows).to_csv(path, index=False, float_format="%.8g", na_rep="nan", lineterminator="\n")
 
 
-def read_scores(path: str | Path) -> list[CaseScore]:
+def read_scores(path: str | Path, stream: TextIO | None = None) -> list[CaseScore]:
     """Read what `write_scores` wrote.
+
+    Args:
+        path: of the table.
+        stream: its text, where it is no file of this folder.
 
     Raises:
         UserError: columns are missing, or a score is not a number.
     """
     # As text: a centre may well be called "NA".
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    table = pd.read_csv(path if stream is None else stream, dtype=str, keep_default_na=False)
     missing = [name for name in COLUMNS if name not in table.columns]
     if missing:
         raise UserError(f"{path}: column(s) missing: {', '.join(missing)}; needed: {', '.join(COLUMNS)}")

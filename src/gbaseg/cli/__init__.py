@@ -1,0 +1,52 @@
+"""The command line: one command a stage, and a few for people. Imports stand inside the commands: help is instant."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import click
+
+from gbaseg import __version__
+from gbaseg.cli import project, results, stages
+from gbaseg.errors import UserError
+
+
+class Group(click.Group):
+    """Prints a user's mistake without a traceback; lists commands in the order of the pipeline."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except UserError as error:
+            click.echo(f"gbaseg: {error}", err=True)
+            sys.exit(1)
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+@click.option("--device", metavar="NAME", help="auto (default), cpu, cuda or cuda:N.")
+@click.option(
+    "--workers", type=click.IntRange(min=1), help="Processes side by side; default: one a core, one on a GPU."
+)
+def main(device: str | None, workers: int | None) -> None:
+    """Cross-modal tumour segmentation with generative blending augmentation and self-training.
+
+    The commands from `phantom` to `summarise` are the stages of the pipeline; `dvc repro` runs those that are due.
+    """
+    # Environment, not parameters: they change no result, and reach the worker processes.
+    if device is not None:
+        from gbaseg.runtime.device import check_name
+
+        check_name(device)
+        os.environ["GBASEG_DEVICE"] = device
+    if workers is not None:
+        os.environ["GBASEG_WORKERS"] = str(workers)
+
+
+for command in (*stages.COMMANDS, *results.COMMANDS, *project.COMMANDS):
+    main.add_command(command)

@@ -1,0 +1,5 @@
+"""python -m gbaseg.cli"""
+
+from gbaseg.cli import main
+
+main()

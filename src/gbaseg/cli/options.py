@@ -1,0 +1,49 @@
+"""Options that several commands share, and what they allow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+def structures(_: click.Context, __: click.Parameter, value: str) -> dict[str, int]:
+    """`VS=1,Cochlea=2` as {"VS": 1, "Cochlea": 2}."""
+    found: dict[str, int] = {}
+    for part in value.split(","):
+        name, number = (text.strip() for text in part.partition("=")[::2])
+        if not name or not number.isdigit() or int(number) == 0 or name in found or int(number) in found.values():
+            raise click.BadParameter(f"{value!r}; expected names with values above 0, such as VS=1,Cochlea=2")
+        found[name] = int(number)
+    return found
+
+
+def percents(_: click.Context, __: click.Parameter, value: str) -> list[float]:
+    """`5,50,95` as numbers from 0 to 100."""
+    try:
+        percents = [float(part) for part in value.split(",")]
+    except ValueError:
+        percents = [-1.0]
+    if not all(0 <= percent <= 100 for percent in percents):
+        raise click.BadParameter(f"{value!r}; expected numbers from 0 to 100, such as 5,50,95")
+    return percents
+
+
+def names(_: click.Context, __: click.Parameter, value: str) -> list[str]:
+    """`none,gba` as a list, each once."""
+    return list(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
+
+
+def whole_numbers(_: click.Context, __: click.Parameter, value: str) -> list[int]:
+    """`1,2,3` as numbers, each once."""
+    parts = [part.strip() for part in value.split(",")]
+    if not all(part.isdigit() for part in parts):
+        raise click.BadParameter(f"{value!r}; expected whole numbers, such as 1,2,3")
+    return list(dict.fromkeys(int(part) for part in parts))
+
+
+set_option = click.option(
+    "-S", "--set", "extra", multiple=True, metavar="KEY=VALUE", help="Set in each; may be repeated."
+)
+now_option = click.option("--run", "now", is_flag=True, help="Run here, one after the other, instead of queueing.")
+FOLDER = click.Path(path_type=Path, file_okay=False)

@@ -1,0 +1,97 @@
+"""Commands about results: the rounds of a run, other scans, methods and experiments compared."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from gbaseg.cli.options import FOLDER, names, now_option, percents, set_option, whole_numbers
+
+
+@click.command()
+def show() -> None:
+    """Print the table of rounds."""
+    from gbaseg.stages.summarise import show as show_rounds
+
+    show_rounds()
+
+
+@click.command()
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder of the masks.")
+@click.option("--round", "round_id", help="Round whose model is used; default: the last.")
+def predict(images: tuple[Path, ...], out: Path, round_id: str | None) -> None:
+    """Segment scans of the target modality, on their own grids."""
+    from gbaseg.commands.predict import run
+
+    run(images, out, round_id)
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--structures", default="", help="Which to rank, such as VS or VS,Cochlea; default: all.")
+@click.option("--percents", default="5,25,50,75,95", show_default=True, callback=percents, help="Of the quantiles.")
+@click.option("--resamples", default=10_000, show_default=True, type=click.IntRange(min=1), help="Bootstrap draws.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Of the bootstrap.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="CSV of the ranking.")
+def rank(
+    files: tuple[Path, ...], structures: str, percents: list[float], resamples: int, seed: int, out: Path | None
+) -> None:
+    """Rank methods as CrossMoDA did, from CSV files of scores."""
+    from gbaseg.commands.rank import run
+
+    run(files, [name.strip() for name in structures.split(",") if name.strip()], percents, resamples, seed, out)
+
+
+@click.command()
+@click.argument("experiments", nargs=-1)
+@click.option("--out", default="tables", show_default=True, type=FOLDER, help="Folder of the tables.")
+@click.option("--structure", default="", help="Whose scores; default: the tumour.")
+@click.option("--small", "small_mm3", default=720.0, show_default=True, help="mm3 under which a tumour is small.")
+@click.option("--large", "large_mm3", default=5400.0, show_default=True, help="mm3 over which a tumour is large.")
+@click.option("--percents", default="5,25,50,75,95", show_default=True, callback=percents, help="Of Table III.")
+def tables(
+    experiments: tuple[str, ...], out: Path, structure: str, small_mm3: float, large_mm3: float, percents: list[float]
+) -> None:
+    """Make Tables I to III and test differences between arms, from DVC experiments.
+
+    Without EXPERIMENTS: from all of the present commit. `workspace` is what lies in this folder.
+    """
+    from gbaseg.commands.tables import run
+
+    run(experiments, out, structure, small_mm3, large_mm3, percents)
+
+
+@click.group()
+def ablation() -> None:
+    """Set up the paper's comparisons as DVC experiments."""
+
+
+@ablation.command()
+@click.option("--seeds", default="1,2,3", show_default=True, callback=whole_numbers)
+@click.option("--arms", default="none,naive,gba", show_default=True, callback=names, help="Also: no-adaptation.")
+@click.option("--translation", default="cyclegan", show_default=True, type=click.Choice(["cyclegan", "none"]))
+@set_option
+@now_option
+def arms(seeds: list[int], arms: list[str], translation: str, extra: tuple[str, ...], now: bool) -> None:
+    """Arms x seeds (Table II)."""
+    from gbaseg.commands.ablation import plan_arms, run
+
+    run(plan_arms(arms, seeds, translation), extra, now)
+
+
+@ablation.command()
+@click.option("--centres", default="A,B,both", show_default=True, callback=names)
+@click.option("--runs", default="0,1,2", show_default=True, callback=whole_numbers, help="Retrainings.")
+@click.option("--arms", default="none,naive,gba", show_default=True, callback=names)
+@set_option
+@now_option
+def translations(centres: list[str], runs: list[int], arms: list[str], extra: tuple[str, ...], now: bool) -> None:
+    """Centres x retrainings x arms (Table I)."""
+    from gbaseg.commands.ablation import plan_translations, run
+
+    run(plan_translations(centres, runs, arms), extra, now)
+
+
+COMMANDS = [show, predict, rank, tables, ablation]

@@ -1,0 +1,82 @@
+"""rank: CrossMoDA's ranking of any number of methods, from tables of their scores by case."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from gbaseg.evaluation.ranking import case_ranks, method_means, method_quantiles, rank_methods
+from gbaseg.evaluation.score_tables import METRICS, read_score_tables
+from gbaseg.runtime.scratch import replace
+
+UNITS = ("", " (mm)")  # of METRICS
+
+
+def run(
+    files: Sequence[Path],
+    structures: Sequence[str],
+    percents: Sequence[float],
+    resamples: int,
+    seed: int,
+    out: Path | None = None,
+) -> None:
+    """Print ranking, means and quantiles; write the ranking with the means as CSV where `out` says so.
+
+    Args:
+        files: as `read_score_tables` takes them.
+        structures: which are ranked; empty: all.
+        percents: of the quantiles, 0 to 100.
+        resamples, seed: of the bootstrap.
+    """
+    scores = read_score_tables(files)
+    structures = structures or sorted(set(scores["structure"]))
+    ranks = case_ranks(scores, structures)
+    ranking, means = rank_methods(ranks, resamples, seed), method_means(scores, structures)
+    console = Console()
+    console.print(_ranking_table(ranking, f"Ranking over {len(ranks)} cases ({', '.join(structures)})"))
+    console.print("mean rank, its 95 % interval over the cases, share of the bootstrap's draws in which it is the best")
+    for structure in structures:
+        console.print(_means_table(means.loc[ranking.index, structure], f"{structure}: mean ± SD (ddof = 1)"))
+        quantiles = method_quantiles(scores, structure, percents).loc[ranking.index]
+        for metric, unit in zip(METRICS, UNITS, strict=True):
+            title = f"{structure}: {METRICS[metric]}{unit} by percentile of the cases, worst to best"
+            console.print(_quantile_table(quantiles[metric], title))
+    if out is not None:
+        columns = {f"{name}_{metric}_{what}": means[(name, metric, what)] for name, metric, what in means.columns}
+        partial = out.with_name(f".{out.name}.partial")
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        ranking.join(pd.DataFrame(columns)).to_csv(partial, index_label="method", lineterminator="\n")
+        replace(partial, out)
+
+
+def _ranking_table(ranking: pd.DataFrame, title: str) -> Table:
+    table = _table(title, "", "method", "rank", "95 %", "first")
+    for place, (method, row) in enumerate(ranking.iterrows(), start=1):
+        interval = f"{row['low']:.2f}–{row['high']:.2f}"
+        table.add_row(str(place), str(method), f"{row['rank']:.3f}", interval, f"{row['first']:.1%}")
+    return table
+
+
+def _means_table(means: pd.DataFrame, title: str) -> Table:
+    table = _table(title, "method", *(f"{name}{unit}" for name, unit in zip(METRICS.values(), UNITS, strict=True)))
+    for method, row in means.iterrows():
+        table.add_row(str(method), *(f"{row[(metric, 'mean')]:.3f} ± {row[(metric, 'std')]:.3f}" for metric in METRICS))
+    return table
+
+
+def _quantile_table(quantiles: pd.DataFrame, title: str) -> Table:
+    table = _table(title, "method", *(f"{percent:g} %" for percent in quantiles.columns))
+    for method, row in quantiles.iterrows():
+        table.add_row(str(method), *(f"{value:.3f}" for value in row))
+    return table
+
+
+def _table(title: str, *headings: str) -> Table:
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading == "method" else "right", no_wrap=True)
+    return table

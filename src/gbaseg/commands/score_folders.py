@@ -1,0 +1,59 @@
+"""evaluate --predictions: Dice and ASSD of any folder of masks against another; no part of the pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from gbaseg.errors import UserError
+from gbaseg.evaluation.folders import pair_masks, score_pair
+from gbaseg.evaluation.metrics import EMPTY_ASSD_MM
+from gbaseg.evaluation.rounds import print_scores
+from gbaseg.evaluation.summary import summarise, write_scores
+from gbaseg.runtime.engine import Task
+from gbaseg.runtime.engine import run as run_tasks
+from gbaseg.runtime.progress import log
+from gbaseg.runtime.scratch import replace
+
+
+def run(
+    predictions: Path, references: Path, out: Path, structures: Mapping[str, int], resample_predictions: bool = False
+) -> None:
+    """Write `out` (CSV, one line a case and structure) and print the means.
+
+    Args:
+        predictions, references: folders of masks; files pair by case name.
+        out: the table; appears whole or not at all.
+        structures: name -> value in the masks.
+        resample_predictions: bring predictions to the references' grids first.
+
+    Raises:
+        UserError: files that do not pair, are damaged, no masks, or on another grid: all of them in one message.
+    """
+    pairs, faults = pair_masks(predictions, references)
+    results = run_tasks(
+        [
+            Task(
+                f"score {pair.case}",
+                score_pair,
+                {
+                    "pair": pair,
+                    "structures": dict(structures),
+                    "empty_mm": EMPTY_ASSD_MM,
+                    "resample_prediction": resample_predictions,
+                },
+            )
+            for pair in pairs
+        ],
+        name="score",
+        light=True,
+    )
+    faults += [fault for _, of_pair in results for fault in of_pair]
+    if faults:
+        raise UserError("\n".join([f"{len(faults)} fault(s), nothing written:", *(f"  - {fault}" for fault in faults)]))
+    scores = [row for rows, _ in results for row in rows]
+    partial = out.with_name(f".{out.name}.partial")
+    write_scores(scores, partial)
+    replace(partial, out)
+    print_scores(summarise(scores))
+    log(f"{len(pairs)} case(s) in {out}")

@@ -1,0 +1,95 @@
+"""Runs of the pipeline side by side: which belong together, and their scores by seed and case."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gbaseg.errors import UserError
+from gbaseg.evaluation.summary import CaseScore
+
+NO_TRANSLATION = "none"
+ARMS = ("none", "naive", "gba")  # the order of the tables; others follow by name
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of the whole pipeline.
+
+    `rounds`: round -> scores of one structure, in order, the survey not among them; cases with an empty reference are
+    left out. `failed`: the paper's failure rule says so after the first round; `None` where there were no labels.
+    """
+
+    name: str
+    arm: str
+    translation: str
+    centre: str
+    retraining: int
+    seed: int
+    rounds: Mapping[str, Sequence[CaseScore]]
+    failed: bool | None = None
+
+    @property
+    def setting(self) -> tuple[str, str, int, str]:
+        """All that tells it from other runs but the seed: translation, its centre and retraining, arm."""
+        if self.translation == NO_TRANSLATION:
+            return (NO_TRANSLATION, "", 0, self.arm)
+        return (self.translation, self.centre, self.retraining, self.arm)
+
+    @property
+    def first(self) -> str:
+        """Its first round."""
+        return next(iter(self.rounds))
+
+    @property
+    def last(self) -> str:
+        """Its last round."""
+        return list(self.rounds)[-1]
+
+
+def group_runs(runs: Sequence[Run]) -> dict[tuple[str, str, int, str], list[Run]]:
+    """The runs of each setting, ordered by seed; settings in the order of the tables.
+
+    Raises:
+        UserError: two runs of one setting and seed.
+    """
+    groups: dict[tuple[str, str, int, str], list[Run]] = {}
+    for run in sorted(runs, key=lambda run: (*run.setting[:3], _arm_order(run.arm), run.seed)):
+        group = groups.setdefault(run.setting, [])
+        if group and group[-1].seed == run.seed:
+            raise UserError(
+                f"{group[-1].name} and {run.name} are of one setting and seed ({', '.join(map(str, run.setting))}, "
+                f"seed {run.seed}); name those to be compared"
+            )
+        group.append(run)
+    return groups
+
+
+def _arm_order(arm: str) -> tuple[int, str]:
+    return (ARMS.index(arm), "") if arm in ARMS else (len(ARMS), arm)
+
+
+def crossed(runs: Sequence[Run]) -> bool:
+    """Whether all runs were scored on the same patients: the same cases with the same reference volumes."""
+    seen = [{(row.case, round(row.reference_mm3, 1)) for row in next(iter(run.rounds.values()))} for run in runs]
+    return all(cases == seen[0] for cases in seen)
+
+
+def scores_by_seed(
+    runs: Sequence[Run], round_id: str, metric: str, chosen: Callable[[CaseScore], bool] = lambda row: True
+) -> list[np.ndarray]:
+    """One metric of a round, one array (cases,) a run, cases in the order of their names.
+
+    Args:
+        runs: of one setting, over the seeds.
+        round_id: of the round; a run without it is left out.
+        metric: `dice` or `assd_mm`.
+        chosen: which cases.
+    """
+    arrays = []
+    for run in runs:
+        rows = sorted(run.rounds.get(round_id, []), key=lambda row: row.case)
+        arrays.append(np.array([getattr(row, metric) for row in rows if chosen(row)]))
+    return [array for array in arrays if array.size]

@@ -1,0 +1,128 @@
+"""Long tables laid out for reading: one row a setting, `mean ± SD [interval]` in a cell; as Markdown and LaTeX."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pandas as pd
+
+from gbaseg.evaluation.runs import NO_TRANSLATION
+from gbaseg.evaluation.score_tables import METRICS
+from gbaseg.evaluation.tables import SETTING, label
+
+DECIMALS = {"dice": 3, "assd_mm": 2}
+HEADINGS = {"dice": "Dice", "assd_mm": "ASSD (mm)"}
+NOT_APPLICABLE = "N/A"
+_LATEX = str.maketrans({"±": r"$\pm$", "<": "$<$", ">": "$>$", "–": "--", "−": "$-$"})
+
+
+def lay_out_translations(table: pd.DataFrame) -> pd.DataFrame:
+    """Table I: a row a translation and retraining, two columns an arm."""
+    rounds = list(dict.fromkeys(table["round"]))
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    for line in table.to_dict("records"):
+        trained = line["translation"] != NO_TRANSLATION
+        key = (f"{line['translation']} {line['centre']}".strip(), str(line["retraining"]) if trained else "–")
+        row = rows.setdefault(key, {"translation": key[0], "run": key[1]})
+        row[f"{line['arm']}, {line['round']}"] = _mean_sd(line, "dice") if line["cases"] else NOT_APPLICABLE
+    arms = list(dict.fromkeys(table["arm"]))
+    columns = ["translation", "run", *(f"{arm}, {name}" for arm in arms for name in rounds)]
+    return pd.DataFrame(rows.values(), columns=columns).fillna("–")
+
+
+def lay_out_rounds(table: pd.DataFrame) -> pd.DataFrame:
+    """Table II: a row a setting and round; Dice of all cases with its interval, failures, then each group."""
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    for line in table.to_dict("records"):
+        row = rows.setdefault(
+            (label_of(line), line["round"]),
+            {"setting": label_of(line), "round": line["round"], "seeds": str(line["seeds"])},
+        )
+        everyone, dice = line["cases_of"] == "all", line["metric"] == "dice"
+        heading = f"{HEADINGS[line['metric']]}{'' if everyone else ', ' + line['cases_of']}"
+        row[heading] = _mean_sd(line, line["metric"]) + (_interval(line) if everyone and dice else "")
+        if everyone and dice:
+            row |= {"cases": str(line["cases"])} | {
+                f"< {key.removeprefix('under_')}": f"{line[key]:.0f}" for key in line if key.startswith("under_")
+            }
+            row["SD over seeds"] = _number(line["seed_sd"], 3)
+    return pd.DataFrame(rows.values()).fillna("–")
+
+
+def lay_out_quantiles(table: pd.DataFrame) -> pd.DataFrame:
+    """Table III: a row a setting, a column a metric and percentile."""
+    rows: dict[str, dict[str, str]] = {}
+    for line in table.to_dict("records"):
+        row = rows.setdefault(label_of(line), {"setting": label_of(line)})
+        cell = _number(line["value"], DECIMALS[line["metric"]])
+        row[f"{METRICS[line['metric']]} {line['percentile']:g} %"] = cell
+    return pd.DataFrame(rows.values())
+
+
+def lay_out_differences(table: pd.DataFrame) -> pd.DataFrame:
+    """Differences: a row a pair of settings and round, columns by metric."""
+    rows: dict[tuple[str, str, str], dict[str, str]] = {}
+    for line in table.to_dict("records"):
+        key = (line["first"], line["second"], line["round"])
+        row = rows.setdefault(
+            key,
+            {
+                "difference": f"{key[0]} − {key[1]}", "round": key[2], "seeds": str(line["seeds"]),
+                "pairs": str(line["pairs"]),
+            },
+        )  # fmt: skip
+        name, decimals = HEADINGS[line["metric"]], DECIMALS[line["metric"]]
+        row[name] = f"{_signed(line['difference'], decimals)}{_interval(line, decimals, _signed)}"
+        row[f"{METRICS[line['metric']]}: p (t)"] = _p(line["p_t"])
+        row[f"{METRICS[line['metric']]}: p (Wilcoxon)"] = _p(line["p_wilcoxon"])
+    return pd.DataFrame(rows.values())
+
+
+def label_of(line: dict) -> str:
+    """The setting of one line of a long table, in words."""
+    return label(tuple(line[name] for name in SETTING))  # type: ignore[arg-type]
+
+
+def to_markdown(laid_out: pd.DataFrame) -> str:
+    """GitHub's tables; cells are text as they stand."""
+    return laid_out.to_markdown(index=False, disable_numparse=True)
+
+
+def to_latex(laid_out: pd.DataFrame, caption: str, name: str) -> str:
+    """A booktabs table with caption and label `tab:name`."""
+    escaped = laid_out.map(_escaped).rename(columns=_escaped)
+    return escaped.style.hide(axis="index").to_latex(
+        hrules=True, caption=_escaped(caption), label=f"tab:{name}", column_format="l" * len(laid_out.columns)
+    )
+
+
+def _escaped(text: str) -> str:
+    for sign in "%&_#":
+        text = text.replace(sign, f"\\{sign}")
+    return text.translate(_LATEX)
+
+
+def _mean_sd(line: dict, metric: str) -> str:
+    if math.isnan(line["mean"]):
+        return "–"
+    spread = "" if math.isnan(line["sd"]) else f" ± {line['sd']:.{DECIMALS[metric]}f}"
+    return f"{line['mean']:.{DECIMALS[metric]}f}{spread}"
+
+
+def _number(value: float, decimals: int) -> str:
+    return "–" if math.isnan(value) else f"{value:.{decimals}f}"
+
+
+def _signed(value: float, decimals: int) -> str:
+    return f"{value:+.{decimals}f}".replace("-", "−")
+
+
+def _interval(line: dict, decimals: int = 3, shown: Callable[[float, int], str] = _number) -> str:
+    if math.isnan(line["low"]):
+        return ""
+    return f" [{shown(line['low'], decimals)}, {shown(line['high'], decimals)}]"
+
+
+def _p(value: float) -> str:
+    return "–" if math.isnan(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"

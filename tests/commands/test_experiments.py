@@ -1,0 +1,128 @@
+"""Ablations as DVC experiments and the tables read back from them, in a project whose one stage makes up the scores."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from gbaseg.cli import main
+from gbaseg.commands.ablation import plan_arms, plan_translations
+
+ROOT = Path(__file__).parents[2]
+# Dice by arm and seed, so that the tables can be worked out by hand; seed 2 of `naive` has a failed translation.
+SCORES = """
+import json, sys
+from pathlib import Path
+from ruamel.yaml import YAML
+from gbaseg.evaluation.summary import CaseScore, write_scores
+
+settings = YAML(typ="safe").load(Path("params.yaml").read_text())
+arm, seed = settings["augmentation"]["arm"], settings["seed"]
+base = {"none": 0.5, "naive": 0.6, "gba": 0.7}[arm] + 0.02 * seed
+failed = arm == "naive" and seed == 2
+for index, item in enumerate(settings["self_training"]["rounds"]):
+    rows = [
+        CaseScore(f"c{n}", "A", "test", "VS", base + 0.1 * index + off, 1 - base, 1.0, 600.0 * n, 600.0)
+        for n, off in enumerate((-0.05, 0.0, 0.05), start=1)
+    ]
+    write_scores(rows, f"metrics/cases/{item['id']}.csv")
+    metrics = {"VS": {"dice": {"mean": base}}, **({"translation_failed": failed} if index == 0 else {})}
+    Path(f"metrics/{item['id']}.json").write_text(json.dumps(metrics))
+"""
+PIPELINE = """
+stages:
+  scores:
+    cmd: {python} scores.py
+    params: [seed, augmentation.arm, translation, self_training]
+    outs: [metrics/cases]
+    metrics: [metrics/round_0.json: {{cache: false}}, metrics/round_1.json: {{cache: false}}]
+"""
+
+
+def gbaseg(*arguments: str):
+    return CliRunner().invoke(main, arguments)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A git and DVC project with four experiments, made by the command."""
+    folder = tmp_path_factory.mktemp("project")
+    before = Path.cwd()
+    os.chdir(folder)
+    os.environ["DVC_NO_ANALYTICS"] = "1"
+    for name in ("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"):
+        os.environ.setdefault(name, "test")
+    shutil.copyfile(ROOT / "presets/default.yaml", "params.yaml")
+    Path("scores.py").write_text(SCORES)
+    Path("dvc.yaml").write_text(PIPELINE.format(python=sys.executable))
+    Path(".gitignore").write_text("/metrics/cases/\n/tables/\n.scratch/\n")
+    for command in ("git init -q", "dvc init -q", "git add -A", "git commit -qm start"):
+        words = command.split()
+        subprocess.run([sys.executable, "-m", *words] if words[0] == "dvc" else words, check=True)
+    result = gbaseg("ablation", "arms", "--seeds", "1,2", "--arms", "naive,gba", "--run")
+    yield result
+    os.chdir(before)
+
+
+def test_every_arm_with_every_seed():
+    planned = plan_arms(["none", "no-adaptation"], [3, 4], "cyclegan")
+    assert [one.name for one in planned] == [
+        "none-seed-3", "no-adaptation-seed-3", "none-seed-4", "no-adaptation-seed-4",
+    ]  # fmt: skip
+    assert planned[1].settings == {"seed": "3", "translation.mode": "none", "augmentation.arm": "none"}
+
+
+def test_every_centre_with_every_retraining_and_arm():
+    planned = plan_translations(["A", "both"], [0, 1], ["gba"])
+    assert [one.name for one in planned] == [
+        "centre-A-run-0-gba", "centre-A-run-1-gba", "centre-both-run-0-gba", "centre-both-run-1-gba",
+    ]  # fmt: skip
+    assert planned[3].settings["translation.centre"] == "both"
+
+
+def test_what_is_done_is_not_done_again(project):
+    assert project.exit_code == 0, project.output
+    again = gbaseg("ablation", "arms", "--seeds", "1,2", "--arms", "naive,gba", "--run")
+    assert again.exit_code == 0
+    assert again.output.count("done, passed over") == 4
+
+
+def test_tables_of_the_experiments_of_this_commit(project):
+    result = gbaseg("tables", "--out", "tables")
+    assert result.exit_code == 0, result.output
+    rounds = pd.read_csv("tables/rounds.csv").set_index(["arm", "round", "cases_of", "metric"])
+    row = rounds.loc[("gba", "round_1", "all", "dice")]
+    assert row["mean"] == pytest.approx((0.72 + 0.74) / 2 + 0.1)
+    assert (row["cases"], row["seeds"]) == (6, 2)
+    translations = pd.read_csv("tables/translations.csv").set_index(["arm", "round"])
+    assert translations.loc[("naive", "round_1"), "seeds"] == 1  # the failed one was not to be self-trained
+    differences = pd.read_csv("tables/differences.csv").set_index(["round", "metric"])
+    assert differences.loc[("round_0", "dice"), "difference"] == pytest.approx(-0.1)
+    for name in ("tables.md", "rounds.tex", "quantiles.tex"):
+        assert Path("tables", name).stat().st_size > 100
+
+
+def test_unknown_experiments_are_named(project):
+    result = gbaseg("tables", "gba-seed-1", "gbo-seed-1")
+    assert result.exit_code == 1
+    assert "no experiment(s) gbo-seed-1; there are: " in result.stderr
+
+
+def test_experiments_that_differ_in_more_than_the_axes_are_no_table(project):
+    extra = ["-S", "self_training.agreement_above=0.9"]
+    assert gbaseg("ablation", "arms", "--seeds", "7", "--arms", "gba", *extra, "--run").exit_code == 0
+    result = gbaseg("tables")
+    assert result.exit_code == 1
+    assert "self_training.agreement_above: 0.997 in gba-seed-1, 0.9 in gba-seed-7" in result.stderr
+    assert gbaseg("tables", "gba-seed-1", "naive-seed-1").exit_code == 0
+
+
+def test_a_failing_experiment_is_named(project):
+    result = gbaseg("ablation", "arms", "--seeds", "9", "--arms", "gbaa", "--run")
+    assert result.exit_code == 1
+    assert "gbaa-seed-9 failed" in result.stderr

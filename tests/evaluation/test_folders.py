@@ -1,0 +1,158 @@
+"""Any two folders of masks: pairs, scores, and every fault of every file at once."""
+
+import os
+from unittest import mock
+
+import nibabel
+import numpy as np
+import pandas as pd
+import pytest
+import SimpleITK as sitk
+from click.testing import CliRunner
+
+from gbaseg.cli import main
+from gbaseg.evaluation.folders import case_name
+from gbaseg.evaluation.metrics import assd_mm, dice, pooled_assd_mm
+from gbaseg.volume import Grid, Volume, write
+
+SHAPE = (6, 10, 12)
+OBLIQUE = Grid(SHAPE, (2.0, 0.5, 0.7), (-30.0, 4.0, 7.0), (0.96, -0.28, 0.0, 0.28, 0.96, 0.0, 0.0, 0.0, 1.0))
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with mock.patch.dict(os.environ, {"GBASEG_WORKERS": "1"}):
+        yield tmp_path
+
+
+def masks(folder, *names, grid=OBLIQUE, seed=0, dtype=np.uint8):
+    """Random blocks of values 1 and 2."""
+    rng = np.random.default_rng(seed)
+    written = {}
+    for name in names:
+        array = np.zeros(grid.shape, dtype)
+        corner = rng.integers(1, 4, 3)
+        array[tuple(slice(at, at + 3) for at in corner)] = 1
+        array[-1, -2:, -2:] = 2
+        write(Volume(array, grid), folder / name)
+        written[name] = array
+    return written
+
+
+def evaluate(*options):
+    return CliRunner().invoke(main, ["evaluate", "--predictions", "p", "--references", "r", "--out", "s.csv", *options])
+
+
+def fault(*options) -> str:
+    result = evaluate(*options)
+    assert (result.exit_code, type(result.exception)) == (1, SystemExit)
+    assert "Traceback" not in result.output
+    return result.stderr
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["ldn_1.nii.gz", "ldn_1.nii", "ldn_1_Label.nii.gz", "ldn_1_hrT2.mha", "ldn_1_seg.nrrd"],
+)
+def test_case_names(name, here):
+    assert case_name(here / name) == "ldn_1"
+
+
+def test_scores_are_those_of_the_masks(here):
+    mine = masks(here / "p", "a.nii.gz", "b.mha", seed=1)
+    theirs = masks(here / "r", "a_Label.nii.gz", "b_Label.nii.gz", seed=2)
+    result = evaluate("--structures", "VS=1,Cochlea=2")
+    assert result.exit_code == 0, result.output
+    table = pd.read_csv(here / "s.csv").set_index(["case", "structure"])
+    assert len(table) == 4
+    first, second = theirs["a_Label.nii.gz"] == 1, mine["a.nii.gz"] == 1
+    row = table.loc[("a", "VS")]
+    assert row["dice"] == pytest.approx(dice(first, second))
+    assert row["assd_mm"] == pytest.approx(assd_mm(first, second, (2.0, 0.5, 0.7)))
+    assert row["pooled_assd_mm"] == pytest.approx(pooled_assd_mm(first, second, (2.0, 0.5, 0.7)))
+    assert table.loc[("b", "Cochlea"), "dice"] == 1.0
+
+
+def test_empty_prediction_is_350_mm_and_empty_reference_undefined(here):
+    masks(here / "p", "a.nii.gz")
+    masks(here / "r", "a.nii.gz", "b.nii.gz")
+    write(Volume(np.zeros(SHAPE, np.uint8), OBLIQUE), here / "p/b.nii.gz")
+    assert evaluate("--structures", "VS=1,none=7").exit_code == 0
+    table = pd.read_csv(here / "s.csv").set_index(["case", "structure"])
+    assert list(table.loc[("b", "VS"), ["dice", "assd_mm"]]) == [0.0, 350.0]
+    assert table.loc[("a", "none"), ["dice", "assd_mm"]].isna().all()
+
+
+def test_all_faults_of_all_files_in_one_message_and_nothing_written(here):
+    masks(here / "p", "alone.nii.gz", "grid.nii.gz", "nan.nii.gz", "soft.nii.gz", "twice.nii.gz", "twice.mha")
+    masks(here / "r", "missing.nii.gz", "nan.nii.gz", "soft.nii.gz", "twice.nii.gz", "cut.nii.gz", "four.nii.gz")
+    masks(here / "r", "grid.nii.gz", grid=Grid(SHAPE, (2.0, 0.5, 0.8)))
+    masks(here / "p", "cut.nii.gz")
+    whole = (here / "p/cut.nii.gz").read_bytes()
+    (here / "p/cut.nii.gz").write_bytes(whole[: len(whole) // 2])
+    nibabel.save(nibabel.Nifti1Image(np.zeros((4, 4, 4, 2), np.uint8), np.eye(4)), here / "p/four.nii.gz")
+    values = np.zeros(SHAPE, np.float32)
+    values[1, 2, 3] = np.nan
+    nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), here / "p/nan.nii.gz")
+    write(Volume(np.full(SHAPE, 0.3, np.float32), OBLIQUE), here / "p/soft.nii.gz")
+    message = fault()
+    for expected in (
+        "p/alone.nii.gz: no reference for case alone",
+        "r/missing.nii.gz: no prediction for case missing",
+        "p/cut.nii.gz: cannot be read",
+        "p/four.nii.gz: expected a 3D image",
+        "p/nan.nii.gz: 1 voxels are NaN",
+        "p/soft.nii.gz: float32 values that are no whole numbers",
+        "p/twice.mha, p/twice.nii.gz: 2 files of case twice",
+        "p/grid.nii.gz: not on the grid of r/grid.nii.gz: ",
+        "spacing 0.7, 0.5, 2 against 0.8, 0.5, 2",
+    ):
+        assert expected in message
+    assert message.startswith("gbaseg: 8 fault(s), nothing written")
+    assert sorted(path.name for path in here.iterdir()) == ["p", "r"]
+
+
+def test_another_grid_is_taken_with_resample(here):
+    fine = Grid((8, 8, 8), (1.0, 1.0, 1.0))
+    coarse = Grid((4, 4, 4), (2.0, 2.0, 2.0), (0.5, 0.5, 0.5))
+    array = np.zeros((4, 4, 4), np.uint8)
+    array[1:3, 1:3, 1:3] = 1
+    write(Volume(array, coarse), here / "p/a.nii.gz")
+    write(Volume(array.repeat(2, 0).repeat(2, 1).repeat(2, 2), fine), here / "r/a.nii.gz")
+    assert "--resample" in fault()
+    assert evaluate("--resample").exit_code == 0
+    assert pd.read_csv(here / "s.csv")["dice"].tolist() == [1.0]
+
+
+def test_empty_and_missing_folders(here):
+    (here / "p").mkdir()
+    message = fault()
+    assert "p: no mask in it" in message
+    assert "r: no such folder" in message
+
+
+def test_vector_pixels(here):
+    masks(here / "r", "a.nii.gz")
+    (here / "p").mkdir()
+    sitk.WriteImage(sitk.GetImageFromArray(np.zeros((*SHAPE, 3), np.uint8), isVector=True), "p/a.nii.gz")
+    assert "p/a.nii.gz: expected a 3D image with one channel" in fault()
+
+
+def test_whole_numbers_stored_as_floats_are_masks(here):
+    masks(here / "p", "a.nii.gz", dtype=np.float32)
+    masks(here / "r", "a.nii.gz")
+    assert evaluate().exit_code == 0
+    assert pd.read_csv(here / "s.csv")["dice"].tolist() == [1.0]
+
+
+@pytest.mark.parametrize("structures", ["VS", "VS=0", "VS=1,VS=2", "a=1,b=1", "=1", "VS=x"])
+def test_structures_that_make_no_sense(structures):
+    result = evaluate("--structures", structures)
+    assert result.exit_code == 2
+    assert repr(structures) in result.stderr
+
+
+def test_round_and_folders_at_once_or_half_of_the_options():
+    assert evaluate("round_0").exit_code == 2
+    assert CliRunner().invoke(main, ["evaluate", "--predictions", "p"]).exit_code == 2

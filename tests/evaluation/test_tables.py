@@ -1,0 +1,108 @@
+"""Tables I to III and differences, on runs whose figures can be worked out by hand."""
+
+import numpy as np
+import pytest
+
+from gbaseg.errors import UserError
+from gbaseg.evaluation import table_layout, tables
+from gbaseg.evaluation.runs import Run, crossed, group_runs
+from gbaseg.evaluation.summary import CaseScore
+
+ROUNDS = ("round_0", "round_1")
+
+
+def run(arm="gba", seed=1, first=0.5, last=0.7, *, translation="cyclegan", retraining=0, failed=False, volume=0.0):
+    """Four cases of 500, 1000, 6000 and 8000 mm3 with Dice around the given means."""
+    spread = np.array([-0.2, -0.1, 0.1, 0.2])
+    rounds = {
+        name: [
+            CaseScore(f"c{i}", "A", "test", "VS", mean + off, 1.0 - mean - off, 0.0, size + volume, size)
+            for i, (off, size) in enumerate(zip(spread, (500.0, 1000.0, 6000.0, 8000.0), strict=True))
+        ]
+        for name, mean in zip(ROUNDS, (first, last), strict=True)
+    }
+    return Run(f"{translation}-{arm}-{retraining}-{seed}", arm, translation, "A", retraining, seed, rounds, failed)
+
+
+def line(table, **keys):
+    chosen = table.loc[np.logical_and.reduce([table[key] == value for key, value in keys.items()])]
+    assert len(chosen) == 1
+    return chosen.iloc[0]
+
+
+def test_settings_are_ordered_as_in_the_paper_and_a_network_without_translation_has_no_centre():
+    groups = group_runs([run("gba", 2), run("none", translation="none"), run("gba", 1), run("naive")])
+    assert list(groups) == [("cyclegan", "A", 0, "naive"), ("cyclegan", "A", 0, "gba"), ("none", "", 0, "none")]
+    assert [one.seed for one in groups[("cyclegan", "A", 0, "gba")]] == [1, 2]
+
+
+def test_the_same_run_twice_is_an_error():
+    with pytest.raises(UserError, match="one setting and seed"):
+        group_runs([run(), run()])
+
+
+def test_seeds_are_crossed_where_their_cases_are_the_same_patients():
+    assert crossed([run(seed=1), run(seed=2)])
+    assert not crossed([run(seed=1), run(seed=2, volume=7.0)])
+
+
+def test_table_1_stops_at_a_failed_translation():
+    table = tables.translation_table([run(), run("naive", first=0.3, failed=True)])
+    assert line(table, arm="gba", round="round_1")["mean"] == pytest.approx(0.7)
+    assert line(table, arm="naive", round="round_0")["mean"] == pytest.approx(0.3)
+    assert np.isnan(line(table, arm="naive", round="round_1")["mean"])
+    laid_out = table_layout.lay_out_translations(table)
+    assert laid_out.to_dict("records") == [
+        {
+            "translation": "cyclegan A", "run": "0", "naive, round_0": "0.300 ± 0.183", "naive, round_1": "N/A",
+            "gba, round_0": "0.500 ± 0.183", "gba, round_1": "0.700 ± 0.183",
+        }
+    ]  # fmt: skip
+
+
+def test_table_2_by_size_of_the_tumours():
+    table = tables.round_table([run(seed=1, last=0.61), run(seed=2, last=0.81)])
+    everyone = line(table, round="round_1", cases_of="all", metric="dice")
+    assert everyone["mean"] == pytest.approx(0.71)
+    assert (everyone["cases"], everyone["seeds"], everyone["under_0.4"], everyone["under_0.5"]) == (8, 2, 0, 1)
+    assert everyone["seed_sd"] == pytest.approx(np.std([0.61, 0.81], ddof=1))
+    assert everyone["low"] < 0.71 < everyone["high"]
+    assert line(table, round="round_1", cases_of="< 720 mm3", metric="dice")["mean"] == pytest.approx(0.51)
+    assert line(table, round="round_1", cases_of="> 5400 mm3", metric="dice")["mean"] == pytest.approx(0.86)
+    assert line(table, round="round_0", cases_of="all", metric="assd_mm")["mean"] == pytest.approx(0.5)
+
+
+def test_table_3_is_the_last_round():
+    table = tables.quantile_table([run()], [0, 50])
+    assert line(table, metric="dice", percentile=0.0)["value"] == pytest.approx(0.5)
+    assert line(table, metric="assd_mm", percentile=100.0)["value"] == pytest.approx(0.5)
+    assert line(table, metric="assd_mm", percentile=50.0)["value"] == pytest.approx(0.3)
+
+
+def test_differences_pair_the_seeds_that_both_arms_have():
+    runs = [run("none", 1, last=0.5), run("none", 2, last=0.5), run("gba", 1, last=0.6), run("gba", 3, last=0.9)]
+    table = tables.difference_table(runs)
+    row = line(table, round="round_1", metric="dice")
+    assert (row["first"], row["second"]) == ("cyclegan A, none", "cyclegan A, gba")
+    assert row["difference"] == pytest.approx(-0.1)
+    assert (row["seeds"], row["pairs"]) == (1, 4)
+
+
+def test_markdown_and_latex():
+    laid_out = table_layout.lay_out_rounds(tables.round_table([run(), run("none_2")]))
+    markdown = table_layout.to_markdown(laid_out)
+    assert "| cyclegan A, gba" in markdown
+    assert "0.700 ± 0.183 [" in markdown
+    latex = table_layout.to_latex(laid_out, "50 % of it", "rounds")
+    assert r"\toprule" in latex
+    assert r"\caption{50 \% of it}" in latex
+    assert r"none\_2" in latex
+    assert r"0.700 $\pm$ 0.183" in latex
+
+
+def test_differences_laid_out():
+    table = tables.difference_table([run("naive", last=0.5), run("gba", last=0.6)])
+    row = table_layout.lay_out_differences(table).iloc[1]
+    assert row["difference"] == "cyclegan A, naive − cyclegan A, gba"
+    assert row["Dice"] == "−0.100 [−0.100, −0.100]"
+    assert row["Dice: p (t)"] == "< 0.001" or row["Dice: p (t)"] == "–"
