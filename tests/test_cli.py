@@ -18,9 +18,10 @@ from gbaseg.params import load
 ROOT = Path(__file__).parents[1]
 STAGES = [
     "phantom", "standardise", "train-translation", "translate", "survey", "train-singan", "augment",
-    "train-segmentation", "pseudo-label", "evaluate", "baseline", "summarise",
+    "train-segmentation", "pseudo-label", "evaluate", "proxies", "oracle", "baseline", "summarise",
 ]  # fmt: skip
-OF_A_ROUND = ["train-segmentation", "pseudo-label", "evaluate"]
+OTHERS = ["show", "predict", "submission", "leaderboard", "rank", "tables", "ablation", "preset", "doctor"]
+OF_A_ROUND = ["train-segmentation", "pseudo-label", "evaluate", "proxies"]
 
 
 @pytest.fixture(autouse=True)
@@ -55,7 +56,7 @@ def files(folder: Path) -> list[str]:
 def test_help_names_the_stages_in_the_order_of_the_pipeline_and_then_the_rest():
     listing = call("--help").stdout.split("Commands:\n")[1]
     names = re.findall(r"^  (\S+)  +\S", listing, flags=re.MULTILINE)
-    assert names == [*STAGES, "show", "predict", "rank", "tables", "ablation", "preset", "doctor"]
+    assert names == [*STAGES, *OTHERS]
 
 
 def test_the_pipeline_calls_every_stage_and_nothing_else():
@@ -64,7 +65,7 @@ def test_the_pipeline_calls_every_stage_and_nothing_else():
     assert all(stage["cmd"].startswith("gbaseg ") for stage in stages.values())
 
 
-@pytest.mark.parametrize("name", [*STAGES, "show", "predict", "rank", "tables", "ablation", "preset", "doctor"])
+@pytest.mark.parametrize("name", [*STAGES, *OTHERS])
 def test_every_command_has_help(name):
     for flag in ("--help", "-h"):
         result = call(name, flag)

@@ -76,9 +76,19 @@ def test_the_table_shows_every_round():
 
 def test_the_table_without_labels():
     text = printed(UNLABELLED)
-    assert "no labels to score with" in text
+    assert "without labels to score with" in text
     assert "0.998" in text and "yes" in text
-    assert "Dice" not in text
+    assert "None of it is the Dice on the target." in text
+
+
+def test_what_is_known_without_labels_is_shown_under_its_own_name():
+    known = {
+        "pseudo_target": {"VS": {"dice": {"mean": 0.61}}}, "fold_agreement": 0.72, "doubtful": 3, "pseudo_labelled": 16,
+    }  # fmt: skip
+    lines = printed([("0", {**UNLABELLED[0][1], "proxies": known}), UNLABELLED[1]]).splitlines()
+    assert lines[1].split() == ["round", "pseudo-target", "folds", "rounds", "doubtful", "converged"]
+    assert lines[2].split() == ["0", "0.610", "0.720", "–", "3", "of", "16", "no"]
+    assert lines[3].split() == ["1", "–", "–", "0.998", "–", "yes"]
 
 
 def test_a_round_without_scores_beside_one_with():

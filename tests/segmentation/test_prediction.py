@@ -145,3 +145,33 @@ def test_a_folder_without_weights_is_no_model(model, tmp_path):
         shutil.copyfile(model / name, tmp_path / name)
     with pytest.raises(FileNotFoundError, match=r"no fold_\*\.safetensors"):
         Ensemble(tmp_path, SETTINGS)
+
+
+GROWING = SETTINGS.model_copy(update={"grow_threshold": 0.3})
+
+
+def test_a_kept_component_grows_into_the_voxels_it_touches():
+    """Hysteresis: 0.3 beside the core joins it, across a gap or beside a piece that was not kept it does not."""
+    folds = binary(row(0.3, 0.9, 0.9, 0.31, 0.1, 0.4, 0.0, 0.4, 0.6, 0.4))
+    decision = decide(folds, ONE, GROWING, "a", 1.0)
+    assert decision.mask.tolist() == [[[1, 1, 1, 1, 0, 0, 0, 0, 0, 0]]]
+    [about] = decision.agreements
+    assert (about.volume_mm3, about.pieces, about.largest_share) == (4.0, 2, pytest.approx(2 / 3))
+    # The same rule on another grid gives the same pieces, half widths of the stored probabilities apart.
+    assert to_mask(decision.probabilities.astype(np.float32) + 1e-3, GROWING).tolist() == decision.mask.tolist()
+
+
+def test_a_structure_does_not_grow_into_another():
+    vs, cochlea = row(0.9, 0.4, 0.35, 0.3, 0.0), row(0.0, 0.3, 0.4, 0.6, 0.6)
+    folds = np.stack([1 - vs - cochlea, vs, cochlea])[None]
+    mask = decide(folds, {"VS": 1, "Cochlea": 2}, GROWING, "a", 1.0).mask
+    assert mask.tolist() == [[[1, 1, 2, 2, 2]]]
+
+
+def test_nothing_grows_without_a_core():
+    assert not decide(binary(row(0.4, 0.45, 0.4)), ONE, GROWING, "a", 1.0).mask.any()
+
+
+def test_growing_begins_under_the_threshold():
+    with pytest.raises(ValueError, match=r"grow_threshold 0.6 is over threshold 0.5"):
+        PredictionSettings(grow_threshold=0.6)

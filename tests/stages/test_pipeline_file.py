@@ -56,7 +56,9 @@ def test_outputs_lie_where_the_code_writes_them():
         "train_segmentation": {layout.model_of(ROUND), layout.CURVES / ROUND},
         "pseudo_label": {layout.pseudo_labelled(ROUND)},
         "evaluate": {layout.case_scores(ROUND), layout.round_metrics(ROUND), layout.decision(ROUND)},
-        "baseline": {layout.METRICS / "baseline.json"},
+        "proxies": {layout.proxies(ROUND)},
+        "oracle": {layout.METRICS / "oracle.json", layout.case_scores("oracle"), layout.CURVES / "oracle"},
+        "baseline": {layout.METRICS / "baseline.json", layout.case_scores("baseline")},
         "summarise": {layout.PLOTS, layout.METRICS / "summary.json"},
     }  # fmt: skip
     assert {stage: outputs(stage) for stage in STAGES} == {

@@ -12,9 +12,9 @@ from gbaseg.cli.options import FOLDER, names, now_option, percents, set_option, 
 @click.command()
 def show() -> None:
     """Print the table of rounds."""
-    from gbaseg.stages.summarise import show as show_rounds
+    from gbaseg.commands.show import run
 
-    show_rounds()
+    run()
 
 
 @click.command()
@@ -63,6 +63,37 @@ def tables(
     run(experiments, out, structure, small_mm3, large_mm3, percents)
 
 
+@click.command()
+@click.option("--out", required=True, type=FOLDER, help="A new folder.")
+@click.option("--round", "round_id", help="Default: the last.")
+@click.option("--splits", default="validation,test", show_default=True, callback=names, help="Of the target.")
+@click.option("--name", help="Of the files, with {case} in it; default: CrossMoDA's where the data have its layout.")
+def submission(out: Path, round_id: str | None, splits: list[str], name: str | None) -> None:
+    """Copy a round's masks of held-out scans under a challenge's names."""
+    from gbaseg.commands.submission import run
+
+    run(out, round_id, splits, name)
+
+
+@click.command()
+@click.argument("round_id", metavar="ROUND")
+@click.option("--structure", required=True)
+@click.option("--dice", required=True, type=click.FloatRange(0, 1), help="Mean.")
+@click.option("--dice-sd", type=click.FloatRange(min=0))
+@click.option("--assd", type=click.FloatRange(min=0), help="Mean, mm.")
+@click.option("--assd-sd", type=click.FloatRange(min=0), help="mm.")
+@click.option("--cases", type=click.IntRange(min=1))
+@click.option("--source", default="leaderboard", show_default=True, help="Who said so, and when.")
+def leaderboard(
+    round_id: str, structure: str, dice: float, dice_sd: float | None, assd: float | None, assd_sd: float | None,
+    cases: int | None, source: str,
+) -> None:  # fmt: skip
+    """Enter a leaderboard's answer as scores of a round."""
+    from gbaseg.commands.submission import Entry, enter
+
+    enter(Entry(round_id, structure, dice, dice_sd, assd, assd_sd, cases, source))
+
+
 @click.group()
 def ablation() -> None:
     """Set up the paper's comparisons as DVC experiments."""
@@ -94,4 +125,4 @@ def translations(centres: list[str], runs: list[int], arms: list[str], extra: tu
     run(plan_translations(centres, runs, arms), extra, now)
 
 
-COMMANDS = [show, predict, rank, tables, ablation]
+COMMANDS = [show, predict, submission, leaderboard, rank, tables, ablation]

@@ -113,6 +113,23 @@ def evaluate(
 
 
 @click.command()
+@click.argument("round_id", metavar="ROUND")
+def proxies(round_id: str) -> None:
+    """Say what is known of a round without labels of the target."""
+    from gbaseg.stages.proxies import run
+
+    run(round_id)
+
+
+@click.command()
+def oracle() -> None:
+    """Train on the target's own labels, where asked: what an arm could reach."""
+    from gbaseg.stages.oracle import run
+
+    run()
+
+
+@click.command()
 def baseline() -> None:
     """Score a threshold alone: what every arm has to beat."""
     from gbaseg.stages.baseline import run
@@ -139,6 +156,8 @@ COMMANDS = [
     train_segmentation,
     pseudo_label,
     evaluate,
+    proxies,
+    oracle,
     baseline,
     summarise,
 ]

@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 
 from gbaseg.errors import UserError
 from gbaseg.evaluation.runs import Run
-from gbaseg.evaluation.summary import read_scores
+from gbaseg.evaluation.summary import CaseScore, read_scores
 from gbaseg.stages import layout
 
 WORKSPACE = "workspace"
@@ -54,7 +54,7 @@ def load_runs(names: Sequence[str], structure: str = "") -> list[Run]:
 
     Raises:
         UserError: unknown experiments, experiments whose files are in no cache, parameters besides `AXES` that
-            differ, no labels to score with, or nothing to compare.
+            differ, or nothing to compare.
     """
     found = _experiments(all_commits=bool(names))
     unknown = [name for name in names if name not in found and name != WORKSPACE]
@@ -77,9 +77,6 @@ def load_runs(names: Sequence[str], structure: str = "") -> list[Run]:
                 f"experiment {name}: {error}; not run to its end, or no longer in DVC's cache (`dvc exp remove {name}`)"
             ) from error
     _check_comparable(settings)
-    unscored = [run.name for run in runs if not any(run.rounds.values())]
-    if unscored:
-        raise UserError(f"no scores of the target's labels in {', '.join(unscored)}: there is nothing to tabulate")
     return runs
 
 
@@ -87,14 +84,20 @@ def read_run(name: str, settings: Mapping[str, Any], files: Files, structure: st
     """One run from its files; `settings` is its params.yaml."""
     structure = structure or next(iter(settings["dataset"]["structures"]))
     round_ids = [item["id"] for item in settings["self_training"]["rounds"]]
-    rounds = {}
-    failed = None
+
+    def scores(name: str, optional: bool = False) -> list[CaseScore]:
+        path = layout.case_scores(name)
+        text = _optional(files, path) if optional else files.read_text(str(path))
+        rows = read_scores(path, io.StringIO(text)) if text else []
+        return [row for row in rows if row.structure == structure and row.reference_mm3 > 0]
+
+    first = json.loads(files.read_text(str(layout.round_metrics(round_ids[0]))))
+    proxies = {}
     for round_id in round_ids:
-        path = layout.case_scores(round_id)
-        scores = read_scores(path, io.StringIO(files.read_text(str(path))))
-        rounds[round_id] = [row for row in scores if row.structure == structure and row.reference_mm3 > 0]
-        metrics = json.loads(files.read_text(str(layout.round_metrics(round_id))))
-        failed = metrics.get("translation_failed", failed)
+        found = json.loads(_optional(files, layout.proxies(round_id)) or "{}")
+        if found:
+            pseudo_target = found.pop("pseudo_target", {}).get(structure, {})
+            proxies[round_id] = {**found, "pseudo_target_dice": pseudo_target.get("dice", {}).get("mean")}
     translation = settings["translation"]
     return Run(
         name,
@@ -103,9 +106,22 @@ def read_run(name: str, settings: Mapping[str, Any], files: Files, structure: st
         translation["centre"],
         translation["run"],
         settings["seed"],
-        rounds,
-        failed,
+        {round_id: scores(round_id) for round_id in round_ids},
+        first.get("translation_failed"),
+        # Stages that came later, or that a run of older code does not have.
+        threshold=scores("baseline", optional=True),
+        oracle=scores("oracle", optional=True),
+        proxies=proxies,
+        checks=json.loads(_optional(files, layout.METRICS / "translation.json") or "{}"),
     )
+
+
+def _optional(files: Files, path: Path) -> str:
+    """Content of a file; empty where there is none."""
+    try:
+        return files.read_text(str(path))
+    except FileNotFoundError:
+        return ""
 
 
 class _Folder:

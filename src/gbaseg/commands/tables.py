@@ -4,16 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
 
 from gbaseg.commands.experiments import load_runs
+from gbaseg.errors import UserError
 from gbaseg.evaluation import table_layout, tables
+from gbaseg.evaluation.metrics import EMPTY_ASSD_MM
+from gbaseg.evaluation.runs import Run, reference_runs
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.scratch import atomic_outputs
 
-INTERVALS = (
-    "Mean ± SD over the cases of all seeds (ddof = 1); [95 % interval] by bootstrap over seeds and cases; p: paired "
-    "t-test and Wilcoxon, two-sided, not corrected for the number of comparisons."
-)
+FAILURE = "Table I. Dice by translation, retraining and arm; N/A: the translation failed and is not self-trained from"
+QUANTILES = "Table III. Percentiles of the last round over the cases, worst to best"
+PROXIES = "What is known without the target's labels (none of it but the last column is Dice on the target)"
+NOTES = """Mean ± SD over the cases of all seeds (ddof = 1); [95 % interval] by bootstrap over seeds and cases; p:
+paired t-test and Wilcoxon, two-sided, not corrected for the number of comparisons. Reference rows: an empty prediction,
+the threshold that is best on the source's (pseudo-target) images, the same network trained on the target's own labels
+(oracle). Gap closed: of the Dice between no adaptation and the oracle."""
+
+
+class NamedTable(NamedTuple):
+    """A table: long and unrounded, and laid out for reading."""
+
+    name: str
+    caption: str
+    content: pd.DataFrame
+    laid_out: pd.DataFrame
 
 
 def run(
@@ -29,26 +47,37 @@ def run(
         percents: of Table III.
     """
     runs = load_runs(experiments, structure)
-    made = {
-        "translations": ("Table I. Dice by translation, retraining and arm; N/A: translation failed, not self-trained",
-                         table_layout.lay_out_translations, tables.translation_table(runs)),
-        "rounds": ("Table II. Dice and ASSD by round and arm",
-                   table_layout.lay_out_rounds, tables.round_table(runs, small_mm3, large_mm3)),
-        "quantiles": ("Table III. Percentiles of the last round, worst to best",
-                      table_layout.lay_out_quantiles, tables.quantile_table(runs, percents)),
-        "differences": ("Differences between arms",
-                        table_layout.lay_out_differences, tables.difference_table(runs)),
-    }  # fmt: skip
+    made = _make(runs, small_mm3, large_mm3, percents)
+    if not made:
+        raise UserError(f"{', '.join(run.name for run in runs)}: neither scores nor proxies to tabulate")
     page = out / "tables.md"
-    files = [page, *(out / f"{name}.{suffix}" for name in made for suffix in ("csv", "tex"))]
+    files = [page, *(out / f"{table.name}.{suffix}" for table in made for suffix in ("csv", "tex"))]
     with atomic_outputs("tables", *files, keep_work=False) as scratch:
         text = []
-        for name, (caption, lay_out, table) in made.items():
-            laid_out = lay_out(table)
-            table.to_csv(scratch.output(out / f"{name}.csv"), index=False, lineterminator="\n")
-            latex = table_layout.to_latex(laid_out, caption, name)
-            scratch.output(out / f"{name}.tex").write_text(latex, encoding="utf-8")
-            text.append(f"{caption}\n\n{table_layout.to_markdown(laid_out)}\n")
-        scratch.output(page).write_text("\n".join([*text, INTERVALS, ""]), encoding="utf-8")
+        for table in made:
+            table.content.to_csv(scratch.output(out / f"{table.name}.csv"), index=False, lineterminator="\n")
+            latex = table_layout.to_latex(table.laid_out, table.caption, table.name)
+            scratch.output(out / f"{table.name}.tex").write_text(latex, encoding="utf-8")
+            text.append(f"{table.caption}\n\n{table_layout.to_markdown(table.laid_out)}\n")
+        scratch.output(page).write_text("\n".join([*text, NOTES, ""]), encoding="utf-8")
     print(page.read_text(encoding="utf-8"))
     log(f"{len(runs)} runs, tables in {out}")
+
+
+def _make(runs: Sequence[Run], small_mm3: float, large_mm3: float, percents: Sequence[float]) -> list[NamedTable]:
+    """The tables that the runs have figures for."""
+    scored = [run for run in runs if all(run.rounds.values())]
+    named = []
+    if scored:
+        everything = [*reference_runs(scored, EMPTY_ASSD_MM), *scored]
+        first, second = tables.translation_table(scored), tables.round_table(everything, small_mm3, large_mm3)
+        third, differences = tables.quantile_table(everything, percents), tables.difference_table(scored)
+        named += [
+            NamedTable("translations", FAILURE, first, table_layout.lay_out_translations(first)),
+            NamedTable("rounds", "Table II. Dice and ASSD by round", second, table_layout.lay_out_rounds(second)),
+            NamedTable("quantiles", QUANTILES, third, table_layout.lay_out_quantiles(third)),
+            NamedTable("differences", "Differences", differences, table_layout.lay_out_differences(differences)),
+        ]
+    proxies = tables.proxy_table(runs)
+    named.append(NamedTable("proxies", PROXIES, proxies, table_layout.lay_out_proxies(proxies)))
+    return [table for table in named if len(table.content)]

@@ -48,11 +48,11 @@ def dice_assd_by_round(rounds: Sequence[tuple[str, Sequence[CaseScore]]], struct
             axes.text(0.5, 0.5, "no labels to score with", transform=axes.transAxes, ha="center", color="0.4")
     dice_axes.set(ylabel=f"Dice ({structure})", ylim=(-0.03, 1.03))
     assd_axes.set_ylabel(f"ASSD in mm ({structure})")
-    crosses_mm = _scale_assd(assd_axes, everyone)
+    crosses_mm = scale_assd(assd_axes, everyone)
     _draw_scores(dice_axes, [[(row, row.dice) for row in rows] for rows in chosen], styles)
     _draw_scores(
         assd_axes,
-        [[(row, crosses_mm if _is_empty(row) else row.assd_mm) for row in rows] for rows in chosen],
+        [[(row, crosses_mm if is_empty(row) else row.assd_mm) for row in rows] for rows in chosen],
         styles,
         skip_empty=True,
     )
@@ -63,7 +63,7 @@ def dice_assd_by_round(rounds: Sequence[tuple[str, Sequence[CaseScore]]], struct
     ]
     if len(styles) > 1:
         handles.append(Line2D([], [], color="black", linewidth=1.3, linestyle=_DASHED, label="mean of all cases"))
-    if any(_is_empty(row) for row in everyone):
+    if any(is_empty(row) for row in everyone):
         label = f"empty prediction (ASSD {EMPTY_ASSD_MM:g} mm, not in its mean)"
         handles.append(Line2D([], [], color="0.3", marker="x", linestyle="none", markersize=5, label=label))
     if handles:
@@ -71,13 +71,14 @@ def dice_assd_by_round(rounds: Sequence[tuple[str, Sequence[CaseScore]]], struct
     return figure
 
 
-def _is_empty(row: CaseScore) -> bool:
+def is_empty(row: CaseScore) -> bool:
+    """Whether nothing was predicted: its ASSD is a convention, no distance."""
     return row.predicted_mm3 == 0
 
 
-def _scale_assd(axes: Axes, rows: Sequence[CaseScore]) -> float:
+def scale_assd(axes: Axes, rows: Sequence[CaseScore]) -> float:
     """Scale the ASSD's axis to the predictions that are not empty; returns the height in mm of the others' crosses."""
-    values = [row.assd_mm for row in rows if not _is_empty(row)]
+    values = [row.assd_mm for row in rows if not is_empty(row)]
     largest = max(values, default=0.0) or 1.0
     if values and min(values) > 0 and largest > 10 * np.median(values):
         axes.set_yscale("log")
@@ -109,7 +110,7 @@ def _draw_scores(
                 (True, {"marker": "x", "s": 16, "linewidths": 1.0, "alpha": 0.9}),
             ):
                 drawn = [
-                    (place, value) for place, (row, value) in zip(places, mine, strict=True) if _is_empty(row) == empty
+                    (place, value) for place, (row, value) in zip(places, mine, strict=True) if is_empty(row) == empty
                 ]
                 axes.scatter(*np.reshape(drawn, (-1, 2)).T, color=colour, clip_on=False, zorder=2, **look)  # type: ignore[arg-type]
         means = [_mean([pair for pair in scores if pair[0].centre == centre], skip_empty) for scores in rounds]
@@ -121,7 +122,7 @@ def _draw_scores(
 
 
 def _mean(scores: Sequence[tuple[CaseScore, float]], skip_empty: bool) -> float:
-    values = [value for row, value in scores if not (skip_empty and _is_empty(row))]
+    values = [value for row, value in scores if not (skip_empty and is_empty(row))]
     return float(np.mean(values)) if values else math.nan
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
 
 from gbaseg.evaluation.drawing import ORANGE, SKY, new_figure, styled
+
+OUTLINE = [withStroke(linewidth=2.0, foreground="black")]  # white letters and bars stay visible on a bright image
 
 
 class PanelImage(NamedTuple):
@@ -48,7 +52,7 @@ def case_panel(
     grid = figure.subplots(rows, len(images), squeeze=False, height_ratios=ratios)
     for column, image in enumerate(images):
         for row in range(rows):
-            _slice(grid[row, column], image, spacing_yx_mm, window, linewidth=(0.8, 1.2)[row])
+            draw_slice(grid[row, column], image, spacing_yx_mm, window, linewidth=(0.8, 1.2)[row])
         grid[0, column].set_title(image.title)
         if zoom_mm is not None:
             box = _zoom(image, spacing_yx_mm, zoom_mm)
@@ -57,7 +61,7 @@ def case_panel(
                 Rectangle(box, zoom_mm, zoom_mm, fill=False, edgecolor="white", linewidth=0.6, linestyle=(0, (3, 2)))
             )
     for row, shown_mm in enumerate((width_mm, zoom_mm)[:rows]):
-        _scale_bar(grid[row, 0], float(shown_mm or width_mm))
+        draw_scale_bar(grid[row, 0], float(shown_mm or width_mm))
     handles = []
     if any(_drawn(image.reference) for image in images):
         handles.append(Line2D([], [], color=SKY, linewidth=1.5, linestyle=(0, (3, 1)), label="label"))
@@ -68,13 +72,14 @@ def case_panel(
     return figure
 
 
-def _slice(
+def draw_slice(
     axes: Axes,
     image: PanelImage,
     spacing_yx_mm: tuple[float, float],
-    window: tuple[float, float],
-    linewidth: float,
+    window: tuple[float, float] = (0.0, 1.0),
+    linewidth: float = 0.9,
 ) -> None:
+    """A slice in grey, in mm, with the contours of its masks; no title."""
     height, width = image.slice_yx.shape
     y_mm, x_mm = spacing_yx_mm
     axes.imshow(
@@ -112,12 +117,11 @@ def _zoom(image: PanelImage, spacing_yx_mm: tuple[float, float], side_mm: float)
     return edges[1], edges[0]
 
 
-def _scale_bar(axes: Axes, shown_mm: float) -> None:
-    """A bar of 1, 2 or 5 times a power of ten, about a quarter of the width."""
-    power = 10 ** np.floor(np.log10(shown_mm / 4))
+def draw_scale_bar(axes: Axes, shown_mm: float) -> None:
+    """A bar of 1, 2 or 5 times a power of ten, about a quarter of the width, in the lower left corner."""
+    power = 10.0 ** math.floor(math.log10(shown_mm / 4))
     length = max(step * power for step in (1, 2, 5) if step * power <= shown_mm / 4)
-    left, right = axes.get_xlim()
-    bottom, top = axes.get_ylim()
-    x, y = left + 0.05 * (right - left), bottom + 0.05 * (top - bottom)
-    axes.plot([x, x + length], [y, y], color="white", linewidth=1.5, solid_capstyle="butt")
-    axes.text(x, y + 0.02 * (top - bottom), f"{length:g} mm", color="white", fontsize=6.5, ha="left", va="bottom")
+    left = axes.get_xlim()[0] + 0.05 * shown_mm
+    style: Any = {"color": "white", "transform": axes.get_xaxis_transform(), "path_effects": OUTLINE}
+    axes.plot([left, left + length], [0.05, 0.05], linewidth=1.5, solid_capstyle="butt", **style)
+    axes.text(left, 0.08, f"{length:g} mm", fontsize=6.5, va="bottom", **style)

@@ -86,8 +86,8 @@ def write_rounds(rounds: Rounds, path: str | Path) -> None:
 def print_rounds_table(rounds: Rounds, console: Console | None = None, low_dice: float = 0.4) -> None:
     """Print one table a structure, one line a round: mean ± SD (ddof = 1), median, failures, convergence.
 
-    Without scores in any round it says so, and shows what is known without labels: the `agreement` of the
-    pseudo-labels with the round before, and whether the rounds have converged.
+    Without scores in any round it says so, and shows what is known without labels: `agreement` of the pseudo-labels
+    with the round before, and what the stage `proxies` found, where `proxies` stands in a round's metrics.
     """
     console = console or Console()
     structures = list(dict.fromkeys(name for _, metrics in rounds for name in structures_of(metrics)))
@@ -108,14 +108,21 @@ def print_rounds_table(rounds: Rounds, console: Console | None = None, low_dice:
     if structures:
         console.print(f"mean ± SD over the cases; < {low_dice:g}: cases with a lower Dice")
         return
-    table = _table("Rounds of self-training")
-    for heading in ("round", "agreement with round before"):
+    table = _table("Rounds of self-training, without labels to score with")
+    for heading in ("round", "pseudo-target", "folds", "rounds", "doubtful"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("converged", no_wrap=True)
     for name, metrics in rounds:
-        table.add_row(name, _number(metrics.get("agreement"), 3), _state(metrics))
+        known = metrics.get("proxies", {})
+        held_out = next(iter(known.get("pseudo_target", {}).values()), {}).get("dice", {}).get("mean")
+        doubtful = f"{known['doubtful']} of {known['pseudo_labelled']}" if "doubtful" in known else "–"
+        table.add_row(
+            name, _number(held_out, 3), _number(known.get("fold_agreement"), 3), _number(metrics.get("agreement"), 3),
+            doubtful, _state(metrics),
+        )  # fmt: skip
     console.print(table)
-    console.print("no labels to score with")
+    console.print("Dice: on held-out pseudo-target images, of the folds with each other, with the round before")
+    console.print("None of it is the Dice on the target.")
 
 
 def print_scores(metrics: Mapping[str, Any], console: Console | None = None) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from gbaseg.errors import UserError
 from gbaseg.evaluation.summary import CaseScore
 
 NO_TRANSLATION = "none"
+REFERENCE = "reference"  # in the place of a translation: what every arm is to be held against
+EMPTY, THRESHOLD, ORACLE = "empty prediction", "threshold", "oracle"
 ARMS = ("none", "naive", "gba")  # the order of the tables; others follow by name
 
 
@@ -20,6 +23,9 @@ class Run:
 
     `rounds`: round -> scores of one structure, in order, the survey not among them; cases with an empty reference are
     left out. `failed`: the paper's failure rule says so after the first round; `None` where there were no labels.
+    `threshold`, `oracle`: scores of the same cases by the best threshold and by the network trained on the target's own
+    labels; empty where there are none. `proxies`: round -> what the stage of that name found; `checks`: the
+    translation's.
     """
 
     name: str
@@ -30,12 +36,16 @@ class Run:
     seed: int
     rounds: Mapping[str, Sequence[CaseScore]]
     failed: bool | None = None
+    threshold: Sequence[CaseScore] = ()
+    oracle: Sequence[CaseScore] = ()
+    proxies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    checks: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def setting(self) -> tuple[str, str, int, str]:
         """All that tells it from other runs but the seed: translation, its centre and retraining, arm."""
-        if self.translation == NO_TRANSLATION:
-            return (NO_TRANSLATION, "", 0, self.arm)
+        if self.translation in (NO_TRANSLATION, REFERENCE):
+            return (self.translation, "", 0, self.arm)
         return (self.translation, self.centre, self.retraining, self.arm)
 
     @property
@@ -47,6 +57,31 @@ class Run:
     def last(self) -> str:
         """Its last round."""
         return list(self.rounds)[-1]
+
+
+def reference_runs(runs: Sequence[Run], empty_mm: float) -> list[Run]:
+    """What every arm is to be held against, once a seed: an empty prediction, the threshold, the oracle.
+
+    The threshold of a run with a translation is chosen on its pseudo-target images; a seed's first such run gives it.
+
+    Args:
+        runs: any.
+        empty_mm: ASSD of an empty prediction.
+    """
+    found = []
+    for seed in sorted({run.seed for run in runs}):
+        of_seed = sorted((run for run in runs if run.seed == seed), key=lambda run: run.translation == NO_TRANSLATION)
+        empty = [
+            replace(row, dice=0.0, assd_mm=empty_mm, pooled_assd_mm=empty_mm, predicted_mm3=0.0)
+            for row in of_seed[0].rounds[of_seed[0].first]
+        ]
+        candidates = (
+            (EMPTY, empty),
+            (THRESHOLD, next((run.threshold for run in of_seed if run.threshold), ())),
+            (ORACLE, next((run.oracle for run in of_seed if run.oracle), ())),
+        )
+        found += [Run(f"{name}-{seed}", name, REFERENCE, "", 0, seed, {"–": rows}) for name, rows in candidates if rows]
+    return found
 
 
 def group_runs(runs: Sequence[Run]) -> dict[tuple[str, str, int, str], list[Run]]:

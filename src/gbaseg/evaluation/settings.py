@@ -15,6 +15,11 @@ class EvaluationSettings(Settings):
         min_length=1,
         description="splits of the target domain that are scored, where they have labels",
     )
+    oracle: bool = Field(
+        False,
+        description="train the same network on the target's own labels too, where its training cases have some: "
+        "what an arm could reach at best",
+    )
     empty_assd_mm: Positive = Field(
         350.0, description="mm; ASSD of an empty prediction where there is a tumour (CrossMoDA's code)"
     )

@@ -14,6 +14,9 @@ from gbaseg.evaluation.tables import SETTING, label
 DECIMALS = {"dice": 3, "assd_mm": 2}
 HEADINGS = {"dice": "Dice", "assd_mm": "ASSD (mm)"}
 NOT_APPLICABLE = "N/A"
+_PROXY_COLUMNS = (
+    *SETTING, "round", "seeds", "pseudo_target_dice", "fold_agreement", "round_agreement", "doubtful", "dice",
+)  # fmt: skip
 _LATEX = str.maketrans({"±": r"$\pm$", "<": "$<$", ">": "$>$", "–": "--", "−": "$-$"})
 
 
@@ -47,7 +50,29 @@ def lay_out_rounds(table: pd.DataFrame) -> pd.DataFrame:
                 f"< {key.removeprefix('under_')}": f"{line[key]:.0f}" for key in line if key.startswith("under_")
             }
             row["SD over seeds"] = _number(line["seed_sd"], 3)
+            row["change over round before"] = _change(line)
+            if not math.isnan(line.get("gap_closed", math.nan)):
+                row["gap closed"] = f"{line['gap_closed']:.0%}"
     return pd.DataFrame(rows.values()).fillna("–")
+
+
+def lay_out_proxies(table: pd.DataFrame) -> pd.DataFrame:
+    """What is known without labels: a row a setting and round, each column named for what it is."""
+    rows = []
+    for line in table.to_dict("records"):
+        checks = {name: value for name, value in line.items() if name not in _PROXY_COLUMNS}
+        rows.append(
+            {
+                "setting": label_of(line), "round": line["round"], "seeds": str(line["seeds"]),
+                "Dice on held-out pseudo-target (not the target)": _number(line["pseudo_target_dice"], 3),
+                "agreement of folds": _number(line["fold_agreement"], 3),
+                "agreement with round before": _number(line["round_agreement"], 3),
+                "doubtful": "–" if math.isnan(line["doubtful"]) else f"{line['doubtful']:.0%}",
+                **{f"translation: {name.replace('_', ' ')}": _number(value, 3) for name, value in checks.items()},
+                "Dice on the target": _number(line["dice"], 3),
+            }
+        )  # fmt: skip
+    return pd.DataFrame(rows)
 
 
 def lay_out_quantiles(table: pd.DataFrame) -> pd.DataFrame:
@@ -101,6 +126,12 @@ def _escaped(text: str) -> str:
     for sign in "%&_#":
         text = text.replace(sign, f"\\{sign}")
     return text.translate(_LATEX)
+
+
+def _change(line: dict) -> str:
+    if math.isnan(line.get("change", math.nan)):
+        return "–"
+    return f"{_signed(line['change'], 3)} [{_signed(line['change_low'], 3)}, {_signed(line['change_high'], 3)}]"
 
 
 def _mean_sd(line: dict, metric: str) -> str:

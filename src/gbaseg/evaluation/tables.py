@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from gbaseg.evaluation.ranking import PERCENTS
-from gbaseg.evaluation.runs import Run, crossed, group_runs, scores_by_seed
+from gbaseg.evaluation.runs import NO_TRANSLATION, ORACLE, REFERENCE, Run, crossed, group_runs, scores_by_seed
 from gbaseg.evaluation.score_tables import HIGHER_IS_BETTER, METRICS
 from gbaseg.evaluation.statistics import compare_paired, mean_interval, seed_spread
 from gbaseg.evaluation.summary import CaseScore
@@ -45,22 +45,92 @@ def round_table(runs: Sequence[Run], small_mm3: float = SMALL_MM3, large_mm3: fl
     """Table II: each round of each arm, over all cases, small tumours and large ones, Dice and ASSD.
 
     Args:
-        runs: any.
+        runs: any; with `reference_runs` among them the oracle tells how much of the gap each round closes.
         small_mm3, large_mm3: reference volume under which a tumour is small, over which it is large.
+
+    Returns:
+        Columns of `SETTING`, `round`, `cases_of`, `metric`, those of `_figures`, `change`, `change_low`, `change_high`
+        (over the round before, which is the baseline "the round before, unchanged"), and `gap_closed`: of the Dice
+        between no adaptation (no translation, arm `none`, first round) and the oracle, on seeds that have all three.
     """
     groups: dict[str, Callable[[CaseScore], bool]] = {
         "all": lambda row: True,
         f"< {small_mm3:g} mm3": lambda row: row.reference_mm3 < small_mm3,
         f"> {large_mm3:g} mm3": lambda row: row.reference_mm3 > large_mm3,
     }
-    return pd.DataFrame(
-        {**_named(setting), "round": round_id, "cases_of": name, "metric": metric}
-        | _figures(group, round_id, metric, chosen)
-        for setting, group in group_runs(runs).items()
-        for round_id in group[0].rounds
-        for name, chosen in groups.items()
-        for metric in METRICS
-    )
+    lines = []
+    for setting, group in group_runs(runs).items():
+        before: str | None = None
+        for round_id in group[0].rounds:
+            for name, chosen in groups.items():
+                for metric in METRICS:
+                    line = {**_named(setting), "round": round_id, "cases_of": name, "metric": metric}
+                    line |= _figures(group, round_id, metric, chosen)
+                    if before is not None and line["cases"]:
+                        line |= _change(group, before, round_id, metric, chosen)
+                    if name == "all" and metric == "dice":
+                        line["gap_closed"] = _gap_closed(runs, group, round_id)
+                    lines.append(line)
+            before = round_id
+    return pd.DataFrame(lines)
+
+
+def _change(
+    group: Sequence[Run], before: str, now: str, metric: str, chosen: Callable[[CaseScore], bool]
+) -> dict[str, float]:
+    mine, theirs = (scores_by_seed(group, round_id, metric, chosen) for round_id in (now, before))
+    change = compare_paired(mine, theirs, crossed(group)).difference
+    return {"change": change.mean, "change_low": change.low, "change_high": change.high}
+
+
+def _gap_closed(runs: Sequence[Run], group: Sequence[Run], round_id: str) -> float:
+    def by_seed(arm: str, translation: str, which: str | None = None) -> dict[int, float]:
+        return {
+            run.seed: float(np.mean([row.dice for row in run.rounds[which or run.first]]))
+            for run in runs
+            if (run.arm, run.translation) == (arm, translation)
+        }
+
+    floor, ceiling = by_seed("none", NO_TRANSLATION), by_seed(ORACLE, REFERENCE)
+    mine = by_seed(group[0].arm, group[0].translation, round_id) if group[0].translation != REFERENCE else {}
+    common = sorted(floor.keys() & ceiling.keys() & mine.keys())
+    gap = sum(ceiling[seed] - floor[seed] for seed in common)
+    return sum(mine[seed] - floor[seed] for seed in common) / gap if common and gap > 0 else np.nan
+
+
+def proxy_table(runs: Sequence[Run]) -> pd.DataFrame:
+    """What is known without the target's labels, means over the seeds; beside it the Dice on the target, if known.
+
+    Returns:
+        Columns of `SETTING`, `round`, `seeds`, `pseudo_target_dice` (held-out folds, on translated source patients: how
+        well the network learnt its training set), `fold_agreement` and `round_agreement` (Dice between pseudo-labels),
+        `doubtful` (share of them), the translation's checks, and `dice` (on the target's labels).
+    """
+    lines = []
+    for setting, group in group_runs(runs).items():
+        for round_id in group[0].proxies:
+            found = [run.proxies[round_id] for run in group if round_id in run.proxies]
+            labelled = scores_by_seed(group, round_id, "dice")
+            checks = {name: _mean([run.checks.get(name) for run in group]) for name in group[0].checks}
+            lines.append(
+                {
+                    **_named(setting), "round": round_id, "seeds": len(found),
+                    "pseudo_target_dice": _mean([one.get("pseudo_target_dice") for one in found]),
+                    "fold_agreement": _mean([one.get("fold_agreement") for one in found]),
+                    "round_agreement": _mean([one.get("round_agreement") for one in found]),
+                    "doubtful": _mean(
+                        [one["doubtful"] / one["pseudo_labelled"] for one in found if one.get("pseudo_labelled")]
+                    ),
+                    **checks,
+                    "dice": float(np.mean([part.mean() for part in labelled])) if labelled else np.nan,
+                }
+            )  # fmt: skip
+    return pd.DataFrame(lines)
+
+
+def _mean(values: Sequence[float | None]) -> float:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else np.nan
 
 
 def quantile_table(runs: Sequence[Run], percents: Sequence[float] = PERCENTS) -> pd.DataFrame:

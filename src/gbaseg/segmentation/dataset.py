@@ -19,12 +19,16 @@ DATASET = "Dataset001_gbaseg"
 
 @dataclass(frozen=True)
 class TrainingItem:
-    """One image to train on, with its label on the same grid. Copies of a patient share `patient`."""
+    """One image to train on, with its label on the same grid. Copies of a patient share `patient`.
+
+    `weight`: how many times as often as others it is drawn.
+    """
 
     name: str
     patient: str
     image: Path
     label: Path
+    weight: int = 1
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ def prepare(
         spacing_zyx_mm: the spacing to train at. Set explicitly: nnU-Net's planner would take the median of the set,
             and undo the finer grid of the last round.
         frozen_plans: plans of an earlier round, so that rounds stay comparable; `None`: plan now.
-        pools: all patients of all rounds, see `split_by_patient`.
+        pools: all patients of all rounds, see `deal_patients`.
 
     Returns:
         The plans, as they are to be frozen.
@@ -89,6 +93,10 @@ def prepare(
     _write_json(workspace.raw / "dataset.json", dataset)
     _write_json(workspace.preprocessed / "dataset.json", dataset)
     splits = split_by_patient({item.name: item.patient for item in items}, settings.folds, seed, pools)
+    # nnU-Net draws cases evenly from this list: a name that stands there twice is drawn twice as often.
+    weights = {item.name: item.weight for item in items}
+    for split in splits:
+        split["train"] = [name for name in split["train"] for _ in range(weights[name])]
     _write_json(workspace.preprocessed / "splits_final.json", splits)
     if frozen_plans is None:
         [plans] = run([Task("plan", plan, {"workspace": workspace, "spacing_zyx_mm": spacing_zyx_mm})])

@@ -1,4 +1,4 @@
-"""Segment images with the folds of a model: ensemble softmax, threshold, largest component."""
+"""Segment images with the folds of a model: ensemble softmax, threshold, largest component, its rim."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy.ndimage import binary_propagation
 
 from gbaseg import volume
 from gbaseg.runtime.device import choose_device
@@ -18,6 +19,11 @@ from gbaseg.segmentation.settings import PredictionSettings
 
 # Few enough to share the work out, enough to pay for loading the model.
 _CASES_A_TASK = 4
+
+
+def fold_file(fold: int) -> str:
+    """Name of a fold's weights in a model folder."""
+    return f"fold_{fold}.safetensors"
 
 
 @dataclass(frozen=True)
@@ -38,7 +44,7 @@ class FoldAgreement:
         pairwise_dice: mean Dice over the pairs of folds; 1 where all are empty, NaN for a single fold.
         pieces: connected components of the ensemble's mask before the largest was kept.
         largest_share: share of that mask's voxels which the largest component holds; 0 where empty.
-        volume_mm3: of the final mask.
+        volume_mm3: of the final mask, its rim included.
     """
 
     name: str
@@ -114,20 +120,22 @@ def decide(
     """
     probabilities = folds.mean(axis=0)[1:]
     before = _found(probabilities, settings)
-    mask = _largest(before, settings)
+    cores = _largest(before, settings)
+    for value in structures.values():
+        probabilities[value - 1][(before == value) & (cores != value)] = 0.0
+    mask = _grown(cores, probabilities, settings)
     votes = folds.argmax(axis=1)
     agreements = []
     for structure, value in structures.items():
-        found, kept = before == value, mask == value
-        probabilities[value - 1][found & ~kept] = 0.0
+        found = before == value
         agreements.append(
             FoldAgreement(
                 name,
                 structure,
                 _mean_pairwise_dice(votes == value),
                 len(components(found)[1]),
-                float(kept.sum() / found.sum()) if found.any() else 0.0,
-                float(kept.sum()) * voxel_mm3,
+                float((cores == value).sum() / found.sum()) if found.any() else 0.0,
+                float((mask == value).sum()) * voxel_mm3,
             )
         )
     return Decision(mask, probabilities.astype(np.float16), agreements)
@@ -137,9 +145,9 @@ def to_mask(probabilities: np.ndarray, settings: PredictionSettings) -> np.ndarr
     """From mean probabilities (structure, Z, Y, X) to a mask (Z, Y, X), uint8, with values 1, 2, ... (METHOD 6).
 
     A voxel belongs to the most probable structure where that is more probable than none and reaches
-    `settings.threshold`; the largest component(s) of each structure are kept.
+    `settings.threshold`; the largest component(s) of each structure are kept, and grow down to `grow_threshold`.
     """
-    return _largest(_found(probabilities, settings), settings)
+    return _grown(_largest(_found(probabilities, settings), settings), probabilities, settings)
 
 
 def _found(probabilities: np.ndarray, settings: PredictionSettings) -> np.ndarray:
@@ -156,6 +164,23 @@ def _largest(found: np.ndarray, settings: PredictionSettings) -> np.ndarray:
     return mask
 
 
+def _grown(cores: np.ndarray, probabilities: np.ndarray, settings: PredictionSettings) -> np.ndarray:
+    """Each structure's mask, grown into the voxels it touches where it is the most probable structure (26 neighbours).
+
+    A network that has seen only translated images is unsure at the rim, where their partial volumes are not the real
+    ones: one threshold for all either cuts the rim off or lets other pieces in.
+    """
+    if settings.grow_threshold is None:
+        return cores
+    best = probabilities.argmax(axis=0) + 1
+    mask = cores.copy()
+    for value in np.unique(cores[cores > 0]):
+        free = (cores == 0) & (best == value) & (probabilities[value - 1] >= settings.grow_threshold)
+        core = cores == value
+        mask[binary_propagation(core, np.ones((3, 3, 3)), mask=core | free)] = value
+    return mask
+
+
 def _mean_pairwise_dice(votes: np.ndarray) -> float:
     flat = votes.reshape(len(votes), -1).astype(np.float64)
     if len(flat) < 2:
@@ -169,9 +194,12 @@ def _mean_pairwise_dice(votes: np.ndarray) -> float:
 
 
 class Ensemble:
-    """The folds of a model, loaded once, ready to segment scans of the standard grid."""
+    """The folds of a model, loaded once, ready to segment scans of the standard grid.
 
-    def __init__(self, model: Path, settings: PredictionSettings) -> None:
+    `folds`: which of them; default: all.
+    """
+
+    def __init__(self, model: Path, settings: PredictionSettings, folds: Sequence[int] | None = None) -> None:
         from contextlib import redirect_stdout
         from io import StringIO
 
@@ -188,7 +216,7 @@ class Ensemble:
         self._plans = PlansManager(json.loads((model / "plans.json").read_text()))
         self._configuration = self._plans.get_configuration(CONFIGURATION)
         self._dataset = dataset
-        files = sorted(model.glob("fold_*.safetensors"))
+        files = sorted(model.glob("fold_*.safetensors")) if folds is None else [model / fold_file(f) for f in folds]
         if not files:
             raise FileNotFoundError(f"{model}: no fold_*.safetensors")
         network = nnUNetTrainer.build_network_architecture(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from gbaseg.settings import Count, Fraction, Positive, Settings
 
@@ -32,6 +32,19 @@ class PredictionSettings(Settings):
     mirroring: bool = Field(True, description="average over mirrored images (nnU-Net: true)")
     threshold: Fraction = Field(0.5, description="lowest ensemble softmax of a structure's voxel")
     components: Count = Field(1, description="largest connected components kept of each structure")
+    grow_threshold: Fraction | None = Field(
+        None,
+        description="softmax down to which a kept component grows into the voxels it touches (hysteresis thresholding, "
+        "ours); null: it does not (paper)",
+    )
+
+    @model_validator(mode="after")
+    def _grows_outwards(self) -> Self:
+        if self.grow_threshold is not None and self.grow_threshold > self.threshold:
+            raise ValueError(
+                f"grow_threshold {self.grow_threshold} is over threshold {self.threshold}; allowed: up to it, or null"
+            )
+        return self
 
 
 class SegmentationSettings(Settings):

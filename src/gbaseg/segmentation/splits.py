@@ -17,9 +17,7 @@ def split_by_patient(
         patient_of: patient of each training item.
         folds: number of folds, at least 2.
         seed: of the shuffle of the patients.
-        pools: all patients that may take part in any round, such as those of the source and those of the target. Each
-            pool is dealt out on its own, present or not: a patient is in the same fold in every round. Default: the
-            patients that are present, in one pool.
+        pools: see `deal_patients`; default: the patients that are present, in one pool.
 
     Returns:
         nnU-Net's `splits_final.json`: for each fold the names to train on and the names held out.
@@ -32,11 +30,7 @@ def split_by_patient(
         raise UserError(
             f"segmentation.folds: {folds} folds need as many patients; the training set has {len(patients)}"
         )
-    dealt: list[str] = []
-    for pool in pools or [patients]:
-        rng = numpy_generator(seed, "splits")
-        dealt += rng.permutation(sorted(set(pool))).tolist()
-    fold_of = {patient: position % folds for position, patient in enumerate(dealt)}
+    fold_of = deal_patients(pools or [patients], folds, seed)
     names = sorted(patient_of)
     return [
         {
@@ -45,3 +39,19 @@ def split_by_patient(
         }
         for fold in range(folds)
     ]
+
+
+def deal_patients(pools: Sequence[Sequence[str]], folds: int, seed: int) -> dict[str, int]:
+    """The fold that each patient is held out in.
+
+    Args:
+        pools: all patients that may take part in any round, such as those of the source and those of the target. Each
+            pool is dealt out on its own, present or not: a patient is in the same fold in every round.
+        folds: number of folds.
+        seed: of the shuffle.
+    """
+    dealt: list[str] = []
+    for pool in pools:
+        rng = numpy_generator(seed, "splits")
+        dealt += rng.permutation(sorted(set(pool))).tolist()
+    return {patient: position % folds for position, patient in enumerate(dealt)}

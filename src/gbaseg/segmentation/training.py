@@ -16,15 +16,11 @@ from gbaseg.runtime.engine import Task, run
 from gbaseg.runtime.seeds import derive
 from gbaseg.segmentation.dataset import Workspace
 from gbaseg.segmentation.planning import CONFIGURATION, PLANS_NAME
+from gbaseg.segmentation.prediction import fold_file
 from gbaseg.segmentation.settings import SegmentationSettings
 
 if TYPE_CHECKING:
     import torch
-
-
-def fold_file(fold: int) -> str:
-    """Name of a fold's weights in a model folder."""
-    return f"fold_{fold}.safetensors"
 
 
 def train_folds(

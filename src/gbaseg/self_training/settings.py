@@ -64,6 +64,11 @@ class SelfTrainingSettings(Settings):
     dice_change_below: Positive = Field(
         0.003, description="change of the mean validation Dice that stops (paper: 0.3 %)"
     )
+    target_share: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None,
+        description="share of the training patches that is drawn from real target images; null: their share of the "
+        "images (paper; 210 of 708 there, 0.3)",
+    )
     last_round_set: Literal["all", "target_only"] = Field(
         "all", description="all: pseudo-target, augmented and real target; target_only: real target alone (report)"
     )

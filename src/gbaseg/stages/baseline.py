@@ -10,7 +10,7 @@ import numpy as np
 from gbaseg import params, volume
 from gbaseg.cases import Case, read_table, select
 from gbaseg.evaluation.baselines import bright_threshold_baseline
-from gbaseg.evaluation.summary import summarise
+from gbaseg.evaluation.summary import CaseScore, summarise, write_scores
 from gbaseg.params import Params
 from gbaseg.runtime.progress import meter
 from gbaseg.stages import layout
@@ -18,6 +18,7 @@ from gbaseg.stages.context import read_json, stage, write_json
 from gbaseg.stages.evaluate import score_structure
 from gbaseg.standardise.case import StandardCase, to_raw
 
+NAME = "baseline"
 METRICS = layout.METRICS / "baseline.json"
 # Its two dozen numbers need no more cases than this to be chosen.
 _SOURCE_CASES = 24
@@ -26,12 +27,16 @@ _SOURCE_CASES = 24
 def run() -> None:
     """Choose the threshold on the pseudo-target images and the source's labels; score it on the target."""
     settings = params.load()
-    with stage("baseline", {}, [layout.STANDARD, layout.SCORING, layout.TRANSLATED], [METRICS]) as scratch:
+    outputs = [METRICS, layout.case_scores(NAME)]
+    with stage("baseline", {}, [layout.STANDARD, layout.SCORING, layout.TRANSLATED], outputs) as scratch:
         cases = select(read_table(layout.SCORING), domain="target", splits=settings.evaluation.splits)
-        write_json(scratch.output(METRICS), _scores(settings, cases) if cases else {})
+        rows, about = _scores(settings, cases) if cases else ([], {})
+        write_scores(rows, scratch.output(layout.case_scores(NAME)))
+        write_json(scratch.output(METRICS), {**summarise(rows, settings.evaluation.low_dice), **about})
 
 
-def _scores(settings: Params, cases: list[Case]) -> dict[str, Any]:
+def _scores(settings: Params, cases: list[Case]) -> tuple[list[CaseScore], dict[str, Any]]:
+    """Scores of the cases, and the threshold."""
     tumour = settings.dataset.tumour
     source = read_table(layout.TRANSLATED)
     chosen = source[:: -(-len(source) // _SOURCE_CASES)]
@@ -49,4 +54,4 @@ def _scores(settings: Params, cases: list[Case]) -> dict[str, Any]:
             reference = volume.read(layout.SCORING / case.label)
             rows.append(score_structure(case, tumour, reference, on_scan.array == 1, settings))
             bar.advance()
-    return {**summarise(rows, settings.evaluation.low_dice), "threshold": asdict(threshold)}
+    return rows, {"threshold": asdict(threshold)}

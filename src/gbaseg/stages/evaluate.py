@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,14 +28,7 @@ def run(round_id: str) -> None:
         outputs.append(layout.decision(settings.self_training.round(round_id).id))
     with stage(f"evaluate/{round_id}", {}, [layout.SCORING, layout.pseudo_labelled(round_id)], outputs) as scratch:
         cases = select(read_table(layout.SCORING), domain="target", splits=settings.evaluation.splits)
-        rows = run_tasks(
-            [
-                Task(f"score {case.case}", score, {"case": case, "round_id": round_id, "settings": settings})
-                for case in cases
-            ],
-            name=f"{round_id}: score",
-        )
-        scores = [row for group in rows for row in group]
+        scores = score_all(cases, layout.pseudo_labelled(round_id) / "scan", settings, round_id)
         write_scores(scores, scratch.output(layout.case_scores(round_id)))
         about = read_json(layout.pseudo_labelled(round_id) / layout.ROUND)
         metrics: dict[str, Any] = summarise(scores, settings.evaluation.low_dice)
@@ -50,10 +44,19 @@ def run(round_id: str) -> None:
         log(f"{round_id}: {_headline(settings, metrics)}")
 
 
-def score(case: Case, round_id: str, settings: Params) -> list[CaseScore]:
-    """Score every structure of one case, on the scan's own grid; runs in a worker."""
+def score_all(cases: list[Case], folder: Path, settings: Params, name: str) -> list[CaseScore]:
+    """Score the masks `folder/CASE.nii.gz`, on the scans' own grids, against the target's labels."""
+    rows = run_tasks(
+        [Task(f"score {case.case}", score, {"case": case, "folder": folder, "settings": settings}) for case in cases],
+        name=f"{name}: score",
+    )
+    return [row for group in rows for row in group]
+
+
+def score(case: Case, folder: Path, settings: Params) -> list[CaseScore]:
+    """Score every structure of one case; runs in a worker."""
     reference = volume.read(layout.SCORING / case.label)
-    path = layout.pseudo_labelled(round_id) / "scan" / f"{case.case}.nii.gz"
+    path = folder / f"{case.case}.nii.gz"
     prediction = volume.read(path)
     if not prediction.grid.agrees_with(reference.grid):
         raise UserError(f"{path} lies on {prediction.grid}; its label {case.label} on {reference.grid}")

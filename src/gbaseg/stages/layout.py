@@ -44,6 +44,11 @@ def round_metrics(round_id: str) -> Path:
     return METRICS / f"{round_id}.json"
 
 
+def proxies(round_id: str) -> Path:
+    """What is known of a round without the target's labels."""
+    return METRICS / "proxies" / f"{round_id}.json"
+
+
 def case_scores(round_id: str) -> Path:
     """Scores of a round, case by case."""
     return CASE_SCORES / f"{round_id}.csv"

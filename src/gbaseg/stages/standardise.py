@@ -81,7 +81,7 @@ def standardise_case(case: Case, root: Path, standard: Path, scoring: Path, sett
         cut_share = _cut_share(label, on_grid, settings)
         if case.domain == "source":
             row = replace(row, label=f"labels/{name}.nii.gz")
-            volume.write(_renumbered(on_grid, settings), standard / row.label)
+            volume.write(renumbered(on_grid, settings), standard / row.label)
         else:
             # On the scan's own grid, so that scoring sees what a clinician would.
             scored = replace(case, image="", label=f"labels/{name}.nii.gz")
@@ -89,7 +89,7 @@ def standardise_case(case: Case, root: Path, standard: Path, scoring: Path, sett
     return {"standard": row, "scoring": scored, "cut_share": cut_share}
 
 
-def _renumbered(label: volume.Volume, settings: Params) -> volume.Volume:
+def renumbered(label: volume.Volume, settings: Params) -> volume.Volume:
     """The data set's label values as 1, 2, ... in the order of `dataset.structures`: nnU-Net wants no gaps."""
     out = np.zeros(label.array.shape, np.uint8)
     for name, value in settings.dataset.structures.items():

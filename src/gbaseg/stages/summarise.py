@@ -9,7 +9,7 @@ from gbaseg.augmentation.appearance import Appearance
 from gbaseg.evaluation.drawing import save
 from gbaseg.evaluation.figures import Appearance as Curve
 from gbaseg.evaluation.figures import appearance_density, dice_assd_by_round
-from gbaseg.evaluation.rounds import print_rounds_table, summarise_rounds, write_rounds
+from gbaseg.evaluation.rounds import summarise_rounds, write_rounds
 from gbaseg.evaluation.summary import read_scores
 from gbaseg.params import Params
 from gbaseg.stages import layout
@@ -55,13 +55,6 @@ def read_rounds(settings: Params) -> list[tuple[str, dict[str, Any]]]:
     names = [layout.SURVEY, *(item.id for item in settings.self_training.rounds)]
     need([layout.round_metrics(name) for name in names])
     return [(name, read_json(layout.round_metrics(name))) for name in names]
-
-
-def show() -> None:
-    """Print the table of rounds and where the pictures are."""
-    settings = params.load()
-    print_rounds_table(read_rounds(settings))
-    print(f"pictures: {', '.join(str(path) for path in sorted(layout.PLOTS.glob('*.png')))}")
 
 
 def _appearance_figure(settings: Params) -> Any:

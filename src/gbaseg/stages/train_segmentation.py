@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -40,7 +41,9 @@ def run(round_id: str, last: bool | None = None) -> None:
         "seed": settings.seed,
         "last": last,
         "segmentation": settings.segmentation.model_dump(exclude={"prediction"}),
-        "self_training": settings.self_training.model_dump(include={"last_round_set", "last_round_fine_grid"}),
+        "self_training": settings.self_training.model_dump(
+            include={"target_share", "last_round_set", "last_round_fine_grid"}
+        ),
         "doubtful": settings.self_training.confidence.action,
         "spacings": [settings.standardise.spacing_xyz_mm, settings.standardise.fine_spacing_xyz_mm],
         "structures": settings.labels,
@@ -57,7 +60,9 @@ def run(round_id: str, last: bool | None = None) -> None:
         target_only = last and settings.self_training.last_round_set == "target_only"
         items = [] if target_only else source_items()
         if item.prev != layout.SURVEY:
-            items += target_items(settings, item.prev, fine, scratch.work / "labels")
+            real = target_items(settings, item.prev, fine, scratch.work / "labels")
+            weight = target_weight(len(items), len(real), settings.self_training.target_share)
+            items += [replace(one, weight=weight) for one in real]
         train(
             settings,
             items,
@@ -102,11 +107,8 @@ def train(
         settings.labels,
         settings.segmentation,
         # One split for all rounds: a warm-started fold is never validated on patients that it was trained on.
-        seed=derive(settings.seed, "folds"),
-        pools=[
-            [case.patient for case in select(read_table(layout.STANDARD), domain=domain, splits=["train"])]
-            for domain in get_args(Domain)
-        ],
+        seed=fold_seed(settings),
+        pools=patient_pools(),
         workspace=workspace,
         spacing_zyx_mm=(spacing_xyz[2], spacing_xyz[1], spacing_xyz[0]),
         frozen_plans=read_json(previous / "plans.json") if previous is not None else None,
@@ -124,6 +126,31 @@ def train(
         name=name,
         warm_start=previous if warm else None,
     )
+
+
+def fold_seed(settings: Params) -> int:
+    """Seed by which patients are dealt to folds, in every round."""
+    return derive(settings.seed, "folds")
+
+
+def patient_pools() -> list[list[str]]:
+    """All patients that may be trained on in any round, by domain, see `deal_patients`."""
+    return [
+        [case.patient for case in select(read_table(layout.STANDARD), domain=domain, splits=["train"])]
+        for domain in get_args(Domain)
+    ]
+
+
+def target_weight(source: int, target: int, share: float | None) -> int:
+    """How many times as often a real target image is drawn as one of the source, for a share of the training patches.
+
+    Args:
+        source, target: numbers of images.
+        share: wanted; `None`: as the numbers give it.
+    """
+    if share is None or not source or not target:
+        return 1
+    return max(1, round(share / (1.0 - share) * source / target))
 
 
 def source_items() -> list[TrainingItem]:
