@@ -113,8 +113,9 @@ def print_rounds_table(rounds: Rounds, console: Console | None = None, low_dice:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("converged", no_wrap=True)
     for name, metrics in rounds:
-        known = metrics.get("proxies", {})
-        held_out = next(iter(known.get("pseudo_target", {}).values()), {}).get("dice", {}).get("mean")
+        known: Mapping[str, Any] = metrics.get("proxies", {})
+        of_structures = list(known.get("pseudo_target", {}).values())  # the first is the tumour's
+        held_out = of_structures[0]["dice"]["mean"] if of_structures else None
         doubtful = f"{known['doubtful']} of {known['pseudo_labelled']}" if "doubtful" in known else "–"
         table.add_row(
             name, _number(held_out, 3), _number(known.get("fold_agreement"), 3), _number(metrics.get("agreement"), 3),

@@ -93,7 +93,7 @@ def write_copies(case: Case, copies: list[Copy], folder: Path, settings: Params)
     """Make and write the copies of one case; runs in a worker."""
     image = volume.read(layout.TRANSLATED / case.image, np.float32)
     label = volume.read(layout.TRANSLATED / case.label)
-    model = _model(case.case, settings)
+    model = load_model(case.case, settings)
     rows = []
     for copy in copies:
         mask = label.array == settings.labels[copy.structure]
@@ -117,7 +117,8 @@ def write_copies(case: Case, copies: list[Copy], folder: Path, settings: Params)
     return rows
 
 
-def _model(case: str, settings: Params) -> Any:
+def load_model(case: str, settings: Params) -> Any:
+    """The SinGAN that blends a case's copies; `None` for an arm without one."""
     if settings.augmentation.arm != "gba":
         return None
     from gbaseg.augmentation.singan.model import load_singan

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from gbaseg.errors import UserError
+from gbaseg.runtime.ledger import entry
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.scratch import Scratch, atomic_outputs, fingerprint, replace
 
@@ -40,7 +42,8 @@ def stage(
     else:
         folder = name.replace("/", "_")
     log(f"{name}: started")
-    with atomic_outputs(folder, *outputs, keep_work=resumable) as scratch:
+    about = {"device": os.environ.get("GBASEG_DEVICE", "auto"), "cpus": len(os.sched_getaffinity(0))}
+    with entry(name, about), atomic_outputs(folder, *outputs, keep_work=resumable) as scratch:
         yield scratch
     log(f"{name}: done")
 

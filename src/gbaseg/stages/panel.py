@@ -27,7 +27,7 @@ def draw_panel(settings: Params) -> Figure:
 
     The source case is the one with the largest tumour; the target case the one of median predicted volume.
     """
-    case, mask, z = _source_case(settings)
+    case, mask, z = source_case(settings)
     scan = volume.read(layout.STANDARD / case.image, np.float32)
     deconvolved, before = Translator(settings)(scan)
     spacing_zyx = scan.grid.spacing_zyx_mm
@@ -62,7 +62,8 @@ def draw_panel(settings: Params) -> Figure:
     return case_panel(images, spacing_yx_mm=spacing_zyx[1:], zoom_mm=_ZOOM_MM)
 
 
-def _source_case(settings: Params) -> tuple[Case, np.ndarray, int]:
+def source_case(settings: Params) -> tuple[Case, np.ndarray, int]:
+    """The source case with the largest tumour, its mask (Z, Y, X), and the tumour's central slice."""
     value = settings.labels[settings.dataset.tumour]
     masks = {}
     for case in select(read_table(layout.STANDARD), domain="source", splits=["train"]):

@@ -17,7 +17,9 @@ from gbaseg.stages.augment import appearance_groups
 from gbaseg.stages.baseline import METRICS as BASELINE
 from gbaseg.stages.context import need, read_json, stage, write_json
 from gbaseg.stages.panel import draw_panel
+from gbaseg.stages.pictures import intensities, naive_and_gba, overlays
 
+VECTORS = ("rounds", "appearance", "intensities")  # plots; the others are images
 SUMMARY = layout.METRICS / "summary.json"
 
 
@@ -34,10 +36,20 @@ def run() -> None:
             (name, [row for row in read_scores(layout.case_scores(name)) if row.structure == settings.dataset.tumour])
             for name, _ in rounds
         ]
+        figures = {
+            "appearance": _appearance_figure(settings),
+            "intensities": intensities(),
+            "panel": draw_panel(settings),
+            "overlays": overlays(settings, [pair for pair in scores if pair[0] != layout.SURVEY]),
+        }
         if any(rows for _, rows in scores):
-            save(dice_assd_by_round(scores, settings.dataset.tumour), plots / "rounds.png")
-        save(_appearance_figure(settings), plots / "appearance.png")
-        save(draw_panel(settings), plots / "panel.png")
+            figures["rounds"] = dice_assd_by_round(scores, settings.dataset.tumour)
+        if (blending := naive_and_gba(settings)) is not None:
+            figures["blending"] = blending
+        for name, figure in figures.items():
+            save(figure, plots / f"{name}.png")
+            if name in VECTORS:
+                save(figure, plots / f"{name}.svg")
         tumour = settings.dataset.tumour
         facts: dict[str, Any] = {
             "arm": settings.augmentation.arm,

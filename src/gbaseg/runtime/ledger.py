@@ -1,0 +1,76 @@
+"""What a stage took: seconds, and joules where the machine tells. A log beside the results, never a result.
+
+Nothing of it is versioned: two runs from equal data are equal but for this.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+LEDGER = Path("logs/stages.jsonl")
+# Intel's and AMD's energy counters of the packages; readable by root alone on many machines.
+_COUNTERS = Path("/sys/class/powercap")
+
+
+@contextmanager
+def entry(name: str, about: dict[str, Any]) -> Iterator[None]:
+    """Append one line for a stage that succeeds: its name, when, seconds, joules of the processors, and `about`.
+
+    Joules are the whole machine's while the stage ran, other work included; `null` where no counter can be read. A
+    GPU's are not in them.
+    """
+    started, before = time.monotonic(), _energy_uj()
+    yield
+    seconds, after = time.monotonic() - started, _energy_uj()
+    line = {
+        "stage": name,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": round(seconds, 1),
+        "joules": _difference(before, after),
+        "machine": platform.node(),
+        **about,
+    }
+    LEDGER.parent.mkdir(parents=True, exist_ok=True)
+    with LEDGER.open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps(line) + "\n")
+
+
+def read_ledger() -> dict[str, dict[str, Any]]:
+    """The last line of every stage, in the order they finished; empty without a ledger."""
+    if not LEDGER.is_file():
+        return {}
+    lines: dict[str, dict[str, Any]] = {}
+    for text in LEDGER.read_text(encoding="utf-8").splitlines():
+        line = json.loads(text)
+        lines.pop(line["stage"], None)
+        lines[line["stage"]] = line
+    return lines
+
+
+def _energy_uj() -> dict[str, tuple[int, int]]:
+    """Counter and its range, in microjoules, of each processor package."""
+    found = {}
+    for folder in sorted(_COUNTERS.glob("*-rapl:?")):
+        try:
+            found[folder.name] = (
+                int((folder / "energy_uj").read_text()),
+                int((folder / "max_energy_range_uj").read_text()),
+            )
+        except (OSError, ValueError):
+            continue  # not readable here: no energy, which the ledger says by null
+    return found
+
+
+def _difference(before: dict[str, tuple[int, int]], after: dict[str, tuple[int, int]]) -> float | None:
+    common = before.keys() & after.keys()
+    if not common:
+        return None
+    # A counter starts again at its range.
+    return round(sum((after[name][0] - before[name][0]) % before[name][1] for name in common) / 1e6, 1)

@@ -1,0 +1,152 @@
+"""Pictures of a run: intensities (Fig. 6), naive against GBA (Fig. 8), held-out segmentations (Fig. 9)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from gbaseg import volume
+from gbaseg.augmentation.gba import apply_gba, apply_naive
+from gbaseg.augmentation.singan.slices import central_tumour_slice
+from gbaseg.cases import Case, read_table, select
+from gbaseg.evaluation.image_figures import (
+    BlendingRow,
+    OverlayRow,
+    intensity_distributions,
+    naive_against_gba,
+    segmentation_overlays,
+)
+from gbaseg.evaluation.summary import CaseScore
+from gbaseg.params import Params
+from gbaseg.runtime.seeds import derive
+from gbaseg.stages import layout
+from gbaseg.stages.augment import load_model
+from gbaseg.stages.context import read_json
+from gbaseg.stages.panel import source_case
+from gbaseg.stages.pseudo_label import volumes_mm3
+from gbaseg.standardise.case import StandardCase, standardise_label
+
+_ZOOM_MM = 40.0
+_OVERLAYS = 4
+_VOXELS = 200_000  # of each modality and centre in Fig. 6
+
+
+def intensities() -> Figure:
+    """Fig. 6: source, pseudo-target and target training images, background (exactly 0) left out."""
+    everything = read_table(layout.STANDARD)
+    sets: list[tuple[str, Path, list[Case]]] = [
+        ("source", layout.STANDARD, select(everything, domain="source", splits=["train"])),
+        ("pseudo-target", layout.TRANSLATED, read_table(layout.TRANSLATED)),
+        ("target", layout.STANDARD, select(everything, domain="target", splits=["train"])),
+    ]
+    samples = {}
+    for modality, folder, cases in sets:
+        by_centre = defaultdict(list)
+        for case in cases:
+            by_centre[case.centre].append(case)
+        for centre, group in by_centre.items():
+            share = -(-_VOXELS // len(group))
+            samples[(modality, centre)] = np.concatenate([_head_voxels(folder / case.image, share) for case in group])
+    return intensity_distributions(samples)
+
+
+def _head_voxels(path: Path, count: int) -> np.ndarray:
+    """About `count` of an image's voxels above 0, evenly spaced through it."""
+    values = volume.read(path, np.float32).array
+    values = values[values > 0]
+    return np.clip(values[:: max(1, values.size // count)], 0.0, 1.0)
+
+
+def naive_and_gba(settings: Params) -> Figure | None:
+    """Fig. 8: every factor of the first rule on the source case with the largest tumour; `None` without a SinGAN."""
+    rules = settings.augmentation.rules
+    if settings.augmentation.arm != "gba" or not rules:
+        return None
+    case, mask, z = source_case(settings)
+    image = volume.read(layout.TRANSLATED / f"images/{case.case}.nii.gz", np.float32)
+    model = load_model(case.case, settings)
+    k_star = rules[0].k_star[-1]
+    rows = []
+    for factor in rules[0].lambdas:
+        blended = apply_gba(
+            image.array,
+            mask,
+            factor=factor,
+            k_star=k_star,
+            model=model,
+            settings=settings.augmentation,
+            seed=derive(settings.seed, "picture", f"{factor:g}"),
+        )
+        naive = apply_naive(image.array, mask, factor)
+        spacing = image.grid.spacing_zyx_mm[1:]
+        rows.append(BlendingRow(f"λ = {factor:g}", image.array[z], naive[z], blended[z], mask[z], spacing))
+    return naive_against_gba(rows, _ZOOM_MM)
+
+
+def overlays(settings: Params, scores: Sequence[tuple[str, Sequence[CaseScore]]]) -> Figure:
+    """Fig. 9: held-out cases from the worst to the best (without scores: the smallest to the largest), by round.
+
+    Args:
+        settings: of the run.
+        scores: (round, scores of the tumour), in order.
+    """
+    last = settings.self_training.last
+    volumes = volumes_mm3(layout.pseudo_labelled(last), settings.dataset.tumour)
+    by_dice = {row.case: row.dice for row in dict(scores).get(last, []) if row.dice == row.dice}
+    held_out = [
+        case
+        for case in select(read_table(layout.STANDARD), domain="target", splits=settings.evaluation.splits)
+        if not by_dice or case.case in by_dice
+    ]
+    ordered = sorted(held_out, key=lambda case: by_dice.get(case.case, volumes[case.case]))
+    places = np.unique(np.linspace(0, len(ordered) - 1, min(_OVERLAYS, len(ordered))).round().astype(int))
+    chosen = [ordered[place] for place in places] if ordered else []
+    return segmentation_overlays([overlay_row(settings, case, scores) for case in chosen], _ZOOM_MM)
+
+
+def overlay_row(
+    settings: Params, case: Case, scores: Sequence[tuple[str, Sequence[CaseScore]]], z: int | None = None
+) -> OverlayRow:
+    """One held-out case on the standard grid with the masks of every round.
+
+    `z`: the slice; default: the central one of the label, without one of the last round's mask.
+    """
+    image = volume.read(layout.STANDARD / case.image, np.float32)
+    masks = predictions(settings, case)
+    reference = reference_mask(settings, case)
+    if z is None:
+        wanted = reference if reference is not None and reference.any() else masks[settings.self_training.last]
+        z = central_tumour_slice(wanted) if wanted.any() else image.array.shape[0] // 2
+    dice = {name: row.dice for name, rows in scores for row in rows if row.case == case.case}
+    return OverlayRow(
+        case.case,
+        image.array[z],
+        None if reference is None else reference[z],
+        {name: mask[z] for name, mask in masks.items()},
+        dice,
+        image.grid.spacing_zyx_mm[1:],
+    )
+
+
+def predictions(settings: Params, case: Case) -> dict[str, np.ndarray]:
+    """The tumour's mask (Z, Y, X) of every round on the standard grid."""
+    value = settings.labels[settings.dataset.tumour]
+    names = [item.id for item in settings.self_training.rounds]
+    return {
+        name: volume.read(layout.pseudo_labelled(name) / "standard" / f"{case.case}.nii.gz").array == value
+        for name in names
+    }
+
+
+def reference_mask(settings: Params, case: Case) -> np.ndarray | None:
+    """The tumour's label (Z, Y, X) on the standard grid, where the case has one."""
+    for scored in read_table(layout.SCORING):
+        if scored.case == case.case:
+            record = StandardCase.from_dict(read_json(layout.STANDARD / "records" / f"{case.case}.json"))
+            label = standardise_label(volume.read(layout.SCORING / scored.label), record)
+            return label.array == settings.dataset.structures[settings.dataset.tumour]
+    return None
