@@ -39,7 +39,7 @@ def test_no_scratch_is_left(tiny):
 
 def test_every_output_of_the_pipeline_is_there(tiny):
     lock = YAML(typ="safe").load((tiny.folder / "dvc.lock").read_text())["stages"]
-    assert len(lock) == 11 + 3 * len(rounds_of(tiny))
+    assert len(lock) == 12 + 4 * len(rounds_of(tiny))
     missing = [
         out["path"] for stage in lock.values() for out in stage["outs"] if not (tiny.folder / out["path"]).exists()
     ]
@@ -110,8 +110,38 @@ def test_scores_are_those_of_held_out_cases_alone(tiny):
 
 def test_curves_and_pictures(tiny):
     assert (tiny.folder / "metrics/curves/round_0/fold_1/train_loss.tsv").read_text().startswith("step\ttrain_loss\n")
-    for name in ("rounds", "appearance", "panel"):
+    for name in ("rounds", "appearance", "panel", "intensities", "blending", "overlays"):
         assert (tiny.folder / "plots" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    for name in ("rounds", "appearance", "intensities"):
+        assert "<svg" in (tiny.folder / "plots" / f"{name}.svg").read_text()
+
+
+def test_what_is_known_without_labels(tiny):
+    """Every source patient is scored by the one fold that has not seen it."""
+    patients = {case.patient for case in read_table(tiny.folder / "data/translated")}
+    for item in rounds_of(tiny):
+        known = json.loads((tiny.folder / "metrics/proxies" / f"{item['id']}.json").read_text())
+        assert known["pseudo_target"]["VS"]["cases"] == len(patients)
+        assert known["pseudo_labelled"] == 4
+        assert 0 <= known["fold_agreement"] <= 1
+
+
+def test_the_report_shows_every_held_out_case_and_loads_nothing(tiny):
+    tiny.run("gbaseg", "report")
+    page = (tiny.folder / "report/index.html").read_text()
+    for case in select(read_table(tiny.folder / "data/standard"), domain="target", splits=["validation"]):
+        assert f"<figcaption>{case.case} (" in page
+    assert 'src="http' not in page and "params.yaml" not in page.split("<h2")[0]
+    for stage in ("train_translation", "proxies/round_1"):
+        assert stage in page  # what it took
+
+
+def test_a_submission_has_the_challenges_names_and_the_scans_geometry(tiny, tmp_path):
+    tiny.run("gbaseg", "submission", "--out", str(tmp_path / "masks"))
+    scans = {path.name: path for path in (tiny.folder / "data/raw/phantom/validation").glob("*_hrT2.nii.gz")}
+    assert {path.name for path in (tmp_path / "masks").iterdir()} == {name.replace("_hrT2", "_Label") for name in scans}
+    for name, path in scans.items():
+        assert read(tmp_path / "masks" / name.replace("_hrT2", "_Label")).grid.agrees_with(read(path).grid)
 
 
 def test_dvc_reads_the_metrics(tiny):
@@ -135,8 +165,8 @@ def test_predict_segments_a_new_scan_as_the_pipeline_did(tiny, tmp_path):
     assert np.array_equal(mine.array, theirs.array)
 
 
-def test_queued_experiments_compare_the_arms(tiny):
-    tiny.run("dvc", "exp", "run", "--queue", "-S", "augmentation.arm=none,naive")
+def test_queued_experiments_compare_the_arms(tiny, tmp_path):
+    tiny.run("dvc", "exp", "run", "--queue", "-S", "augmentation.arm=none,naive", "-S", "evaluation.oracle=true")
     tiny.run("dvc", "queue", "start")
     deadline = time.monotonic() + 1800
     while {"Queued", "Running"} & set(tiny.run("dvc", "queue", "status").split()):
@@ -149,6 +179,10 @@ def test_queued_experiments_compare_the_arms(tiny):
         found[summary["arm"]] = summary["dice_mean"]
     assert set(found) == {"none", "naive"}
     assert all(0 <= value <= 1 for value in found.values())
+    printed = tiny.run("gbaseg", "tables", "--out", str(tmp_path))
+    for row in ("reference, empty prediction", "reference, threshold", "reference, oracle", "cyclegan A, naive"):
+        assert f"| {row}" in printed
+    assert {path.suffix for path in tmp_path.iterdir()} == {".md", ".csv", ".tex"}
 
 
 def test_no_training_stage_can_see_the_targets_labels(tiny, new_project, monkeypatch):
@@ -171,7 +205,7 @@ def test_the_graph_gives_the_targets_labels_to_scoring_stages_alone(tiny):
     """What DVC lets each stage depend on; and of what scoring writes, training gets one bit a round."""
     stages = YAML(typ="safe").load((tiny.folder / "dvc.lock").read_text())["stages"]
     readers = {name.split("@")[0] for name, stage in stages.items() if _depends(stage, "data/scoring")}
-    assert readers == {"evaluate_survey", "evaluate", "baseline", "summarise"}
+    assert readers == {"evaluate_survey", "evaluate", "oracle", "baseline", "summarise"}
     scored = {out["path"] for name, stage in stages.items() if name.split("@")[0] in readers for out in stage["outs"]}
     to_training = {
         dep["path"]

@@ -64,6 +64,15 @@ def tables(
 
 
 @click.command()
+@click.option("--out", default="report/index.html", show_default=True, type=click.Path(path_type=Path, dir_okay=False))
+def report(out: Path) -> None:
+    """Write one HTML page about this run, with every held-out case."""
+    from gbaseg.commands.report import run
+
+    run(out)
+
+
+@click.command()
 @click.option("--out", required=True, type=FOLDER, help="A new folder.")
 @click.option("--round", "round_id", help="Default: the last.")
 @click.option("--splits", default="validation,test", show_default=True, callback=names, help="Of the target.")
@@ -125,4 +134,4 @@ def translations(centres: list[str], runs: list[int], arms: list[str], extra: tu
     run(plan_translations(centres, runs, arms), extra, now)
 
 
-COMMANDS = [show, predict, submission, leaderboard, rank, tables, ablation]
+COMMANDS = [show, report, predict, submission, leaderboard, rank, tables, ablation]

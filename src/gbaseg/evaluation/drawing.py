@@ -5,10 +5,11 @@ Colours are Okabe and Ito's, which keep apart for colour-blind readers; markers 
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, BinaryIO, ParamSpec, TypeVar
 
 import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -64,11 +65,19 @@ def save(figure: Figure, path: str | Path, dpi: int = 200) -> None:
     Equal figures give equal bytes.
     """
     path = Path(path)
+    stream = io.BytesIO()
+    save_to(figure, stream, path.suffix.removeprefix("."), dpi)
     path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(stream.getvalue())
+
+
+@styled
+def save_to(figure: Figure, stream: BinaryIO, file_format: str, dpi: int = 200) -> None:
+    """Write a figure as png, pdf or svg into an open file."""
     # No date and no version in the file, so that DVC sees a change only where there is one.
     metadata: dict[str, dict[str, Any]] = {
-        ".png": {"Software": None},
-        ".pdf": {"CreationDate": None},
-        ".svg": {"Date": None},
+        "png": {"Software": None},
+        "pdf": {"CreationDate": None},
+        "svg": {"Date": None},
     }
-    figure.savefig(path, dpi=dpi, metadata=metadata.get(path.suffix))
+    figure.savefig(stream, format=file_format, dpi=dpi, metadata=metadata.get(file_format))

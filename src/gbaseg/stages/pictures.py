@@ -16,7 +16,6 @@ from gbaseg.cases import Case, read_table, select
 from gbaseg.evaluation.image_figures import (
     BlendingRow,
     OverlayRow,
-    intensity_distributions,
     naive_against_gba,
     segmentation_overlays,
 )
@@ -35,8 +34,8 @@ _OVERLAYS = 4
 _VOXELS = 200_000  # of each modality and centre in Fig. 6
 
 
-def intensities() -> Figure:
-    """Fig. 6: source, pseudo-target and target training images, background (exactly 0) left out."""
+def sample_intensities() -> dict[tuple[str, str], np.ndarray]:
+    """Fig. 6: (modality, centre) -> intensities of the training images, background (exactly 0) left out."""
     everything = read_table(layout.STANDARD)
     sets: list[tuple[str, Path, list[Case]]] = [
         ("source", layout.STANDARD, select(everything, domain="source", splits=["train"])),
@@ -51,7 +50,7 @@ def intensities() -> Figure:
         for centre, group in by_centre.items():
             share = -(-_VOXELS // len(group))
             samples[(modality, centre)] = np.concatenate([_head_voxels(folder / case.image, share) for case in group])
-    return intensity_distributions(samples)
+    return samples
 
 
 def _head_voxels(path: Path, count: int) -> np.ndarray:

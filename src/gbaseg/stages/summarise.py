@@ -9,6 +9,7 @@ from gbaseg.augmentation.appearance import Appearance
 from gbaseg.evaluation.drawing import save
 from gbaseg.evaluation.figures import Appearance as Curve
 from gbaseg.evaluation.figures import appearance_density, dice_assd_by_round
+from gbaseg.evaluation.image_figures import intensity_distributions
 from gbaseg.evaluation.rounds import summarise_rounds, write_rounds
 from gbaseg.evaluation.summary import read_scores
 from gbaseg.params import Params
@@ -17,7 +18,7 @@ from gbaseg.stages.augment import appearance_groups
 from gbaseg.stages.baseline import METRICS as BASELINE
 from gbaseg.stages.context import need, read_json, stage, write_json
 from gbaseg.stages.panel import draw_panel
-from gbaseg.stages.pictures import intensities, naive_and_gba, overlays
+from gbaseg.stages.pictures import naive_and_gba, overlays, sample_intensities
 
 VECTORS = ("rounds", "appearance", "intensities")  # plots; the others are images
 SUMMARY = layout.METRICS / "summary.json"
@@ -37,8 +38,8 @@ def run() -> None:
             for name, _ in rounds
         ]
         figures = {
-            "appearance": _appearance_figure(settings),
-            "intensities": intensities(),
+            "appearance": appearance_figure(settings),
+            "intensities": intensity_distributions(sample_intensities()),
             "panel": draw_panel(settings),
             "overlays": overlays(settings, [pair for pair in scores if pair[0] != layout.SURVEY]),
         }
@@ -69,8 +70,8 @@ def read_rounds(settings: Params) -> list[tuple[str, dict[str, Any]]]:
     return [(name, read_json(layout.round_metrics(name))) for name in names]
 
 
-def _appearance_figure(settings: Params) -> Any:
-    """Fig. 7 against the pseudo-labels of the last round."""
+def appearance_figure(settings: Params) -> Any:
+    """Fig. 7, against the pseudo-labels of the last round."""
     before, added, target = appearance_groups(settings, layout.AUGMENTED, settings.self_training.last)
     return appearance_density(_curve(before), _curve(before + added), _curve(target))
 

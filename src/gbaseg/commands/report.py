@@ -1,0 +1,234 @@
+"""report: one HTML page about the run in this folder, with every held-out case, that opens without a network."""
+
+from __future__ import annotations
+
+import math
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ruamel.yaml import YAML
+
+from gbaseg import params
+from gbaseg.cases import read_table, select
+from gbaseg.commands.submission import entries
+from gbaseg.evaluation.figures import dice_assd_by_round
+from gbaseg.evaluation.image_figures import OverlayRow, intensity_distributions, segmentation_overlays
+from gbaseg.evaluation.report import Picture, Section, Table, as_image, as_vector, render
+from gbaseg.evaluation.summary import CaseScore, read_scores
+from gbaseg.params import Params
+from gbaseg.runtime.ledger import read_ledger
+from gbaseg.runtime.progress import log, meter
+from gbaseg.runtime.scratch import replace
+from gbaseg.stages import layout
+from gbaseg.stages.baseline import NAME as BASELINE
+from gbaseg.stages.context import need, read_json
+from gbaseg.stages.panel import draw_panel
+from gbaseg.stages.pictures import (
+    naive_and_gba,
+    overlay_row,
+    overlays,
+    predictions,
+    reference_mask,
+    sample_intensities,
+)
+from gbaseg.stages.summarise import appearance_figure, read_rounds
+
+PACKAGES = ("gbaseg", "torch", "nnunetv2", "SimpleITK", "numpy", "scipy", "dvc")
+_CASE_ZOOM_MM = 45.0
+
+
+def run(out: Path) -> None:
+    """Write the page.
+
+    Raises:
+        UserError: stages have not run.
+    """
+    settings = params.load()
+    need([layout.STANDARD, layout.TRANSLATED, layout.pseudo_labelled(settings.self_training.last)])
+    rounds = read_rounds(settings)
+    scores = [
+        (name, [row for row in read_scores(layout.case_scores(name)) if row.structure == settings.dataset.tumour])
+        for name, _ in rounds
+    ]
+    sections = [
+        Section(
+            "Rounds",
+            _ROUNDS_NOTE,
+            tables=[_rounds(settings, rounds), *_leaderboard()],
+            pictures=_curves(settings, scores),
+        ),
+        Section("Known without the target's labels", _PROXIES_NOTE, tables=_proxies(settings)),
+        Section("Translation and augmentation", pictures=_steps(settings), tables=[_checks()]),
+        Section("Cases by round", pictures=[as_image(overlays(settings, scores[1:]), "Worst to best (Fig. 9)", 150)]),
+        _cases(settings, scores[1:]),
+        Section("Time", _TIME_NOTE, tables=_times()),
+        Section("Data", "Hashes of what each stage wrote (dvc.lock).", tables=_hashes()),
+        Section("Versions", tables=[Table(["package", "version"], [[name, version(name)] for name in PACKAGES])]),
+        Section("Parameters", text=Path("params.yaml").read_text(encoding="utf-8")),
+    ]
+    arm, mode = settings.augmentation.arm, settings.translation.mode
+    page = render(
+        f"gbaseg: {settings.dataset.root}",
+        f"Translation {mode}, arm {arm}, seed {settings.seed}, {len(rounds) - 1} rounds after the survey",
+        sections,
+    )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = out.with_name(f".{out.name}.partial")
+    partial.write_text(page, encoding="utf-8")
+    replace(partial, out)
+    log(f"{out}: {len(page) / 2**20:.1f} MiB")
+
+
+_ROUNDS_NOTE = """Mean ± SD over held-out target cases (ddof = 1). Threshold: the best one on the source's
+(pseudo-)target images. An empty prediction has an ASSD of 350 mm."""
+_PROXIES_NOTE = """None of it is the Dice on the target: Dice on pseudo-target images of patients a fold has not seen,
+and between the target's pseudo-labels."""
+_TIME_NOTE = """As this machine's logs/stages.jsonl has them: the last run of each stage here. Joules: the processors',
+with all else that ran, where the machine tells."""
+
+
+def _number(value: Any, decimals: int = 3) -> str:
+    return "–" if value is None or (isinstance(value, float) and math.isnan(value)) else f"{value:.{decimals}f}"
+
+
+def _rounds(settings: Params, rounds: list[tuple[str, dict[str, Any]]]) -> Table:
+    threshold = layout.METRICS / f"{BASELINE}.json"
+    named = [*rounds, ("threshold", read_json(threshold))] if threshold.is_file() else rounds
+    rows = []
+    for name, metrics in named:
+        found = metrics.get(settings.dataset.tumour)
+        if not found or found["dice"]["mean"] is None:
+            rows.append([name, "–", "–", "–", "–", "–"])
+            continue
+        dice, assd = found["dice"], found["assd_mm"]
+        centres = ", ".join(f"{centre} {_number(means['dice'])}" for centre, means in found["per_centre"].items())
+        low = next((str(count) for key, count in found.items() if key.startswith("cases_under")), "–")
+        rows.append(
+            [
+                name, str(found["cases"]), f"{_number(dice['mean'])} ± {_number(dice['sd'])}",
+                f"{_number(assd['mean'], 2)} ± {_number(assd['sd'], 2)}", centres, low,
+            ]
+        )  # fmt: skip
+    lowest = f"Dice < {settings.evaluation.low_dice[0]:g}" if settings.evaluation.low_dice else "failures"
+    return Table(["round", "cases", "Dice", "ASSD (mm)", "Dice by centre", lowest], rows)
+
+
+def _leaderboard() -> list[Table]:
+    found = entries()
+    if not found:
+        return []
+    headings = ["source", "round", "structure", "Dice", "ASSD (mm)", "cases"]
+    rows = [
+        [
+            one.source, one.round, one.structure, f"{one.dice_mean:.3f} ± {_number(one.dice_sd)}",
+            f"{_number(one.assd_mm_mean)} ± {_number(one.assd_mm_sd)}", one.cases or "–",
+        ]
+        for one in found
+    ]  # fmt: skip
+    return [Table(headings, rows)]
+
+
+def _curves(settings: Params, scores: list[tuple[str, list[CaseScore]]]) -> list[Picture]:
+    if not any(rows for _, rows in scores):
+        return []
+    return [as_vector(dice_assd_by_round(scores, settings.dataset.tumour), "Dice and ASSD by round")]
+
+
+def _proxies(settings: Params) -> list[Table]:
+    rows = []
+    for item in settings.self_training.rounds:
+        path = layout.proxies(item.id)
+        if path.is_file():
+            known = read_json(path)
+            held_out = known.get("pseudo_target", {}).get(settings.dataset.tumour, {}).get("dice", {}).get("mean")
+            doubtful = f"{known['doubtful']} of {known['pseudo_labelled']}" if "doubtful" in known else "–"
+            agreements = (_number(known.get("fold_agreement")), _number(known.get("round_agreement")))
+            rows.append([item.id, _number(held_out), *agreements, doubtful])
+    headings = ["round", "Dice, held-out pseudo-target", "folds agree", "agrees with round before", "doubtful"]
+    return [Table(headings, rows)] if rows else []
+
+
+def _steps(settings: Params) -> list[Picture]:
+    pictures = [
+        as_image(draw_panel(settings), "A case through every step", 150),
+        as_vector(intensity_distributions(sample_intensities()), "Intensities by modality and centre (Fig. 6)"),
+        as_vector(appearance_figure(settings), "Tumours before and after augmentation (Fig. 7)"),
+    ]
+    blending = naive_and_gba(settings)
+    return pictures if blending is None else [*pictures, as_image(blending, "Naive rescaling and GBA (Fig. 8)", 150)]
+
+
+def _checks() -> Table:
+    checks = read_json(layout.METRICS / "translation.json")
+    return Table(["check of the translation", "value"], [[key, _number(value, 4)] for key, value in checks.items()])
+
+
+def _cases(settings: Params, scores: list[tuple[str, list[CaseScore]]]) -> Section:
+    """Every held-out case at its worst and at its median slice, worst case first."""
+    last = settings.self_training.last
+    of_last = {row.case: row for row in dict(scores).get(last, [])}
+    cases = select(read_table(layout.STANDARD), domain="target", splits=settings.evaluation.splits)
+    ordered = sorted(cases, key=lambda case: (of_last[case.case].dice if case.case in of_last else math.inf, case.case))
+    pictures, rows = [], []
+    with meter("overlays", len(ordered)) as bar:
+        for case in ordered:
+            mask, reference = predictions(settings, case)[last], reference_mask(settings, case)
+            drawn: list[OverlayRow] = []
+            for name, z in interesting_slices(mask, reference).items():
+                row = overlay_row(settings, case, [], z)
+                drawn.append(row._replace(case=name, predictions={last: row.predictions[last]}))
+            score = of_last.get(case.case)
+            caption = case.case
+            if score is not None:
+                caption += f" ({case.centre}): Dice {_number(score.dice)}, ASSD {_number(score.assd_mm, 2)} mm"
+                volumes = (f"{score.reference_mm3:.0f}", f"{score.predicted_mm3:.0f}")
+                rows.append([case.case, case.centre, _number(score.dice), _number(score.assd_mm, 2), *volumes])
+            pictures.append(as_image(segmentation_overlays(drawn, _CASE_ZOOM_MM), caption))
+            bar.advance()
+    headings = ["case", "centre", "Dice", "ASSD (mm)", "label (mm3)", "prediction (mm3)"]
+    note = f"Masks of {last}, worst case first; the slice with the lowest Dice, and the tumour's middle one."
+    return Section("Every case", note, tables=[Table(headings, rows)] if rows else [], pictures=pictures, grid=True)
+
+
+def interesting_slices(mask: np.ndarray, reference: np.ndarray | None) -> dict[str, int]:
+    """The slice (z) with the lowest Dice, and the median of those with tumour.
+
+    Args:
+        mask, reference: (Z, Y, X); without a reference only the prediction's middle is shown, and without either the
+            volume's.
+    """
+    shown = mask if reference is None or not reference.any() else reference
+    where = np.flatnonzero(shown.any(axis=(1, 2)))
+    middle = int(where[len(where) // 2]) if where.size else mask.shape[0] // 2
+    if reference is None or not (mask.any() or reference.any()):
+        return {"middle": middle}
+    sizes = mask.sum(axis=(1, 2)) + reference.sum(axis=(1, 2))
+    overlap = (mask & reference).sum(axis=(1, 2))
+    dice = np.where(sizes > 0, 2 * overlap / np.maximum(sizes, 1), np.inf)
+    # Of equals the one with the most voxels: a slice of one voxel says little.
+    worst = min(range(len(dice)), key=lambda z: (dice[z], -sizes[z]))
+    return {"worst": int(worst), "middle": middle}
+
+
+def _times() -> list[Table]:
+    lines = read_ledger()
+    rows = [
+        [name, line["finished"], _number(line["seconds"], 1), _number(line["joules"], 0), line["device"], line["cpus"]]
+        for name, line in lines.items()
+    ]
+    return [Table(["stage", "finished", "seconds", "joules", "device", "processors"], rows)] if rows else []
+
+
+def _hashes() -> list[Table]:
+    lock = Path("dvc.lock")
+    if not lock.is_file():
+        return []
+    stages = YAML(typ="safe").load(lock.read_text(encoding="utf-8"))["stages"]
+    rows = [
+        [name, out["path"], out.get("md5", "–"), out.get("size", "–")]
+        for name, stage in stages.items()
+        for out in stage.get("outs", [])
+    ]
+    return [Table(["stage", "output", "hash", "bytes"], rows)]
