@@ -20,7 +20,19 @@ STAGES = [
     "phantom", "standardise", "train-translation", "translate", "survey", "train-singan", "augment",
     "train-segmentation", "pseudo-label", "evaluate", "proxies", "oracle", "baseline", "summarise",
 ]  # fmt: skip
-OTHERS = ["show", "report", "predict", "submission", "leaderboard", "rank", "tables", "ablation", "preset", "doctor"]
+OTHERS = [
+    "show",
+    "report",
+    "predict",
+    "submission",
+    "leaderboard",
+    "rank",
+    "tables",
+    "figures",
+    "ablation",
+    "preset",
+    "doctor",
+]
 OF_A_ROUND = ["train-segmentation", "pseudo-label", "evaluate", "proxies"]
 
 

@@ -183,6 +183,9 @@ def test_queued_experiments_compare_the_arms(tiny, tmp_path):
     for row in ("reference, empty prediction", "reference, threshold", "reference, oracle", "cyclegan A, naive"):
         assert f"| {row}" in printed
     assert {path.suffix for path in tmp_path.iterdir()} == {".md", ".csv", ".tex"}
+    tiny.run("gbaseg", "figures", "--out", str(tmp_path / "figures"))
+    names = {path.name for path in (tmp_path / "figures").iterdir()}
+    assert names == {"scores_by_arm.svg", "scores_by_arm.png", "translations.png"}
 
 
 def test_no_training_stage_can_see_the_targets_labels(tiny, new_project, monkeypatch):

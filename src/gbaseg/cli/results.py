@@ -103,6 +103,19 @@ def leaderboard(
     enter(Entry(round_id, structure, dice, dice_sd, assd, assd_sd, cases, source))
 
 
+@click.command()
+@click.argument("experiments", nargs=-1)
+@click.option("--out", default="figures", show_default=True, type=FOLDER, help="Folder of the figures.")
+def figures(experiments: tuple[str, ...], out: Path) -> None:
+    """Draw what compares experiments: translations (Fig. 4) and scores by arm (Fig. 10).
+
+    EXPERIMENTS as for `tables`.
+    """
+    from gbaseg.commands.figures import run
+
+    run(experiments, out)
+
+
 @click.group()
 def ablation() -> None:
     """Set up the paper's comparisons as DVC experiments."""
@@ -134,4 +147,4 @@ def translations(centres: list[str], runs: list[int], arms: list[str], extra: tu
     run(plan_translations(centres, runs, arms), extra, now)
 
 
-COMMANDS = [show, report, predict, submission, leaderboard, rank, tables, ablation]
+COMMANDS = [show, report, predict, submission, leaderboard, rank, tables, figures, ablation]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from ruamel.yaml import YAML
 
+from gbaseg import volume
 from gbaseg.errors import UserError
 from gbaseg.evaluation.runs import Run
 from gbaseg.evaluation.summary import CaseScore, read_scores
@@ -26,6 +28,9 @@ class Files(Protocol):
 
     def read_text(self, path: str) -> str:
         """Content of a file; OSError where there is none."""
+
+    def read_bytes(self, path: str) -> bytes:
+        """The same, as bytes."""
 
 
 def experiments_of_this_commit() -> dict[str, str]:
@@ -80,6 +85,27 @@ def load_runs(names: Sequence[str], structure: str = "") -> list[Run]:
     return runs
 
 
+def open_experiment(name: str) -> Files:
+    """Files of one experiment (of any commit), or of the workspace."""
+    return _files(None if name == WORKSPACE else _experiments(all_commits=True)[name])
+
+
+def read_volume(files: Files, path: Path) -> volume.Volume:
+    """An image of an experiment.
+
+    Raises:
+        UserError: it is not in DVC's cache.
+    """
+    try:
+        content = files.read_bytes(str(path))
+    except OSError as error:
+        raise UserError(f"{path}: {error}; no longer in DVC's cache") from error
+    with tempfile.NamedTemporaryFile(suffix="".join(path.suffixes[-2:])) as stream:  # ITK reads files alone
+        stream.write(content)
+        stream.flush()
+        return volume.read(stream.name)
+
+
 def read_run(name: str, settings: Mapping[str, Any], files: Files, structure: str = "") -> Run:
     """One run from its files; `settings` is its params.yaml."""
     structure = structure or next(iter(settings["dataset"]["structures"]))
@@ -129,6 +155,9 @@ class _Folder:
 
     def read_text(self, path: str) -> str:
         return Path(path).read_text(encoding="utf-8")
+
+    def read_bytes(self, path: str) -> bytes:
+        return Path(path).read_bytes()
 
 
 def _files(revision: str | None) -> Files:
