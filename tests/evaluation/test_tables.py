@@ -1,11 +1,13 @@
 """Tables I to III and differences, on runs whose figures can be worked out by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from gbaseg.errors import UserError
 from gbaseg.evaluation import table_layout, tables
-from gbaseg.evaluation.runs import Run, crossed, group_runs
+from gbaseg.evaluation.runs import Run, crossed, group_runs, reference_runs
 from gbaseg.evaluation.summary import CaseScore
 
 ROUNDS = ("round_0", "round_1")
@@ -106,3 +108,64 @@ def test_differences_laid_out():
     assert row["difference"] == "cyclegan A, naive − cyclegan A, gba"
     assert row["Dice"] == "−0.100 [−0.100, −0.100]"
     assert row["Dice: p (t)"] == "< 0.001" or row["Dice: p (t)"] == "–"
+
+
+def test_references_stand_beside_the_arms_once_a_seed():
+    scores = run().rounds["round_0"]
+    runs = [
+        replace(run("none", 1, first=0.1, translation="none"), threshold=scores),
+        replace(run("gba", 1, first=0.5, last=0.7), threshold=[replace(row, dice=0.3) for row in scores]),
+        run("gba", 2),
+    ]
+    found = reference_runs(runs, 350.0)
+    assert [one.name for one in found] == ["empty prediction-1", "threshold-1", "empty prediction-2"]
+    table = tables.round_table([*found, *runs])
+    empty = table[(table["arm"] == "empty prediction") & (table["cases_of"] == "all")].set_index("metric")
+    assert (empty.loc["dice", "mean"], empty.loc["assd_mm", "mean"], empty.loc["dice", "seeds"]) == (0.0, 350.0, 2)
+    # Where there is a translation the threshold is the one chosen on its images.
+    assert line(table, arm="threshold", cases_of="all", metric="dice")["mean"] == pytest.approx(0.3)
+
+
+def test_the_gap_closed_lies_between_no_adaptation_and_the_oracle():
+    oracle = [replace(row, dice=0.9) for row in run().rounds["round_0"]]
+    runs = [
+        run("none", first=0.1, last=0.2, translation="none"),
+        replace(run("gba", first=0.5, last=0.7), oracle=oracle),
+    ]
+    table = tables.round_table([*reference_runs(runs, 350.0), *runs])
+    closed = {
+        (row["arm"], row["round"]): row["gap_closed"]
+        for _, row in table[(table["cases_of"] == "all") & (table["metric"] == "dice")].iterrows()
+    }
+    assert closed["gba", "round_0"] == pytest.approx((0.5 - 0.1) / (0.9 - 0.1))
+    assert closed["gba", "round_1"] == pytest.approx(0.75)
+    assert closed["none", "round_0"] == pytest.approx(0.0)
+    assert np.isnan(closed["oracle", "–"])
+    without = tables.round_table(runs)
+    assert without["gap_closed"].isna().all()
+
+
+def test_a_round_is_held_against_the_one_before():
+    table = tables.round_table([run(first=0.5, last=0.7)])
+    row = line(table, round="round_1", cases_of="all", metric="dice")
+    assert (row["change"], row["change_low"], row["change_high"]) == pytest.approx((0.2, 0.2, 0.2))
+    assert np.isnan(line(table, round="round_0", cases_of="all", metric="dice")["change"])
+
+
+def test_what_is_known_without_labels_is_a_table_of_its_own():
+    known = {
+        "pseudo_target_dice": 0.6,
+        "fold_agreement": 0.8,
+        "round_agreement": None,
+        "doubtful": 4,
+        "pseudo_labelled": 16,
+    }
+    unlabelled = replace(run(), rounds={"round_0": []}, proxies={"round_0": known}, checks={"cycle_error": 0.04})
+    table = tables.proxy_table(
+        [unlabelled, replace(run(seed=2), proxies={"round_0": {**known, "pseudo_target_dice": 0.7}})]
+    )
+    [row] = table_layout.lay_out_proxies(table).to_dict("records")
+    assert row["Dice on held-out pseudo-target (not the target)"] == "0.650"
+    assert (row["agreement of folds"], row["agreement with round before"], row["doubtful"]) == ("0.800", "–", "25%")
+    assert row["translation: cycle error"] == "0.040"
+    assert row["seeds"] == "2"
