@@ -161,6 +161,21 @@ def test_a_kept_component_grows_into_the_voxels_it_touches():
     assert to_mask(decision.probabilities.astype(np.float32) + 1e-3, GROWING).tolist() == decision.mask.tolist()
 
 
+def test_a_piece_that_is_joined_to_a_kept_one_belongs_to_it_and_leaves_no_hole():
+    plane = np.zeros((1, 9, 16))
+    plane[0, 2:7, 2:7] = 0.9  # the core
+    plane[0, 2:7, 10:13] = 0.9  # a smaller piece, and its rim
+    plane[0, 1:8, 9:14] = np.maximum(plane[0, 1:8, 9:14], 0.35)
+    apart = decide(binary(plane), ONE, GROWING, "a", 1.0)
+    assert apart.mask.sum() == 25
+    plane[0, 4, 7:9] = 0.4  # a bridge
+    joined = decide(binary(plane), ONE, GROWING, "a", 1.0)
+    assert joined.mask.sum() == 25 + 2 + 35
+    for decision in (apart, joined):
+        again = to_mask(decision.probabilities.astype(np.float32) + 1e-3, GROWING)
+        assert again.tolist() == decision.mask.tolist()
+
+
 def test_a_structure_does_not_grow_into_another():
     vs, cochlea = row(0.9, 0.4, 0.35, 0.3, 0.0), row(0.0, 0.3, 0.4, 0.6, 0.6)
     folds = np.stack([1 - vs - cochlea, vs, cochlea])[None]

@@ -61,7 +61,7 @@ class Decision:
 
     Args:
         mask: (Z, Y, X) uint8, the structures' values.
-        probabilities: (structure, Z, Y, X) float16, the folds' mean softmax; 0 in the components that were not kept,
+        probabilities: (structure, Z, Y, X) float16, the folds' mean softmax; 0 in the components that were left out,
             so that the same rule gives the same pieces on another grid.
         agreements: one a structure.
     """
@@ -121,9 +121,9 @@ def decide(
     probabilities = folds.mean(axis=0)[1:]
     before = _found(probabilities, settings)
     cores = _largest(before, settings)
-    for value in structures.values():
-        probabilities[value - 1][(before == value) & (cores != value)] = 0.0
     mask = _grown(cores, probabilities, settings)
+    for value in structures.values():
+        probabilities[value - 1][(before == value) & (mask != value)] = 0.0
     votes = folds.argmax(axis=1)
     agreements = []
     for structure, value in structures.items():
@@ -168,16 +168,17 @@ def _grown(cores: np.ndarray, probabilities: np.ndarray, settings: PredictionSet
     """Each structure's mask, grown into the voxels it touches where it is the most probable structure (26 neighbours).
 
     A network that has seen only translated images is unsure at the rim, where their partial volumes are not the real
-    ones: one threshold for all either cuts the rim off or lets other pieces in.
+    ones: one threshold for all either cuts the rim off or lets other pieces in. A smaller piece that is joined to a
+    kept one in this way belongs to it.
     """
     if settings.grow_threshold is None:
         return cores
     best = probabilities.argmax(axis=0) + 1
     mask = cores.copy()
     for value in np.unique(cores[cores > 0]):
-        free = (cores == 0) & (best == value) & (probabilities[value - 1] >= settings.grow_threshold)
+        reach = (best == value) & (probabilities[value - 1] >= settings.grow_threshold)
         core = cores == value
-        mask[binary_propagation(core, np.ones((3, 3, 3)), mask=core | free)] = value
+        mask[binary_propagation(core, np.ones((3, 3, 3)), mask=core | reach)] = value
     return mask
 
 
