@@ -18,7 +18,8 @@ from gbaseg.params import load
 ROOT = Path(__file__).parents[1]
 STAGES = [
     "phantom", "standardise", "train-translation", "translate", "survey", "train-singan", "augment",
-    "train-segmentation", "pseudo-label", "evaluate", "proxies", "oracle", "baseline", "summarise",
+    "train-segmentation", "pseudo-label", "evaluate", "proxies", "train-oracle", "evaluate-oracle", "baseline",
+    "summarise",
 ]  # fmt: skip
 OTHERS = [
     "show",

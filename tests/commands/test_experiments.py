@@ -11,7 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from gbaseg.cli import main
-from gbaseg.commands.ablation import plan_arms, plan_translations
+from gbaseg.commands.ablation import plan_arms, plan_translations, with_extra
+from gbaseg.errors import UserError
 
 ROOT = Path(__file__).parents[2]
 # Dice by arm and seed, so that the tables can be worked out by hand; seed 2 of `naive` has a failed translation.
@@ -78,11 +79,25 @@ def test_every_arm_with_every_seed():
 
 
 def test_every_centre_with_every_retraining_and_arm():
-    planned = plan_translations(["A", "both"], [0, 1], ["gba"])
+    planned = plan_translations(["A", "both"], [0, 1], ["gba"], [2])
     assert [one.name for one in planned] == [
-        "centre-A-run-0-gba", "centre-A-run-1-gba", "centre-both-run-0-gba", "centre-both-run-1-gba",
+        "centre-A-run-0-gba-seed-2", "centre-A-run-1-gba-seed-2",
+        "centre-both-run-0-gba-seed-2", "centre-both-run-1-gba-seed-2",
     ]  # fmt: skip
     assert planned[3].settings["translation.centre"] == "both"
+    assert planned[3].settings["seed"] == "2"
+
+
+def test_other_settings_have_other_names():
+    names = {
+        one.name
+        for translation in ("cyclegan", "none")
+        for extra in ([], ["evaluation.oracle=true"], ["survey.epochs=2"])
+        for one in with_extra(plan_arms(["gba"], [1], translation), extra)
+    }
+    assert len(names) == 6
+    with pytest.raises(UserError, match="expected KEY=VALUE"):
+        with_extra(plan_arms(["gba"], [1], "none"), ["oracle"])
 
 
 def test_what_is_done_is_not_done_again(project):
@@ -107,10 +122,20 @@ def test_tables_of_the_experiments_of_this_commit(project):
         assert Path("tables", name).stat().st_size > 100
 
 
+def test_params_are_put_back_after_each_run(project):
+    assert Path("params.yaml").read_bytes() == (ROOT / "presets/default.yaml").read_bytes()
+
+
 def test_unknown_experiments_are_named(project):
     result = gbaseg("tables", "gba-seed-1", "gbo-seed-1")
     assert result.exit_code == 1
-    assert "no experiment(s) gbo-seed-1; there are: " in result.stderr
+    assert "no experiment gbo-seed-1; there are: " in result.stderr
+
+
+def test_an_unknown_structure_is_named(project):
+    result = gbaseg("tables", "--structure", "VSS", "gba-seed-1")
+    assert result.exit_code == 1
+    assert "--structure VSS: gba-seed-1 has no such structure; there are: VS" in result.stderr
 
 
 def test_experiments_that_differ_in_more_than_the_axes_are_no_table(project):
@@ -118,11 +143,57 @@ def test_experiments_that_differ_in_more_than_the_axes_are_no_table(project):
     assert gbaseg("ablation", "arms", "--seeds", "7", "--arms", "gba", *extra, "--run").exit_code == 0
     result = gbaseg("tables")
     assert result.exit_code == 1
-    assert "self_training.agreement_above: 0.997 in gba-seed-1, 0.9 in gba-seed-7" in result.stderr
+    assert "self_training.agreement_above: 0.997 in gba-seed-1, 0.9 in gba-seed-7-" in result.stderr
     assert gbaseg("tables", "gba-seed-1", "naive-seed-1").exit_code == 0
 
 
-def test_a_failing_experiment_is_named(project):
-    result = gbaseg("ablation", "arms", "--seeds", "9", "--arms", "gbaa", "--run")
+def test_settings_that_are_not_allowed_begin_nothing(project):
+    result = gbaseg("ablation", "arms", "--seeds", "9", "--arms", "gba,gbaa")
     assert result.exit_code == 1
-    assert "gbaa-seed-9 failed" in result.stderr
+    assert "augmentation.arm: found 'gbaa'" in result.stderr
+    result = gbaseg("ablation", "arms", "--seeds", "9", "--arms", "gba", "-S", "no.such.key=1")
+    assert result.exit_code == 1
+    assert "no.such.key=1" in result.stderr and "Traceback" not in result.stderr
+
+
+def test_what_waits_in_the_queue_is_not_queued_again(project):
+    assert gbaseg("ablation", "arms", "--seeds", "8", "--arms", "gba").exit_code == 0
+    again = gbaseg("ablation", "arms", "--seeds", "8", "--arms", "gba")
+    assert "gba-seed-8: queued before, passed over" in again.output
+
+
+def test_an_experiment_of_the_name_with_other_settings_is_not_the_one_asked_for(project):
+    text = Path("params.yaml").read_text()
+    Path("params.yaml").write_text(text.replace("agreement_above: 0.997", "agreement_above: 0.95"))
+    result = gbaseg("ablation", "arms", "--seeds", "1", "--arms", "gba", "--run")
+    Path("params.yaml").write_text(text)
+    assert result.exit_code == 1
+    assert "gba-seed-1: self_training.agreement_above: 0.997 then, 0.95 now" in result.stderr
+
+
+def test_a_failing_experiment_is_named(project):
+    Path("scores.py").write_text("raise SystemExit(3)")
+    result = gbaseg("ablation", "arms", "--seeds", "10", "--arms", "gba", "--run")
+    assert result.exit_code == 1
+    assert "gba-seed-10 failed" in result.stderr
+
+
+def test_of_one_name_on_several_commits_the_present_ones_is_meant(project):
+    subprocess.run(["git", "commit", "-aqm", "another"], check=True)
+    Path("scores.py").write_text(SCORES.replace('"gba": 0.7', '"gba": 0.9'))
+    subprocess.run(["git", "commit", "-aqm", "more"], check=True)
+    assert gbaseg("tables", "gba-seed-1", "--out", "before").exit_code == 0
+    Path("params.yaml").write_text(Path("params.yaml").read_text() + "\n# later\n")
+    subprocess.run(["git", "commit", "-aqm", "later"], check=True)
+    subprocess.run([sys.executable, "-m", "dvc", "exp", "run", "-f", "-n", "gba-seed-1"], check=True)
+    assert gbaseg("tables", "gba-seed-1", "--out", "now").exit_code == 0
+    before, now = (
+        pd.read_csv(f"{folder}/rounds.csv").set_index(["arm", "round", "cases_of", "metric"])
+        for folder in ("before", "now")
+    )
+    key = ("gba", "round_0", "all", "dice")
+    assert (before.loc[key, "mean"], now.loc[key, "mean"]) == pytest.approx((0.72, 0.92))
+    subprocess.run(["git", "commit", "-qm", "elsewhere", "--allow-empty"], check=True)
+    result = gbaseg("tables", "gba-seed-1")
+    assert result.exit_code == 1
+    assert "2 others have one of that name" in result.stderr

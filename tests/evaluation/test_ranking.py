@@ -126,3 +126,20 @@ def test_tables_that_cannot_be_read(tmp_path, content, message):
     (tmp_path / "t.csv").write_text(content)
     with pytest.raises(UserError, match=message):
         read_score_tables([tmp_path / "t.csv"])
+
+
+def test_a_method_without_a_structure_cannot_be_ranked_on_it():
+    scores = pd.concat(
+        [table({"a": [0.9], "b": [0.8]}, {"a": [1], "b": [2]}), table({"a": [0.9]}, {"a": [1]}, "Cochlea")]
+    )
+    with pytest.raises(UserError, match=r"Cochlea, dice: 1 case\(s\).*lacking: b"):
+        case_ranks(scores, ["VS", "Cochlea"])
+
+
+def test_nothing_to_rank(tmp_path):
+    nan = float("nan")
+    with pytest.raises(UserError, match="undefined on every case"):
+        case_ranks(table({"a": [nan]}, {"a": [nan]}), ["VS"])
+    (tmp_path / "t.csv").write_text("case,structure,dice,assd_mm\n")
+    with pytest.raises(UserError, match=r"t\.csv: no line with scores"):
+        read_score_tables([tmp_path / "t.csv"])

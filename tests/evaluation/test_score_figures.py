@@ -83,7 +83,7 @@ def test_an_empty_prediction_is_a_cross_and_no_distance():
     [EMPTY],
 ])  # fmt: skip
 def test_the_scale_of_the_distances_is_that_of_the_plot_by_round(rows):
-    """`_scale_assd` stands in both files: the two figures of a run are read side by side."""
+    """The two figures of a run are read side by side: one scale, and the cases at the same heights."""
     mine, by_round = score_boxes({"gba": {"0": rows}}).axes[1], dice_assd_by_round([("0", rows)]).axes[1]
     assert (mine.get_yscale(), mine.get_ylim()) == (by_round.get_yscale(), by_round.get_ylim())
     heights = np.concatenate([np.asarray(collection.get_offsets()) for collection in by_round.collections])[:, 1]

@@ -89,3 +89,13 @@ def test_share_at_its_ends():
     assert seed_spread([np.array([0.1, 0.1]), np.array([0.9, 0.9])], crossed=False).share == 1.0
     assert math.isnan(seed_spread([cases]).share)
     assert math.isnan(seed_spread([np.full(3, 0.5), np.full(3, 0.5)]).share)
+
+
+def test_over_seeds_a_shift_of_each_training_is_no_effect():
+    """Three trainings that each shift all of their cases: the test over cases is fooled, the one over seeds is not."""
+    rng = np.random.default_rng(5)
+    first = [shift + rng.normal(0, 0.01, 20) for shift in (0.06, -0.03, 0.03)]
+    result = compare_paired(first, [np.zeros(20)] * 3, crossed=False, resamples=10)
+    assert result.p_t < 0.01
+    assert result.p_seeds > 0.3
+    assert math.isnan(compare_paired(first[:2], [np.zeros(20)] * 2, resamples=10).p_seeds)

@@ -39,7 +39,7 @@ def test_no_scratch_is_left(tiny):
 
 def test_every_output_of_the_pipeline_is_there(tiny):
     lock = YAML(typ="safe").load((tiny.folder / "dvc.lock").read_text())["stages"]
-    assert len(lock) == 12 + 4 * len(rounds_of(tiny))
+    assert len(lock) == 13 + 4 * len(rounds_of(tiny))
     missing = [
         out["path"] for stage in lock.values() for out in stage["outs"] if not (tiny.folder / out["path"]).exists()
     ]
@@ -208,7 +208,7 @@ def test_the_graph_gives_the_targets_labels_to_scoring_stages_alone(tiny):
     """What DVC lets each stage depend on; and of what scoring writes, training gets one bit a round."""
     stages = YAML(typ="safe").load((tiny.folder / "dvc.lock").read_text())["stages"]
     readers = {name.split("@")[0] for name, stage in stages.items() if _depends(stage, "data/scoring")}
-    assert readers == {"evaluate_survey", "evaluate", "oracle", "baseline", "summarise"}
+    assert readers == {"evaluate_survey", "evaluate", "train_oracle", "evaluate_oracle", "baseline", "summarise"}
     scored = {out["path"] for name, stage in stages.items() if name.split("@")[0] in readers for out in stage["outs"]}
     to_training = {
         dep["path"]

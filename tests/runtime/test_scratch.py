@@ -1,8 +1,11 @@
 """Outputs appear whole or not at all; interrupted work is found again by the same fingerprint only."""
 
+import errno
+from pathlib import Path
+
 import pytest
 
-from gbaseg.runtime.scratch import ROOT, atomic_outputs, fingerprint
+from gbaseg.runtime.scratch import ROOT, atomic_outputs, fingerprint, replace, written_whole
 
 
 @pytest.fixture(autouse=True)
@@ -64,3 +67,31 @@ def test_the_fingerprint_follows_settings_and_content(tmp_path):
     file.write_text("a")
     file.rename(tmp_path / "in" / "other")
     assert fingerprint("s", {"epochs": 3}, ["in"]) != first
+
+
+def test_a_file_goes_to_another_file_system_whole(tmp_path, monkeypatch):
+    """Renaming does not reach there: the copy is renamed beside its place."""
+    source, destination = tmp_path / "a" / "x.txt", tmp_path / "b" / "x.txt"
+    source.parent.mkdir()
+    source.write_text("whole")
+    rename, refused = Path.replace, []
+
+    def across(self, target):
+        if self == source:
+            refused.append(target)
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        assert self.name == ".x.txt.partial" and self.read_text() == "whole"
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "replace", across)
+    replace(source, destination)
+    assert destination.read_text() == "whole"
+    assert refused == [destination]
+    assert [path.name for path in destination.parent.iterdir()] == ["x.txt"]
+
+
+def test_a_file_written_in_part_does_not_appear(tmp_path):
+    with pytest.raises(ValueError, match="no"), written_whole(tmp_path / "x.csv") as partial:
+        partial.write_text("half")
+        raise ValueError("no")
+    assert list(tmp_path.iterdir()) == []

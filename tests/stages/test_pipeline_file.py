@@ -57,7 +57,8 @@ def test_outputs_lie_where_the_code_writes_them():
         "pseudo_label": {layout.pseudo_labelled(ROUND)},
         "evaluate": {layout.case_scores(ROUND), layout.round_metrics(ROUND), layout.decision(ROUND)},
         "proxies": {layout.proxies(ROUND)},
-        "oracle": {layout.METRICS / "oracle.json", layout.case_scores("oracle"), layout.CURVES / "oracle"},
+        "train_oracle": {layout.model_of("oracle"), layout.CURVES / "oracle"},
+        "evaluate_oracle": {layout.METRICS / "oracle.json", layout.case_scores("oracle")},
         "baseline": {layout.METRICS / "baseline.json", layout.case_scores("baseline")},
         "summarise": {layout.PLOTS, layout.METRICS / "summary.json"},
     }  # fmt: skip
@@ -84,8 +85,8 @@ def test_every_number_is_watched_by_some_stage_and_no_stage_watches_what_there_i
 @pytest.mark.parametrize(
     ("number", "spares"),
     [
-        ("segmentation.prediction.threshold", ["survey", "train_segmentation"]),
-        ("evaluation.empty_assd_mm", ["survey", "train_segmentation", "pseudo_label"]),
+        ("segmentation.prediction.threshold", ["survey", "train_segmentation", "train_oracle"]),
+        ("evaluation.empty_assd_mm", ["survey", "train_segmentation", "pseudo_label", "train_oracle"]),
         ("augmentation.arm", ["train_translation", "translate", "survey"]),
         ("translation.cyclegan.epochs", ["standardise"]),
         ("self_training.rounds", ["train_segmentation", "pseudo_label"]),

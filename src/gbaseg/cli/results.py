@@ -138,13 +138,16 @@ def arms(seeds: list[int], arms: list[str], translation: str, extra: tuple[str, 
 @click.option("--centres", default="A,B,both", show_default=True, callback=names)
 @click.option("--runs", default="0,1,2", show_default=True, callback=whole_numbers, help="Retrainings.")
 @click.option("--arms", default="none,naive,gba", show_default=True, callback=names)
+@click.option("--seeds", default="1", show_default=True, callback=whole_numbers)
 @set_option
 @now_option
-def translations(centres: list[str], runs: list[int], arms: list[str], extra: tuple[str, ...], now: bool) -> None:
+def translations(
+    centres: list[str], runs: list[int], arms: list[str], seeds: list[int], extra: tuple[str, ...], now: bool
+) -> None:
     """Centres x retrainings x arms (Table I)."""
     from gbaseg.commands.ablation import plan_translations, run
 
-    run(plan_translations(centres, runs, arms), extra, now)
+    run(plan_translations(centres, runs, arms, seeds), extra, now)
 
 
 COMMANDS = [show, report, predict, submission, leaderboard, rank, tables, figures, ablation]

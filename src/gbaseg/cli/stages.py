@@ -122,9 +122,17 @@ def proxies(round_id: str) -> None:
 
 
 @click.command()
-def oracle() -> None:
+def train_oracle() -> None:
     """Train on the target's own labels, where asked: what an arm could reach."""
-    from gbaseg.stages.oracle import run
+    from gbaseg.stages.train_oracle import run
+
+    run()
+
+
+@click.command()
+def evaluate_oracle() -> None:
+    """Score the oracle."""
+    from gbaseg.stages.evaluate_oracle import run
 
     run()
 
@@ -157,7 +165,8 @@ COMMANDS = [
     pseudo_label,
     evaluate,
     proxies,
-    oracle,
+    train_oracle,
+    evaluate_oracle,
     baseline,
     summarise,
 ]

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+import tempfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
 
 from gbaseg import params
-from gbaseg.commands.experiments import experiments_of_this_commit
+from gbaseg.commands.experiments import differences, experiments_of_this_commit, open_revision, queued_experiments
 from gbaseg.errors import UserError
 from gbaseg.runtime.progress import log
 
@@ -22,34 +29,51 @@ class Experiment:
     settings: Mapping[str, str]
 
     @property
-    def options(self) -> list[str]:
-        """Of `dvc exp run`."""
-        return ["--name", self.name, *(part for key in self.settings for part in ("-S", f"{key}={self.settings[key]}"))]
+    def overrides(self) -> list[str]:
+        """`KEY=VALUE` of each setting."""
+        return [f"{key}={value}" for key, value in self.settings.items()]
 
 
 def plan_arms(arms: Sequence[str], seeds: Sequence[int], translation: str) -> list[Experiment]:
     """Table II: every arm with every seed, and `no-adaptation`, which trains on the source images as they are."""
-    chosen = [("no-adaptation", "none", "none") if arm == "no-adaptation" else (arm, arm, translation) for arm in arms]
+    before = "" if translation == "cyclegan" else "untranslated-"
+    chosen = [(arm, "none", "none") if arm == "no-adaptation" else (f"{before}{arm}", arm, translation) for arm in arms]
     return [
         Experiment(f"{name}-seed-{seed}", {"seed": str(seed), "translation.mode": mode, "augmentation.arm": arm})
         for seed, (name, arm, mode) in product(seeds, chosen)
     ]
 
 
-def plan_translations(centres: Sequence[str], retrainings: Sequence[int], arms: Sequence[str]) -> list[Experiment]:
-    """Table I: CycleGANs of every centre, retrained, each with every arm."""
+def plan_translations(
+    centres: Sequence[str], retrainings: Sequence[int], arms: Sequence[str], seeds: Sequence[int]
+) -> list[Experiment]:
+    """Table I: CycleGANs of every centre, retrained, each with every arm and seed."""
     return [
         Experiment(
-            f"centre-{centre}-run-{retraining}-{arm}",
+            f"centre-{centre}-run-{retraining}-{arm}-seed-{seed}",
             {
+                "seed": str(seed),
                 "translation.mode": "cyclegan",
                 "translation.centre": centre,
                 "translation.run": str(retraining),
                 "augmentation.arm": arm,
             },
         )
-        for centre, retraining, arm in product(centres, retrainings, arms)
+        for seed, centre, retraining, arm in product(seeds, centres, retrainings, arms)
     ]
+
+
+def with_extra(planned: Sequence[Experiment], extra: Sequence[str]) -> list[Experiment]:
+    """The experiments with further settings (`KEY=VALUE`); other settings give other names."""
+    if not extra:
+        return list(planned)
+    pairs = [setting.partition("=") for setting in extra]
+    wrong = [setting for setting, (key, equals, _) in zip(extra, pairs, strict=True) if not (key and equals)]
+    if wrong:
+        raise UserError(f"--set {', '.join(wrong)}: expected KEY=VALUE, such as evaluation.oracle=true")
+    mark = f"{zlib.crc32(' '.join(sorted(extra)).encode()):08x}"[:6]
+    more = {key: value for key, _, value in pairs}
+    return [Experiment(f"{one.name}-{mark}", {**one.settings, **more}) for one in planned]
 
 
 def run(planned: Sequence[Experiment], extra: Sequence[str], now: bool) -> None:
@@ -59,22 +83,80 @@ def run(planned: Sequence[Experiment], extra: Sequence[str], now: bool) -> None:
         planned: as `plan_arms` or `plan_translations` gives them; of one seed (or arm) after the other, so that DVC's
             run cache hands the stages that they share on.
         extra: `KEY=VALUE`, set in each of them.
-        now: run instead of queueing.
+        now: run in this folder instead of queueing. params.yaml is put back; the outputs are the last experiment's.
 
     Raises:
-        UserError: settings that params.yaml does not allow, or an experiment that fails; those before it stay done.
+        UserError: settings that params.yaml does not allow, an experiment of this name with other settings (nothing is
+            begun then), or one that fails; those before it stay done.
     """
-    params.load()
-    done = experiments_of_this_commit()
-    todo = [experiment for experiment in planned if experiment.name not in done]
-    for experiment in planned:
-        if experiment.name in done:
-            log(f"{experiment.name}: done, passed over")
-    for number, experiment in enumerate(todo, start=1):
-        more = [part for setting in extra for part in ("-S", setting)]
-        log(f"{experiment.name} ({number} of {len(todo)}): {'run' if now else 'queued'}")
-        command = [sys.executable, "-m", "dvc", "exp", "run", *([] if now else ["--queue"]), *experiment.options, *more]
-        if subprocess.run(command, check=False).returncode:
-            raise UserError(f"{experiment.name} failed; its messages stand above. Mend it and say this command again")
+    planned = with_extra(planned, extra)
+    wanted = {one.name: _settings_with(one.overrides) for one in planned}
+    done, waiting = experiments_of_this_commit(), queued_experiments()
+    _refuse_others(wanted, done)
+    todo = []
+    for one in planned:
+        if one.name in done or one.name in waiting:
+            log(f"{one.name}: {'done' if one.name in done else 'queued before'}, passed over")
+        else:
+            todo.append(one)
+    original = params.PATH.read_bytes()
+    for number, one in enumerate(todo, start=1):
+        log(f"{one.name} ({number} of {len(todo)}): {'run' if now else 'queued'}")
+        options = [part for override in one.overrides for part in ("-S", override)]
+        command = [
+            sys.executable,
+            "-m",
+            "dvc",
+            "exp",
+            "run",
+            *([] if now else ["--queue"]),
+            "--name",
+            one.name,
+            *options,
+        ]
+        try:
+            failed = subprocess.run(command if now else [*command, "--queue"], check=False).returncode
+        finally:
+            # DVC leaves a run's settings in the folder, and the next one would start from them.
+            params.PATH.write_bytes(original)
+        if failed:
+            raise UserError(f"{one.name} failed; its messages stand above. Mend it and say this command again")
     if todo and not now:
         log("`dvc queue start` runs them, `dvc queue status` tells how far they are; then `gbaseg tables`")
+    if todo and now:
+        log(f"this folder has the outputs of {todo[-1].name}; `dvc repro` brings those of params.yaml back")
+
+
+def _settings_with(overrides: Sequence[str]) -> dict[str, Any]:
+    """params.yaml with settings as `dvc exp run -S` would write them, checked."""
+    from dvc.utils.hydra import apply_overrides
+
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / params.PATH.name
+        shutil.copyfile(params.PATH, copy)
+        try:
+            apply_overrides(str(copy), list(overrides))
+        except Exception as error:  # hydra's own errors, of many classes
+            raise UserError(f"{', '.join(overrides)}: not settings of params.yaml: {error}") from error
+        content = YAML(typ="safe").load(copy.read_text(encoding="utf-8"))
+    params.check(content, f"params.yaml with {', '.join(overrides)}")
+    return content
+
+
+def _refuse_others(wanted: Mapping[str, Mapping[str, Any]], done: Mapping[str, str]) -> None:
+    """An experiment of the same name, whose settings are others, is not the one that is asked for."""
+    faults = []
+    for name, settings in wanted.items():
+        if name in done:
+            theirs = YAML(typ="safe").load(open_revision(done[name]).read_text(str(params.PATH)))
+            faults += [f"{name}: {difference}" for difference in differences(theirs, settings, ("then", "now"))]
+    if faults:
+        raise UserError(
+            "\n".join(
+                [
+                    "experiments of these names were run on this commit with other settings; "
+                    "`dvc exp remove NAME`, or commit params.yaml first:",
+                    *(f"  - {fault}" for fault in faults[:20]),
+                ]
+            )
+        )

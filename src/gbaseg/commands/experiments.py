@@ -6,6 +6,8 @@ import io
 import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,7 +22,7 @@ from gbaseg.stages import layout
 WORKSPACE = "workspace"
 PARAMS = "params.yaml"
 # What runs that are compared may differ in; everything else has to be equal, or a table would mix its effect in.
-AXES = ("seed", "augmentation.arm", "translation.mode", "translation.centre", "translation.run")
+AXES = ("evaluation.oracle", "seed", "augmentation.arm", "translation.mode", "translation.centre", "translation.run")
 
 
 class Files(Protocol):
@@ -35,17 +37,55 @@ class Files(Protocol):
 
 def experiments_of_this_commit() -> dict[str, str]:
     """Name -> revision of the experiments that were run on the present commit."""
-    return _experiments(all_commits=False)
+    return {name: revision for name, revisions in _experiments(False).items() for revision in revisions.values()}
 
 
-def _experiments(all_commits: bool) -> dict[str, str]:
+def queued_experiments() -> set[str]:
+    """Names of the experiments that wait or run in DVC's queue."""
+    with _repository() as repo:
+        queue = repo.experiments.celery_queue
+        return {entry.name for entry in (*queue.iter_queued(), *queue.iter_active()) if entry.name}
+
+
+def find_experiment(name: str) -> str:
+    """Revision of an experiment: of the present commit, or else of the one other commit that has it.
+
+    Raises:
+        UserError: there is none, or several other commits have one of this name.
+    """
+    here = experiments_of_this_commit()
+    if name in here:
+        return here[name]
+    everywhere = _experiments(all_commits=True)
+    if name not in everywhere:
+        raise UserError(f"no experiment {name}; there are: {', '.join([*sorted(everywhere), WORKSPACE])}")
+    commits = everywhere[name]
+    if len(commits) > 1:
+        raise UserError(
+            f"{name}: not of the present commit, and {len(commits)} others have one of that name "
+            f"({', '.join(commit[:7] for commit in commits)}); check one of them out"
+        )
+    return next(iter(commits.values()))
+
+
+def _experiments(all_commits: bool) -> dict[str, dict[str, str]]:
+    """Name -> commit it was run on -> its revision."""
+    found: dict[str, dict[str, str]] = {}
+    with _repository() as repo:
+        for commit, experiments in repo.experiments.ls(all_commits=all_commits).items():
+            for name, revision in experiments:
+                found.setdefault(name, {})[commit] = revision
+    return found
+
+
+@contextmanager
+def _repository() -> Iterator[Any]:
     from dvc.exceptions import NotDvcRepoError
     from dvc.repo import Repo  # takes a second
 
     try:
         with Repo() as repo:
-            listed = repo.experiments.ls(all_commits=all_commits).values()
-            return {name: revision for experiments in listed for name, revision in experiments}
+            yield repo
     except NotDvcRepoError as error:
         raise UserError("not in a DVC repository: run this in the project's folder") from error
 
@@ -61,33 +101,28 @@ def load_runs(names: Sequence[str], structure: str = "") -> list[Run]:
         UserError: unknown experiments, experiments whose files are in no cache, parameters besides `AXES` that
             differ, or nothing to compare.
     """
-    found = _experiments(all_commits=bool(names))
-    unknown = [name for name in names if name not in found and name != WORKSPACE]
-    if unknown:
-        known = ", ".join([*sorted(found), WORKSPACE])
-        raise UserError(f"no experiment(s) {', '.join(unknown)}; there are: {known}")
-    chosen = list(names) or sorted(found)
-    if not chosen:
+    if names:
+        revisions = {name: "" if name == WORKSPACE else find_experiment(name) for name in names}
+    else:
+        revisions = experiments_of_this_commit()
+    if not revisions:
         raise UserError(
             "no experiments of the present commit; `gbaseg ablation arms` makes some, `workspace` names this run"
         )
     settings, runs = {}, []
-    for name in chosen:
-        files = _files(None if name == WORKSPACE else found[name])
+    for name, revision in sorted(revisions.items()):
+        files = open_revision(revision)
         try:
             settings[name] = YAML(typ="safe").load(files.read_text(PARAMS))
-            runs.append(read_run(name, settings[name], files, structure))
+            runs.append(replace(read_run(name, settings[name], files, structure), revision=revision))
+        except KeyError as error:
+            raise UserError(f"experiment {name}: its params.yaml has no {error}; it was run by older code") from error
         except OSError as error:
             raise UserError(
                 f"experiment {name}: {error}; not run to its end, or no longer in DVC's cache (`dvc exp remove {name}`)"
             ) from error
     _check_comparable(settings)
     return runs
-
-
-def open_experiment(name: str) -> Files:
-    """Files of one experiment (of any commit), or of the workspace."""
-    return _files(None if name == WORKSPACE else _experiments(all_commits=True)[name])
 
 
 def read_volume(files: Files, path: Path) -> volume.Volume:
@@ -108,7 +143,10 @@ def read_volume(files: Files, path: Path) -> volume.Volume:
 
 def read_run(name: str, settings: Mapping[str, Any], files: Files, structure: str = "") -> Run:
     """One run from its files; `settings` is its params.yaml."""
-    structure = structure or next(iter(settings["dataset"]["structures"]))
+    known = list(settings["dataset"]["structures"])
+    structure = structure or known[0]
+    if structure not in known:
+        raise UserError(f"--structure {structure}: {name} has no such structure; there are: {', '.join(known)}")
     round_ids = [item["id"] for item in settings["self_training"]["rounds"]]
 
     def scores(name: str, optional: bool = False) -> list[CaseScore]:
@@ -139,6 +177,7 @@ def read_run(name: str, settings: Mapping[str, Any], files: Files, structure: st
         oracle=scores("oracle", optional=True),
         proxies=proxies,
         checks=json.loads(_optional(files, layout.METRICS / "translation.json") or "{}"),
+        empty_assd_mm=settings["evaluation"]["empty_assd_mm"],
     )
 
 
@@ -160,8 +199,9 @@ class _Folder:
         return Path(path).read_bytes()
 
 
-def _files(revision: str | None) -> Files:
-    if revision is None:
+def open_revision(revision: str) -> Files:
+    """Files of a revision, those that DVC tracks too; empty: of this folder."""
+    if not revision:
         return _Folder()
     from dvc.api import DVCFileSystem
 
@@ -170,13 +210,11 @@ def _files(revision: str | None) -> Files:
 
 
 def _check_comparable(settings: Mapping[str, Mapping[str, Any]]) -> None:
-    flat = {name: dict(_flatten(content)) for name, content in settings.items()}
-    (first, reference), *others = flat.items()
+    (first, reference), *others = settings.items()
     faults = [
-        f"{key}: {reference.get(key)} in {first}, {content.get(key)} in {name}"
+        difference
         for name, content in others
-        for key in sorted(reference.keys() | content.keys())
-        if key not in AXES and reference.get(key) != content.get(key)
+        for difference in differences(reference, content, (f"in {first}", f"in {name}"), AXES)
     ]
     if faults:
         raise UserError(
@@ -188,6 +226,18 @@ def _check_comparable(settings: Mapping[str, Mapping[str, Any]]) -> None:
                 ]
             )
         )
+
+
+def differences(
+    first: Mapping[str, Any], second: Mapping[str, Any], words: tuple[str, str], but: Sequence[str] = ()
+) -> list[str]:
+    """What differs between two params.yaml: `key: 1 WORD, 2 WORD`; keys in `but` may differ."""
+    mine, theirs = dict(_flatten(first)), dict(_flatten(second))
+    return [
+        f"{key}: {mine.get(key)} {words[0]}, {theirs.get(key)} {words[1]}"
+        for key in sorted(mine.keys() | theirs.keys())
+        if key not in but and mine.get(key) != theirs.get(key)
+    ]
 
 
 def _flatten(content: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

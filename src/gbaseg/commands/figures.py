@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 
 from gbaseg.augmentation.singan.slices import central_tumour_slice
 from gbaseg.cases import Case
-from gbaseg.commands.experiments import load_runs, open_experiment, read_volume
+from gbaseg.commands.experiments import load_runs, open_revision, read_volume
+from gbaseg.errors import UserError
 from gbaseg.evaluation.drawing import save
 from gbaseg.evaluation.image_figures import TranslationRow, translations_side_by_side
 from gbaseg.evaluation.runs import NO_TRANSLATION, Run, group_runs
@@ -72,9 +73,13 @@ def one_of_each_translation(runs: Sequence[Run]) -> dict[str, Run]:
 
 def _translations(runs: dict[str, Run]) -> Figure:
     """A few source cases, evenly through the set, at the tumour's central slice."""
-    opened = {name: open_experiment(one.name) for name, one in runs.items()}
+    opened = {name: open_revision(one.revision) for name, one in runs.items()}
     first = next(iter(opened.values()))
-    table = csv.DictReader(io.StringIO(first.read_text(str(layout.TRANSLATED / "cases.csv"))))
+    listing = layout.TRANSLATED / "cases.csv"
+    try:
+        table = csv.DictReader(io.StringIO(first.read_text(str(listing))))
+    except OSError as error:
+        raise UserError(f"{listing}: {error}; no longer in DVC's cache") from error
     cases = [Case(**row) for row in table]  # type: ignore[arg-type]
     places = np.unique(np.linspace(0, len(cases) - 1, min(_CASES, len(cases))).round().astype(int))
     rows = []

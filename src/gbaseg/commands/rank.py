@@ -11,7 +11,7 @@ from rich.table import Table
 
 from gbaseg.evaluation.ranking import case_ranks, method_means, method_quantiles, rank_methods
 from gbaseg.evaluation.score_tables import METRICS, read_score_tables
-from gbaseg.runtime.scratch import replace
+from gbaseg.runtime.scratch import written_whole
 
 UNITS = ("", " (mm)")  # of METRICS
 
@@ -47,10 +47,8 @@ def run(
             console.print(_quantile_table(quantiles[metric], title))
     if out is not None:
         columns = {f"{name}_{metric}_{what}": means[(name, metric, what)] for name, metric, what in means.columns}
-        partial = out.with_name(f".{out.name}.partial")
-        partial.parent.mkdir(parents=True, exist_ok=True)
-        ranking.join(pd.DataFrame(columns)).to_csv(partial, index_label="method", lineterminator="\n")
-        replace(partial, out)
+        with written_whole(out) as partial:
+            ranking.join(pd.DataFrame(columns)).to_csv(partial, index_label="method", lineterminator="\n")
 
 
 def _ranking_table(ranking: pd.DataFrame, title: str) -> Table:

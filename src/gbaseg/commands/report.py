@@ -20,17 +20,16 @@ from gbaseg.evaluation.summary import CaseScore, read_scores
 from gbaseg.params import Params
 from gbaseg.runtime.ledger import read_ledger
 from gbaseg.runtime.progress import log, meter
-from gbaseg.runtime.scratch import replace
+from gbaseg.runtime.scratch import written_whole
 from gbaseg.stages import layout
 from gbaseg.stages.baseline import NAME as BASELINE
 from gbaseg.stages.context import need, read_json
-from gbaseg.stages.panel import draw_panel
+from gbaseg.stages.panel import draw_panel, reference_mask
 from gbaseg.stages.pictures import (
     naive_and_gba,
     overlay_row,
     overlays,
     predictions,
-    reference_mask,
     sample_intensities,
 )
 from gbaseg.stages.summarise import appearance_figure, read_rounds
@@ -74,10 +73,8 @@ def run(out: Path) -> None:
         f"Translation {mode}, arm {arm}, seed {settings.seed}, {len(rounds) - 1} rounds after the survey",
         sections,
     )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(f".{out.name}.partial")
-    partial.write_text(page, encoding="utf-8")
-    replace(partial, out)
+    with written_whole(out) as partial:
+        partial.write_text(page, encoding="utf-8")
     log(f"{out}: {len(page) / 2**20:.1f} MiB")
 
 
@@ -169,8 +166,10 @@ def _cases(settings: Params, scores: list[tuple[str, list[CaseScore]]]) -> Secti
     """Every held-out case at its worst and at its median slice, worst case first."""
     last = settings.self_training.last
     of_last = {row.case: row for row in dict(scores).get(last, [])}
+    # A case without a label, or with an empty one, comes last: its Dice is undefined.
+    dice = {name: row.dice for name, row in of_last.items() if not math.isnan(row.dice)}
     cases = select(read_table(layout.STANDARD), domain="target", splits=settings.evaluation.splits)
-    ordered = sorted(cases, key=lambda case: (of_last[case.case].dice if case.case in of_last else math.inf, case.case))
+    ordered = sorted(cases, key=lambda case: (dice.get(case.case, math.inf), case.case))
     pictures, rows = [], []
     with meter("overlays", len(ordered)) as bar:
         for case in ordered:

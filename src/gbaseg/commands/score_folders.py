@@ -13,7 +13,7 @@ from gbaseg.evaluation.summary import summarise, write_scores
 from gbaseg.runtime.engine import Task
 from gbaseg.runtime.engine import run as run_tasks
 from gbaseg.runtime.progress import log
-from gbaseg.runtime.scratch import replace
+from gbaseg.runtime.scratch import written_whole
 
 
 def run(
@@ -52,8 +52,7 @@ def run(
     if faults:
         raise UserError("\n".join([f"{len(faults)} fault(s), nothing written:", *(f"  - {fault}" for fault in faults)]))
     scores = [row for rows, _ in results for row in rows]
-    partial = out.with_name(f".{out.name}.partial")
-    write_scores(scores, partial)
-    replace(partial, out)
+    with written_whole(out) as partial:
+        write_scores(scores, partial)
     print_scores(summarise(scores))
     log(f"{len(pairs)} case(s) in {out}")

@@ -17,7 +17,7 @@ def run() -> None:
     for name, metrics in rounds:
         if layout.proxies(name).is_file():
             metrics["proxies"] = read_json(layout.proxies(name))
-    print_rounds_table(rounds)
+    print_rounds_table(rounds, tumour=settings.dataset.tumour)
     for entry in entries():
         spread = "" if entry.dice_sd is None else f" ± {entry.dice_sd:.3f}"
         assd = "" if entry.assd_mm_mean is None else f", ASSD {entry.assd_mm_mean:.3f} mm"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 from gbaseg import params, volume
 from gbaseg.cases import read_table, select
@@ -17,6 +17,7 @@ from gbaseg.stages import layout
 from gbaseg.stages.context import need, read_json, write_json
 from gbaseg.standardise.case import StandardCase
 
+Split = Literal["train", "validation", "test"]
 # A file of git, not of DVC: nothing computes it.
 LEADERBOARD = layout.METRICS / "leaderboard.json"
 _NAMES = {"crossmoda2022": "crossmoda2022_{case}_Label.nii.gz", "table": "{case}.nii.gz"}
@@ -57,9 +58,14 @@ def run(out: Path, round_id: str | None, splits: Sequence[str], name: str | None
         raise UserError(f"{out}: has files in it; name a folder that is new or empty")
     masks = layout.pseudo_labelled(round_id) / "scan"
     need([layout.STANDARD, masks])
-    cases = select(read_table(layout.STANDARD), domain="target", splits=splits)
+    target = select(read_table(layout.STANDARD), domain="target")
+    unknown = [split for split in splits if split not in get_args(Split)]
+    if unknown:
+        raise UserError(f"--splits {', '.join(unknown)}: no such split; there are: {', '.join(get_args(Split))}")
+    cases = select(target, splits=splits)
     if not cases:
-        raise UserError(f"no target cases of split {', '.join(splits)}; the splits are train, validation and test")
+        known = ", ".join(sorted({case.split for case in target}))
+        raise UserError(f"no target cases of split {', '.join(splits)}; this data set has: {known}")
     faults = []
     with atomic_outputs("submission", out, keep_work=False) as scratch:
         folder = scratch.output(out)
@@ -91,8 +97,6 @@ def enter(entry: Entry) -> None:
     log(f"{LEADERBOARD}: {len(ordered)} entries; commit it with git")
 
 
-def entries(text: str | None = None) -> list[Entry]:
-    """What was entered; `text`: the file's content, where it is not this folder's."""
-    if text is None:
-        text = LEADERBOARD.read_text(encoding="utf-8") if LEADERBOARD.is_file() else "[]"
-    return [Entry(**one) for one in json.loads(text)]
+def entries() -> list[Entry]:
+    """What was entered."""
+    return [Entry(**one) for one in read_json(LEADERBOARD)] if LEADERBOARD.is_file() else []

@@ -11,7 +11,6 @@ import pandas as pd
 from gbaseg.commands.experiments import load_runs
 from gbaseg.errors import UserError
 from gbaseg.evaluation import table_layout, tables
-from gbaseg.evaluation.metrics import EMPTY_ASSD_MM
 from gbaseg.evaluation.runs import Run, reference_runs
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.scratch import atomic_outputs
@@ -19,10 +18,11 @@ from gbaseg.runtime.scratch import atomic_outputs
 FAILURE = "Table I. Dice by translation, retraining and arm; N/A: the translation failed and is not self-trained from"
 QUANTILES = "Table III. Percentiles of the last round over the cases, worst to best"
 PROXIES = "What is known without the target's labels (none of it but the last column is Dice on the target)"
-NOTES = """Mean ± SD over the cases of all seeds (ddof = 1); [95 % interval] by bootstrap over seeds and cases; p:
-paired t-test and Wilcoxon, two-sided, not corrected for the number of comparisons. Reference rows: an empty prediction,
-the threshold that is best on the source's (pseudo-target) images, the same network trained on the target's own labels
-(oracle). Gap closed: of the Dice between no adaptation and the oracle."""
+NOTES = """Mean of the seeds' means ± SD over the cases of all seeds (ddof = 1); [95 % interval] by bootstrap over seeds
+and cases, too narrow with two or three seeds. p: paired t-test and Wilcoxon over the cases, two-sided, for these very
+trainings; over seeds: t-test of the seeds' mean differences; none is corrected for the number of comparisons. Reference
+rows: an empty prediction, the threshold that is best on the source's (pseudo-target) images, the same network trained
+on the target's own labels (oracle). Gap closed: of the Dice between no adaptation and the oracle."""
 
 
 class NamedTable(NamedTuple):
@@ -69,7 +69,7 @@ def _make(runs: Sequence[Run], small_mm3: float, large_mm3: float, percents: Seq
     scored = [run for run in runs if all(run.rounds.values())]
     named = []
     if scored:
-        everything = [*reference_runs(scored, EMPTY_ASSD_MM), *scored]
+        everything = [*reference_runs(scored), *scored]
         first, second = tables.translation_table(scored), tables.round_table(everything, small_mm3, large_mm3)
         third, differences = tables.quantile_table(everything, percents), tables.difference_table(scored)
         named += [

@@ -18,14 +18,14 @@ def case_ranks(scores: pd.DataFrame, structures: Sequence[str]) -> pd.DataFrame:
 
     Args:
         scores: `score_tables`' long table.
-        structures: Dice and ASSD of each are ranked, all with equal weight.
+        structures: Dice and ASSD of each are ranked, all with equal weight; a case on which one is undefined is ranked
+            by the others.
 
     Raises:
-        UserError: see `cases_by_method`; or structures that are defined on different cases.
+        UserError: see `cases_by_method`.
     """
     tables = [cases_by_method(scores, structure, metric) for structure in structures for metric in METRICS]
     signs = [-1.0 if HIGHER_IS_BETTER[metric] else 1.0 for _ in structures for metric in METRICS]
-    # A case on which one structure is undefined is ranked by the others.
     ranks = [
         pd.DataFrame(rankdata(sign * table.to_numpy(), method="min", axis=1), table.index, table.columns)
         for sign, table in zip(signs, tables, strict=True)

@@ -83,11 +83,13 @@ def write_rounds(rounds: Rounds, path: str | Path) -> None:
     rounds_rows(rounds).to_csv(path, index=False, lineterminator="\n")
 
 
-def print_rounds_table(rounds: Rounds, console: Console | None = None, low_dice: float = 0.4) -> None:
+def print_rounds_table(
+    rounds: Rounds, console: Console | None = None, low_dice: float = 0.4, tumour: str = "tumour"
+) -> None:
     """Print one table a structure, one line a round: mean ± SD (ddof = 1), median, failures, convergence.
 
     Without scores in any round it says so, and shows what is known without labels: `agreement` of the pseudo-labels
-    with the round before, and what the stage `proxies` found, where `proxies` stands in a round's metrics.
+    with the round before, and what the stage `proxies` found of `tumour`, where `proxies` stands in a round's metrics.
     """
     console = console or Console()
     structures = list(dict.fromkeys(name for _, metrics in rounds for name in structures_of(metrics)))
@@ -114,8 +116,7 @@ def print_rounds_table(rounds: Rounds, console: Console | None = None, low_dice:
     table.add_column("converged", no_wrap=True)
     for name, metrics in rounds:
         known: Mapping[str, Any] = metrics.get("proxies", {})
-        of_structures = list(known.get("pseudo_target", {}).values())  # the first is the tumour's
-        held_out = of_structures[0]["dice"]["mean"] if of_structures else None
+        held_out = known.get("pseudo_target", {}).get(tumour, {}).get("dice", {}).get("mean")
         doubtful = f"{known['doubtful']} of {known['pseudo_labelled']}" if "doubtful" in known else "–"
         table.add_row(
             name, _number(held_out, 3), _number(known.get("fold_agreement"), 3), _number(metrics.get("agreement"), 3),

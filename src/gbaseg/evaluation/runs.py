@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from gbaseg.errors import UserError
+from gbaseg.evaluation.metrics import EMPTY_ASSD_MM
 from gbaseg.evaluation.summary import CaseScore
 
 NO_TRANSLATION = "none"
@@ -25,7 +26,7 @@ class Run:
     left out. `failed`: the paper's failure rule says so after the first round; `None` where there were no labels.
     `threshold`, `oracle`: scores of the same cases by the best threshold and by the network trained on the target's own
     labels; empty where there are none. `proxies`: round -> what the stage of that name found; `checks`: the
-    translation's.
+    translation's. `empty_assd_mm`: what an empty prediction counted. `revision`: its commit; empty: this folder.
     """
 
     name: str
@@ -40,6 +41,8 @@ class Run:
     oracle: Sequence[CaseScore] = ()
     proxies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     checks: Mapping[str, float] = field(default_factory=dict)
+    empty_assd_mm: float = EMPTY_ASSD_MM
+    revision: str = ""
 
     @property
     def setting(self) -> tuple[str, str, int, str]:
@@ -59,18 +62,15 @@ class Run:
         return list(self.rounds)[-1]
 
 
-def reference_runs(runs: Sequence[Run], empty_mm: float) -> list[Run]:
+def reference_runs(runs: Sequence[Run]) -> list[Run]:
     """What every arm is to be held against, once a seed: an empty prediction, the threshold, the oracle.
 
     The threshold of a run with a translation is chosen on its pseudo-target images; a seed's first such run gives it.
-
-    Args:
-        runs: any.
-        empty_mm: ASSD of an empty prediction.
     """
     found = []
     for seed in sorted({run.seed for run in runs}):
         of_seed = sorted((run for run in runs if run.seed == seed), key=lambda run: run.translation == NO_TRANSLATION)
+        empty_mm = of_seed[0].empty_assd_mm
         empty = [
             replace(row, dice=0.0, assd_mm=empty_mm, pooled_assd_mm=empty_mm, predicted_mm3=0.0)
             for row in of_seed[0].rounds[of_seed[0].first]
@@ -104,6 +104,20 @@ def group_runs(runs: Sequence[Run]) -> dict[tuple[str, str, int, str], list[Run]
 
 def _arm_order(arm: str) -> tuple[int, str]:
     return (ARMS.index(arm), "") if arm in ARMS else (len(ARMS), arm)
+
+
+def check_paired(first: Sequence[Run], second: Sequence[Run]) -> None:
+    """Whether two settings were scored, seed by seed, on the same patients.
+
+    Raises:
+        UserError: other cases, or other reference volumes; names both runs.
+    """
+    for mine, theirs in zip(first, second, strict=True):
+        if not crossed([mine, theirs]):
+            raise UserError(
+                f"{mine.name} and {theirs.name} were not scored on the same cases with the same labels; only runs of "
+                "one data set are compared"
+            )
 
 
 def crossed(runs: Sequence[Run]) -> bool:

@@ -37,6 +37,8 @@ def read_score_tables(paths: Sequence[Path]) -> pd.DataFrame:
     if faults:
         raise UserError("\n".join(faults))
     scores = pd.concat(tables, ignore_index=True)
+    if scores.empty:
+        raise UserError(f"{', '.join(map(str, paths))}: no line with scores")
     twice = scores[scores.duplicated(KEYS)]
     if len(twice):
         first = ", ".join(twice[KEYS].iloc[0])
@@ -60,7 +62,7 @@ def _read(path: Path) -> pd.DataFrame:
             f"{path}: column(s) missing: {', '.join(missing)}; needed: {', '.join(needed)}, "
             "or those of the challenge: Case, Team, VS_Dice, VS_ASSD"
         )
-    numbers = table[list(METRICS)].apply(pd.to_numeric, errors="coerce")
+    numbers = table[list(METRICS)].apply(pd.to_numeric, errors="coerce").astype(float)
     text = table[list(METRICS)].apply(lambda column: column.str.strip().str.lower())
     wrong = (numbers.isna() & ~text.isin(["nan", ""])) | np.isinf(numbers)
     if wrong.any(axis=None):
@@ -95,13 +97,18 @@ def cases_by_method(scores: pd.DataFrame, structure: str, metric: str) -> pd.Dat
     """One metric of one structure (cases x methods); cases that are undefined for all methods are left out.
 
     Raises:
-        UserError: no such structure; or a case that only some of the methods have, or have a number for.
+        UserError: no such structure, no case on which it is defined, or a case that only some of the methods have a
+            score of.
     """
     chosen = scores[scores["structure"] == structure]
     if chosen.empty:
         known = ", ".join(sorted(set(scores["structure"])))
         raise UserError(f"structure {structure}: no scores of it; there are: {known}")
-    table = chosen.pivot(index="case", columns="method", values=metric).dropna(how="all")
+    # All methods of the table: one without a line of this structure lacks every case of it.
+    methods = sorted(set(scores["method"]))
+    table = chosen.pivot(index="case", columns="method", values=metric).reindex(columns=methods).dropna(how="all")
+    if table.empty:
+        raise UserError(f"{structure}, {metric}: undefined on every case; there is nothing to compare")
     incomplete = table[table.isna().any(axis=1)]
     if len(incomplete):
         lacking = ", ".join(incomplete.columns[incomplete.iloc[0].isna()])

@@ -33,12 +33,15 @@ class Comparison:
     """First minus second, paired by case and seed.
 
     `p_t`, `p_wilcoxon`: two-sided; `nan` where all differences are equal. `pairs`: what they were computed over: cases
-    (crossed: each its mean over the seeds), or cases of all seeds (nested).
+    (crossed: each its mean over the seeds), or cases of all seeds (nested). Both are conditional on the trainings: a
+    shift that a training gives all of its cases counts as an effect of the arm. `p_seeds`: t-test over the seeds' mean
+    differences, which has few degrees of freedom and no such flaw; `nan` with fewer than 3 seeds.
     """
 
     difference: Interval
     p_t: float
     p_wilcoxon: float
+    p_seeds: float
     pairs: int
     seeds: int
 
@@ -62,7 +65,7 @@ def mean_interval(
 ) -> Interval:
     """Mean over seeds and cases, and its interval: seeds are drawn anew, and cases (nested: within each seed drawn).
 
-    With one seed the interval says nothing of what another training would give.
+    With one seed the interval says nothing of what another training would give; with two or three it is too narrow.
     """
     rng = np.random.default_rng(seed)
     count = len(scores)
@@ -95,11 +98,13 @@ def compare_paired(
     differences = [mine - theirs for mine, theirs in zip(first, second, strict=True)]
     # Three trainings scored on the same 20 cases are 20 independent pairs, not 60.
     pairs = _stack(differences).mean(axis=0) if crossed else np.concatenate(differences)
+    by_seed = [float(part.mean()) for part in differences]
     varied = bool(np.ptp(pairs) > 1e-12)
     return Comparison(
         mean_interval(differences, crossed, resamples, seed),
         float(stats.ttest_1samp(pairs, 0.0).pvalue) if varied else math.nan,
         float(stats.wilcoxon(pairs).pvalue) if varied else math.nan,
+        float(stats.ttest_1samp(by_seed, 0.0).pvalue) if len(by_seed) > 2 and np.ptp(by_seed) > 1e-12 else math.nan,
         pairs=len(pairs),
         seeds=len(differences),
     )

@@ -28,7 +28,11 @@ def lay_out_translations(table: pd.DataFrame) -> pd.DataFrame:
         trained = line["translation"] != NO_TRANSLATION
         key = (f"{line['translation']} {line['centre']}".strip(), str(line["retraining"]) if trained else "–")
         row = rows.setdefault(key, {"translation": key[0], "run": key[1]})
-        row[f"{line['arm']}, {line['round']}"] = _mean_sd(line, "dice") if line["cases"] else NOT_APPLICABLE
+        cell = _mean_sd(line, "dice") if line["cases"] else NOT_APPLICABLE
+        failed = line.get("failed_seeds", 0)
+        if line["cases"] and failed > 0:
+            cell += f" ({line['seeds']} of {line['seeds'] + failed:.0f} seeds)"
+        row[f"{line['arm']}, {line['round']}"] = cell
     arms = list(dict.fromkeys(table["arm"]))
     columns = ["translation", "run", *(f"{arm}, {name}" for arm in arms for name in rounds)]
     return pd.DataFrame(rows.values(), columns=columns).fillna("–")
@@ -101,6 +105,7 @@ def lay_out_differences(table: pd.DataFrame) -> pd.DataFrame:
         row[name] = f"{_signed(line['difference'], decimals)}{_interval(line, decimals, _signed)}"
         row[f"{METRICS[line['metric']]}: p (t)"] = _p(line["p_t"])
         row[f"{METRICS[line['metric']]}: p (Wilcoxon)"] = _p(line["p_wilcoxon"])
+        row[f"{METRICS[line['metric']]}: p (over seeds)"] = _p(line["p_seeds"])
     return pd.DataFrame(rows.values())
 
 

@@ -14,7 +14,16 @@ import numpy as np
 import pandas as pd
 
 from gbaseg.evaluation.ranking import PERCENTS
-from gbaseg.evaluation.runs import NO_TRANSLATION, ORACLE, REFERENCE, Run, crossed, group_runs, scores_by_seed
+from gbaseg.evaluation.runs import (
+    NO_TRANSLATION,
+    ORACLE,
+    REFERENCE,
+    Run,
+    check_paired,
+    crossed,
+    group_runs,
+    scores_by_seed,
+)
 from gbaseg.evaluation.score_tables import HIGHER_IS_BETTER, METRICS
 from gbaseg.evaluation.statistics import compare_paired, mean_interval, seed_spread
 from gbaseg.evaluation.summary import CaseScore
@@ -28,16 +37,19 @@ def translation_table(runs: Sequence[Run]) -> pd.DataFrame:
     """Table I: first and last round of each translation, retraining and arm.
 
     Returns:
-        Columns of `SETTING`, `round`, and those of `_figures` for Dice. Where the failure rule stopped a run its last
-        round is `nan` (N/A): the paper does not self-train from a failed translation.
+        Columns of `SETTING`, `round`, those of `_figures` for Dice, and `failed_seeds`: runs that the failure rule
+        stopped, which the last round leaves out (`nan`, N/A, without any other): the paper does not self-train from a
+        failed translation.
     """
     lines = []
     for setting, group in group_runs(runs).items():
         first, last = group[0].first, group[0].last
         lines.append({**_named(setting), "round": first, **_figures(group, first, "dice")})
         if last != first:
-            kept = [run for run in group if not run.failed]
-            lines.append({**_named(setting), "round": last, **_figures(kept, last, "dice")})
+            # Without a translation there is none that could fail.
+            kept = [run for run in group if not run.failed or run.translation == NO_TRANSLATION]
+            failed = len(group) - len(kept)
+            lines.append({**_named(setting), "round": last, **_figures(kept, last, "dice"), "failed_seeds": failed})
     return pd.DataFrame(lines)
 
 
@@ -84,15 +96,14 @@ def _change(
 
 
 def _gap_closed(runs: Sequence[Run], group: Sequence[Run], round_id: str) -> float:
-    def by_seed(arm: str, translation: str, which: str | None = None) -> dict[int, float]:
-        return {
-            run.seed: float(np.mean([row.dice for row in run.rounds[which or run.first]]))
-            for run in runs
-            if (run.arm, run.translation) == (arm, translation)
-        }
+    def dice(run: Run, which: str) -> float:
+        return float(np.mean([row.dice for row in run.rounds[which]]))
+
+    def by_seed(arm: str, translation: str) -> dict[int, float]:
+        return {run.seed: dice(run, run.first) for run in runs if (run.arm, run.translation) == (arm, translation)}
 
     floor, ceiling = by_seed("none", NO_TRANSLATION), by_seed(ORACLE, REFERENCE)
-    mine = by_seed(group[0].arm, group[0].translation, round_id) if group[0].translation != REFERENCE else {}
+    mine = {run.seed: dice(run, round_id) for run in group if run.translation != REFERENCE}
     common = sorted(floor.keys() & ceiling.keys() & mine.keys())
     gap = sum(ceiling[seed] - floor[seed] for seed in common)
     return sum(mine[seed] - floor[seed] for seed in common) / gap if common and gap > 0 else np.nan
@@ -157,6 +168,7 @@ def difference_table(runs: Sequence[Run]) -> pd.DataFrame:
         if not common:
             continue
         first, second = ([run for run in group if run.seed in common] for group in (mine, theirs))
+        check_paired(first, second)
         same = crossed([*first, *second])
         for round_id in dict.fromkeys((first[0].first, first[0].last)):
             for metric in METRICS:
@@ -168,7 +180,7 @@ def difference_table(runs: Sequence[Run]) -> pd.DataFrame:
                         "first": label(name), "second": label(other), "round": round_id, "metric": metric,
                         "difference": result.difference.mean, "low": result.difference.low,
                         "high": result.difference.high, "p_t": result.p_t, "p_wilcoxon": result.p_wilcoxon,
-                        "pairs": result.pairs, "seeds": result.seeds, "crossed": same,
+                        "p_seeds": result.p_seeds, "pairs": result.pairs, "seeds": result.seeds, "crossed": same,
                     }
                 )  # fmt: skip
     return pd.DataFrame(lines)
@@ -188,7 +200,7 @@ def _named(setting: tuple[str, str, int, str]) -> dict[str, Any]:
 def _figures(
     runs: Sequence[Run], round_id: str, metric: str, chosen: Callable[[CaseScore], bool] = lambda row: True
 ) -> dict[str, Any]:
-    """Mean over seeds and cases, SD over the cases of all seeds (ddof = 1), interval, counts, the seed's part."""
+    """Mean of the seeds' means, SD over the cases of all seeds (ddof = 1), interval, counts, the seed's part."""
     scores = scores_by_seed(runs, round_id, metric, chosen)
     if not scores:
         return {"mean": np.nan, "sd": np.nan, "low": np.nan, "high": np.nan, "cases": 0, "seeds": len(runs)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import shutil
@@ -79,9 +80,29 @@ def atomic_outputs(name: str, *paths: str | Path, keep_work: bool = True) -> Ite
     shutil.rmtree(folder)
 
 
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Where to write a file that appears at `path` when the block has succeeded, and not before."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        yield partial
+        replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 def replace(source: Path, destination: Path) -> None:
     """Move a file or folder to `destination`, in the place of what stands there."""
     destination.parent.mkdir(parents=True, exist_ok=True)
     if destination.is_dir() and not destination.is_symlink():
         shutil.rmtree(destination)
-    source.replace(destination)
+    try:
+        source.replace(destination)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        # Another file system: copied beside the destination first, so that it too appears whole.
+        beside = destination.with_name(f".{destination.name}.partial")
+        shutil.move(source, beside)
+        beside.replace(destination)

@@ -32,7 +32,7 @@ class PredictionSettings(Settings):
     mirroring: bool = Field(True, description="average over mirrored images (nnU-Net: true)")
     threshold: Fraction = Field(0.5, description="lowest ensemble softmax of a structure's voxel")
     components: Count = Field(1, description="largest connected components kept of each structure")
-    grow_threshold: Fraction | None = Field(
+    grow_threshold: Annotated[float, Field(gt=0, le=1)] | None = Field(
         None,
         description="softmax down to which a kept component grows into the voxels it touches (hysteresis thresholding, "
         "ours); null: it does not (paper)",

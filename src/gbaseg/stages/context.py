@@ -12,7 +12,7 @@ from typing import Any
 from gbaseg.errors import UserError
 from gbaseg.runtime.ledger import entry
 from gbaseg.runtime.progress import log
-from gbaseg.runtime.scratch import Scratch, atomic_outputs, fingerprint, replace
+from gbaseg.runtime.scratch import Scratch, atomic_outputs, fingerprint, written_whole
 
 # Raised by hand when a change of the code changes a stage's results: DVC then runs the stage again.
 RECIPES = Path("recipes.yaml")
@@ -68,7 +68,5 @@ def read_json(path: Path) -> Any:
 
 def write_json(path: Path, content: Any) -> None:
     """Write JSON, the same bytes for the same content; the file appears whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    replace(partial, path)
+    with written_whole(path) as partial:
+        partial.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")

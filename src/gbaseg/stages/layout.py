@@ -20,6 +20,7 @@ CURVES = Path("metrics/curves")
 PLOTS = Path("plots")
 
 SURVEY = "survey"
+ORACLE = "oracle"
 # In the folder of a model and in that of its pseudo-labels: what became of the round.
 ROUND = "round.json"
 

@@ -84,10 +84,15 @@ def _target_image(settings: Params) -> PanelImage:
     mask = volume.read(layout.pseudo_labelled(last) / "standard" / f"{case.case}.nii.gz").array
     mask = mask == settings.labels[tumour]
     z = central_tumour_slice(mask) if mask.any() else image.shape[0] // 2
-    reference = None
+    label = reference_mask(settings, case)
+    return PanelImage(f"{case.modality} ({case.case})", image[z], mask[z], None if label is None else label[z])
+
+
+def reference_mask(settings: Params, case: Case) -> np.ndarray | None:
+    """The tumour's label (Z, Y, X) on the standard grid, where the case has one."""
     for scored in read_table(layout.SCORING):
         if scored.case == case.case:
             record = StandardCase.from_dict(read_json(layout.STANDARD / "records" / f"{case.case}.json"))
             label = standardise_label(volume.read(layout.SCORING / scored.label), record)
-            reference = label.array[z] == settings.dataset.structures[tumour]
-    return PanelImage(f"{case.modality} ({case.case})", image[z], mask[z], reference)
+            return label.array == settings.dataset.structures[settings.dataset.tumour]
+    return None

@@ -24,10 +24,8 @@ from gbaseg.params import Params
 from gbaseg.runtime.seeds import derive
 from gbaseg.stages import layout
 from gbaseg.stages.augment import load_model
-from gbaseg.stages.context import read_json
-from gbaseg.stages.panel import source_case
+from gbaseg.stages.panel import reference_mask, source_case
 from gbaseg.stages.pseudo_label import volumes_mm3
-from gbaseg.standardise.case import StandardCase, standardise_label
 
 _ZOOM_MM = 40.0
 _OVERLAYS = 4
@@ -139,13 +137,3 @@ def predictions(settings: Params, case: Case) -> dict[str, np.ndarray]:
         name: volume.read(layout.pseudo_labelled(name) / "standard" / f"{case.case}.nii.gz").array == value
         for name in names
     }
-
-
-def reference_mask(settings: Params, case: Case) -> np.ndarray | None:
-    """The tumour's label (Z, Y, X) on the standard grid, where the case has one."""
-    for scored in read_table(layout.SCORING):
-        if scored.case == case.case:
-            record = StandardCase.from_dict(read_json(layout.STANDARD / "records" / f"{case.case}.json"))
-            label = standardise_label(volume.read(layout.SCORING / scored.label), record)
-            return label.array == settings.dataset.structures[settings.dataset.tumour]
-    return None

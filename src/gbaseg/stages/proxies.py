@@ -24,7 +24,7 @@ from gbaseg.segmentation.prediction import Ensemble, decide
 from gbaseg.segmentation.splits import deal_patients
 from gbaseg.stages import layout
 from gbaseg.stages.context import read_json, stage, write_json
-from gbaseg.stages.pseudo_label import TABLE
+from gbaseg.stages.pseudo_label import TABLE, doubtful_cases
 from gbaseg.stages.train_segmentation import fold_seed, patient_pools
 
 _CASES_A_TASK = 6
@@ -57,7 +57,7 @@ def _agreement_of_folds(labels: Path, settings: Params) -> dict[str, Any]:
     agreement = float(np.mean([float(row["fold_dice"]) for row in rows])) if rows else math.nan
     return {
         "fold_agreement": None if math.isnan(agreement) else round(agreement, 4),
-        "doubtful": sum(bool(row["doubts"]) for row in rows),
+        "doubtful": len(doubtful_cases(labels) & chosen),  # for any structure, as they are left out
         "pseudo_labelled": len(rows),
     }
 

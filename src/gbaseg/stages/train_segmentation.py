@@ -91,13 +91,16 @@ def train(
     name: str,
     fine: bool,
     previous: Path | None,
+    pools: list[list[str]] | None = None,
 ) -> None:
     """Prepare a training set and train folds on it.
 
     Args:
-        work: nnU-Net's workspace goes here.
+        work: nnU-Net's workspace goes here, and what is finished of model and curves, so that a rerun goes on from it.
+        model, curves: folders that are written when all folds are done.
         fine: train at the finer grid of the last round.
         previous: model whose plans are kept, and whose weights a warm start takes; `None`: plan anew.
+        pools: patients that are dealt to the folds; default: all that any round may train on.
     """
     spacing_xyz = settings.standardise.fine_spacing_xyz_mm if fine else settings.standardise.spacing_xyz_mm
     assert spacing_xyz is not None  # checked with params.yaml
@@ -108,17 +111,18 @@ def train(
         settings.segmentation,
         # One split for all rounds: a warm-started fold is never validated on patients that it was trained on.
         seed=fold_seed(settings),
-        pools=patient_pools(),
+        pools=patient_pools() if pools is None else pools,
         workspace=workspace,
         spacing_zyx_mm=(spacing_xyz[2], spacing_xyz[1], spacing_xyz[0]),
         frozen_plans=read_json(previous / "plans.json") if previous is not None else None,
     )
     # Not from the survey: it has one fold only.
     warm = settings.segmentation.start == "warm" and previous not in (None, layout.model_of(layout.SURVEY))
+    finished = work / "finished"
     train_folds(
         workspace,
-        model,
-        curves,
+        finished / "model",
+        finished / "curves",
         settings.segmentation,
         folds=folds,
         epochs=epochs,
@@ -126,6 +130,8 @@ def train(
         name=name,
         warm_start=previous if warm else None,
     )
+    shutil.copytree(finished / "model", model)
+    shutil.copytree(finished / "curves", curves)
 
 
 def fold_seed(settings: Params) -> int:
@@ -142,7 +148,7 @@ def patient_pools() -> list[list[str]]:
 
 
 def target_weight(source: int, target: int, share: float | None) -> int:
-    """How many times as often a real target image is drawn as one of the source, for a share of the training patches.
+    """How many times as often a real target image is drawn as one of the source, for a least share of the patches.
 
     Args:
         source, target: numbers of images.

@@ -1,6 +1,7 @@
-"""oracle: the same network trained on the target's own labels. What an arm could reach; no other stage reads it.
+"""train_oracle: the same network trained on the target's own labels: what an arm could reach. No arm reads it.
 
-Only where `evaluation.oracle` asks for it, and the target's training cases have labels, as the phantom's have.
+Only where `evaluation.oracle` asks for it, and the target's training cases have labels, as the phantom's have. Always
+on the standard grid, also where the arms' last round is on the finer one.
 """
 
 from __future__ import annotations
@@ -10,63 +11,54 @@ from pathlib import Path
 from gbaseg import params, volume
 from gbaseg.cases import Case, read_table, select
 from gbaseg.errors import UserError
-from gbaseg.evaluation.summary import summarise, write_scores
 from gbaseg.params import Params
 from gbaseg.runtime.progress import log
 from gbaseg.segmentation.dataset import TrainingItem
 from gbaseg.stages import layout
 from gbaseg.stages.context import read_json, stage, write_json
-from gbaseg.stages.evaluate import score_all
-from gbaseg.stages.pseudo_label import label_target
 from gbaseg.stages.standardise import renumbered
 from gbaseg.stages.train_segmentation import train
 from gbaseg.standardise.case import StandardCase, standardise_label
-
-NAME = "oracle"
 
 
 def run() -> None:
     """Run the stage.
 
     Raises:
-        UserError: an oracle is asked for and the target's training cases have too few labels to train on.
+        UserError: an oracle is asked for, and the target has too few labels to train it on, or none to score it with.
     """
     settings = params.load()
     asked = {
         "seed": settings.seed,
-        "segmentation": settings.segmentation.model_dump(),
+        "segmentation": settings.segmentation.model_dump(exclude={"prediction"}),
         "spacing": settings.standardise.spacing_xyz_mm,
+        "structures": settings.labels,
         "epochs": epochs(settings),
         "oracle": settings.evaluation.oracle,
     }
-    metrics, table, curves = layout.METRICS / f"{NAME}.json", layout.case_scores(NAME), layout.CURVES / NAME
-    with stage(NAME, asked, [layout.STANDARD, layout.SCORING], [metrics, table, curves], resumable=True) as scratch:
-        labelled = select(read_table(layout.SCORING), domain="target")
-        held_out = [case for case in labelled if case.split in settings.evaluation.splits]
-        scores, content = [], {}
+    model, curves = layout.model_of(layout.ORACLE), layout.CURVES / layout.ORACLE
+    inputs = [layout.STANDARD, layout.SCORING]
+    with stage("train_oracle", asked, inputs, [model, curves], resumable=True) as scratch:
         if settings.evaluation.oracle:
-            model = scratch.work / "model"
+            cases = _labelled(settings)
             train(
                 settings,
-                _items(settings, [case for case in labelled if case.split == "train"], scratch.work / "labels"),
+                _items(settings, cases, scratch.work / "labels"),
                 scratch.work,
-                model,
+                scratch.output(model),
                 scratch.output(curves),
                 folds=range(settings.segmentation.folds),
                 epochs=epochs(settings),
-                name=NAME,
+                name=layout.ORACLE,
                 fine=False,
                 previous=None,
+                pools=[[case.patient for case in cases]],
             )
-            label_target(settings, model, scratch.work / "masks", fine=False, name=NAME)
-            scores = score_all(held_out, scratch.work / "masks" / "scan", settings, NAME)
-            content = summarise(scores, settings.evaluation.low_dice)
-            log(f"{NAME}: mean Dice {content[settings.dataset.tumour]['dice']['mean']} on {len(held_out)} cases")
         else:
             log("not asked for (evaluation.oracle)")
+            scratch.output(model).mkdir()
             scratch.output(curves).mkdir()
-        write_scores(scores, scratch.output(table))
-        write_json(scratch.output(metrics), content)
+        write_json(scratch.output(model) / layout.ROUND, {"trained": settings.evaluation.oracle})
 
 
 def epochs(settings: Params) -> int:
@@ -77,13 +69,29 @@ def epochs(settings: Params) -> int:
     return sum(segmentation.last_round_epochs if item.last else segmentation.epochs for item in rounds)
 
 
+def _labelled(settings: Params) -> list[Case]:
+    """The target's training cases that have labels."""
+    known = select(read_table(layout.SCORING), domain="target")
+    cases = [case for case in known if case.split == "train"]
+    held_out = [case for case in known if case.split in settings.evaluation.splits]
+    faults = []
+    if len({case.patient for case in cases}) < settings.segmentation.folds:
+        faults.append(
+            f"{len(cases)} target cases of split train have labels; allowed: patients for "
+            f"segmentation.folds ({settings.segmentation.folds}) folds"
+        )
+    if not held_out:
+        splits = ", ".join(settings.evaluation.splits)
+        faults.append(f"no target case of evaluation.splits ({splits}) has a label to score it with; allowed: some")
+    if faults:
+        raise UserError(
+            "\n".join([*(f"evaluation.oracle: {fault}" for fault in faults), "or evaluation.oracle: false"])
+        )
+    return cases
+
+
 def _items(settings: Params, cases: list[Case], folder: Path) -> list[TrainingItem]:
     """The target's training images with their own labels on the standard grid."""
-    if len(cases) < settings.segmentation.folds:
-        raise UserError(
-            f"evaluation.oracle: {len(cases)} target cases of split train have labels; allowed: at least as many as "
-            f"segmentation.folds ({settings.segmentation.folds}), or evaluation.oracle: false"
-        )
     items = []
     for case in cases:
         record = StandardCase.from_dict(read_json(layout.STANDARD / "records" / f"{case.case}.json"))
