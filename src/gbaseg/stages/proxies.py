@@ -1,7 +1,7 @@
 """proxies: what is known of a round without a label of the target. None of it is the Dice on the target.
 
-Dice on held-out pseudo-target folds (source patients that a fold has not seen, as translated), and how far the target's
-pseudo-labels agree between the folds and with the round before.
+Dice on held-out pseudo-target folds (source patients that a fold has not seen, as translated; predicted without
+mirroring), and how far the target's pseudo-labels agree between the folds and with the round before.
 """
 
 from __future__ import annotations
@@ -83,14 +83,16 @@ def _held_out(model: Path, settings: Params, round_id: str) -> dict[str, Any]:
 
 def score_held_out(model: Path, fold: int, cases: list[Case], settings: Params) -> list[CaseScore]:
     """Scores of one fold on some pseudo-target images; runs in a worker."""
-    ensemble = Ensemble(model, settings.segmentation.prediction, [fold])
+    # Not mirrored: eight times the work, for a check that is about the training and no result.
+    prediction = settings.segmentation.prediction.model_copy(update={"mirroring": False})
+    ensemble = Ensemble(model, prediction, [fold])
     scores = []
     for case in cases:
         image = volume.read(layout.TRANSLATED / case.image, np.float32)
         label = volume.read(layout.TRANSLATED / case.label)
         folds = ensemble.fold_probabilities(image)
         voxel_mm3 = image.grid.voxel_mm3
-        mask = decide(folds, ensemble.structures, settings.segmentation.prediction, case.case, voxel_mm3).mask
+        mask = decide(folds, ensemble.structures, prediction, case.case, voxel_mm3).mask
         scores += [
             score_case(
                 label.array == value,
