@@ -54,7 +54,7 @@ class Grid:
             "direction": (self.direction, other.direction),
         }
         return ", ".join(
-            f"{name} {_numbers(mine)} against {_numbers(theirs)}"
+            f"{name} {numbers_as_text(mine)} against {numbers_as_text(theirs)}"
             for name, (mine, theirs) in pairs.items()
             if not np.allclose(mine, theirs, rtol=0.0, atol=tolerance)
         )
@@ -84,7 +84,8 @@ class Grid:
         )
 
 
-def _numbers(values: Sequence[float]) -> str:
+def numbers_as_text(values: Sequence[float] | np.ndarray) -> str:
+    """For a message: `0.6, 0.6, 1`."""
     return ", ".join(f"{value:.6g}" for value in values)
 
 

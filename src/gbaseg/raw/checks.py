@@ -14,7 +14,7 @@ from gbaseg.errors import BadCases
 from gbaseg.integrity import read_checked
 from gbaseg.raw.dataset_settings import DatasetSettings
 from gbaseg.runtime import engine
-from gbaseg.volume import Volume
+from gbaseg.volume import Volume, numbers_as_text
 
 SPLITS = ("train", "validation", "test")
 
@@ -161,9 +161,9 @@ def _image_faults(file: str, image: Volume, settings: DatasetSettings) -> Iterat
     low, high = settings.spacing_mm_range
     spacing_xyz = image.grid.spacing_zyx_mm[::-1]
     if not all(low <= side <= high for side in spacing_xyz):
-        yield file, f"spacing {_numbers(spacing_xyz)} mm (x, y, z)", f"{low:g} to {high:g} mm"
+        yield file, f"spacing {numbers_as_text(spacing_xyz)} mm (x, y, z)", f"{low:g} to {high:g} mm"
     if min(image.grid.shape) < 2:
-        yield file, f"{_numbers(image.grid.shape[::-1])} voxels (x, y, z)", "at least 2 voxels along each axis"
+        yield file, f"{numbers_as_text(image.grid.shape[::-1])} voxels (x, y, z)", "at least 2 voxels along each axis"
     if image.array.min() == image.array.max():
         yield file, f"every voxel is {image.array.flat[0]:g}", "an image that is not constant"
 
@@ -172,13 +172,13 @@ def _label_faults(case: Case, label: Volume, settings: DatasetSettings) -> Itera
     values = np.unique(label.array)
     unknown = values[~np.isin(values, (0, *settings.known_labels))]
     if unknown.size:
-        shown = _numbers(unknown[:5]) + (" ..." if unknown.size > 5 else "")
-        yield case.label, f"label value(s) {shown}", f"0, {_numbers(settings.known_labels)} (dataset.known_labels)"
+        shown = numbers_as_text(unknown[:5]) + (" ..." if unknown.size > 5 else "")
+        yield (
+            case.label,
+            f"label value(s) {shown}",
+            f"0, {numbers_as_text(settings.known_labels)} (dataset.known_labels)",
+        )
     if settings.tumour_label not in values:
         use = "" if case.domain == "source" else "; it is for scoring, and Dice of an empty label is undefined"
         allowed = f"at least one voxel of {settings.tumour} = {settings.tumour_label}{use}"
         yield case.label, f"no voxel of {settings.tumour} ({settings.tumour_label})", allowed
-
-
-def _numbers(values: Sequence[float] | np.ndarray) -> str:
-    return ", ".join(f"{value:.6g}" for value in values)
