@@ -19,7 +19,7 @@ def show() -> None:
 
 @click.command()
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder of the masks.")
+@click.option("--out", required=True, type=FOLDER, help="Folder of the masks.")
 @click.option("--round", "round_id", help="Round whose model is used; default: the last.")
 def predict(images: tuple[Path, ...], out: Path, round_id: str | None) -> None:
     """Segment scans of the target modality, on their own grids."""
@@ -30,18 +30,18 @@ def predict(images: tuple[Path, ...], out: Path, round_id: str | None) -> None:
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--structures", default="", help="Which to rank, such as VS or VS,Cochlea; default: all.")
+@click.option("--structures", default="", callback=names, help="Which to rank, such as VS or VS,Cochlea; default: all.")
 @click.option("--percents", default="5,25,50,75,95", show_default=True, callback=percents, help="Of the quantiles.")
 @click.option("--resamples", default=10_000, show_default=True, type=click.IntRange(min=1), help="Bootstrap draws.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Of the bootstrap.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="CSV of the ranking.")
 def rank(
-    files: tuple[Path, ...], structures: str, percents: list[float], resamples: int, seed: int, out: Path | None
+    files: tuple[Path, ...], structures: list[str], percents: list[float], resamples: int, seed: int, out: Path | None
 ) -> None:
     """Rank methods as CrossMoDA did, from CSV files of scores."""
     from gbaseg.commands.rank import run
 
-    run(files, [name.strip() for name in structures.split(",") if name.strip()], percents, resamples, seed, out)
+    run(files, structures, percents, resamples, seed, out)
 
 
 @click.command()

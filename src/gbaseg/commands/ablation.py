@@ -103,17 +103,7 @@ def run(planned: Sequence[Experiment], extra: Sequence[str], now: bool) -> None:
     for number, one in enumerate(todo, start=1):
         log(f"{one.name} ({number} of {len(todo)}): {'run' if now else 'queued'}")
         options = [part for override in one.overrides for part in ("-S", override)]
-        command = [
-            sys.executable,
-            "-m",
-            "dvc",
-            "exp",
-            "run",
-            *([] if now else ["--queue"]),
-            "--name",
-            one.name,
-            *options,
-        ]
+        command = [sys.executable, "-m", "dvc", "exp", "run", "--name", one.name, *options]
         try:
             failed = subprocess.run(command if now else [*command, "--queue"], check=False).returncode
         finally:

@@ -13,14 +13,13 @@ from typing import Any, Protocol
 
 from ruamel.yaml import YAML
 
-from gbaseg import volume
+from gbaseg import params, volume
 from gbaseg.errors import UserError
 from gbaseg.evaluation.runs import Run
 from gbaseg.evaluation.summary import CaseScore, read_scores
 from gbaseg.stages import layout
 
 WORKSPACE = "workspace"
-PARAMS = "params.yaml"
 # What runs that are compared may differ in; everything else has to be equal, or a table would mix its effect in.
 AXES = ("evaluation.oracle", "seed", "augmentation.arm", "translation.mode", "translation.centre", "translation.run")
 
@@ -37,7 +36,9 @@ class Files(Protocol):
 
 def experiments_of_this_commit() -> dict[str, str]:
     """Name -> revision of the experiments that were run on the present commit."""
-    return {name: revision for name, revisions in _experiments(False).items() for revision in revisions.values()}
+    return {
+        name: revision for name, revisions in _experiments(all_commits=False).items() for revision in revisions.values()
+    }
 
 
 def queued_experiments() -> set[str]:
@@ -47,25 +48,28 @@ def queued_experiments() -> set[str]:
         return {entry.name for entry in (*queue.iter_queued(), *queue.iter_active()) if entry.name}
 
 
-def find_experiment(name: str) -> str:
-    """Revision of an experiment: of the present commit, or else of the one other commit that has it.
+def find_experiments(names: Sequence[str]) -> dict[str, str]:
+    """Name -> revision: of the present commit, or else of the one other commit that has it; empty for `workspace`.
 
     Raises:
         UserError: there is none, or several other commits have one of this name.
     """
-    here = experiments_of_this_commit()
-    if name in here:
-        return here[name]
-    everywhere = _experiments(all_commits=True)
-    if name not in everywhere:
-        raise UserError(f"no experiment {name}; there are: {', '.join([*sorted(everywhere), WORKSPACE])}")
-    commits = everywhere[name]
-    if len(commits) > 1:
-        raise UserError(
-            f"{name}: not of the present commit, and {len(commits)} others have one of that name "
-            f"({', '.join(commit[:7] for commit in commits)}); check one of them out"
-        )
-    return next(iter(commits.values()))
+    here, everywhere = experiments_of_this_commit(), _experiments(all_commits=True)
+    found = {}
+    for name in names:
+        commits = everywhere.get(name, {})
+        if name == WORKSPACE or name in here:
+            found[name] = here.get(name, "")
+        elif not commits:
+            raise UserError(f"no experiment {name}; there are: {', '.join([*sorted(everywhere), WORKSPACE])}")
+        elif len(commits) > 1:
+            raise UserError(
+                f"{name}: not of the present commit, and {len(commits)} others have one of that name "
+                f"({', '.join(commit[:7] for commit in commits)}); check one of them out"
+            )
+        else:
+            [found[name]] = commits.values()
+    return found
 
 
 def _experiments(all_commits: bool) -> dict[str, dict[str, str]]:
@@ -101,10 +105,7 @@ def load_runs(names: Sequence[str], structure: str = "") -> list[Run]:
         UserError: unknown experiments, experiments whose files are in no cache, parameters besides `AXES` that
             differ, or nothing to compare.
     """
-    if names:
-        revisions = {name: "" if name == WORKSPACE else find_experiment(name) for name in names}
-    else:
-        revisions = experiments_of_this_commit()
+    revisions = find_experiments(names) if names else experiments_of_this_commit()
     if not revisions:
         raise UserError(
             "no experiments of the present commit; `gbaseg ablation arms` makes some, `workspace` names this run"
@@ -113,7 +114,7 @@ def load_runs(names: Sequence[str], structure: str = "") -> list[Run]:
     for name, revision in sorted(revisions.items()):
         files = open_revision(revision)
         try:
-            settings[name] = YAML(typ="safe").load(files.read_text(PARAMS))
+            settings[name] = YAML(typ="safe").load(files.read_text(str(params.PATH)))
             runs.append(replace(read_run(name, settings[name], files, structure), revision=revision))
         except KeyError as error:
             raise UserError(f"experiment {name}: its params.yaml has no {error}; it was run by older code") from error

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from gbaseg.evaluation.ranking import case_ranks, method_means, method_quantiles, rank_methods
 from gbaseg.evaluation.score_tables import METRICS, read_score_tables
+from gbaseg.evaluation.text import plain_table
 from gbaseg.runtime.scratch import written_whole
 
 UNITS = ("", " (mm)")  # of METRICS
@@ -74,7 +75,7 @@ def _quantile_table(quantiles: pd.DataFrame, title: str) -> Table:
 
 
 def _table(title: str, *headings: str) -> Table:
-    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    table = plain_table(title)
     for heading in headings:
         table.add_column(heading, justify="left" if heading == "method" else "right", no_wrap=True)
     return table

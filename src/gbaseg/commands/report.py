@@ -14,9 +14,10 @@ from gbaseg import params
 from gbaseg.cases import read_table, select
 from gbaseg.commands.submission import entries
 from gbaseg.evaluation.figures import dice_assd_by_round
-from gbaseg.evaluation.image_figures import OverlayRow, intensity_distributions, segmentation_overlays
+from gbaseg.evaluation.image_figures import intensity_distributions, segmentation_overlays
 from gbaseg.evaluation.report import Picture, Section, Table, as_image, as_vector, render
-from gbaseg.evaluation.summary import CaseScore, read_scores
+from gbaseg.evaluation.summary import CaseScore
+from gbaseg.evaluation.text import number
 from gbaseg.params import Params
 from gbaseg.runtime.ledger import read_ledger
 from gbaseg.runtime.progress import log, meter
@@ -24,15 +25,15 @@ from gbaseg.runtime.scratch import written_whole
 from gbaseg.stages import layout
 from gbaseg.stages.baseline import NAME as BASELINE
 from gbaseg.stages.context import need, read_json
-from gbaseg.stages.panel import draw_panel, reference_mask
+from gbaseg.stages.panel import draw_panel
 from gbaseg.stages.pictures import (
     naive_and_gba,
     overlay_row,
     overlays,
-    predictions,
+    read_held_out,
     sample_intensities,
 )
-from gbaseg.stages.summarise import appearance_figure, read_rounds
+from gbaseg.stages.summarise import appearance_figure, read_rounds, tumour_scores
 
 PACKAGES = ("gbaseg", "torch", "nnunetv2", "SimpleITK", "numpy", "scipy", "dvc")
 _CASE_ZOOM_MM = 45.0
@@ -47,10 +48,7 @@ def run(out: Path) -> None:
     settings = params.load()
     need([layout.STANDARD, layout.TRANSLATED, layout.pseudo_labelled(settings.self_training.last)])
     rounds = read_rounds(settings)
-    scores = [
-        (name, [row for row in read_scores(layout.case_scores(name)) if row.structure == settings.dataset.tumour])
-        for name, _ in rounds
-    ]
+    scores = tumour_scores(settings, rounds)
     sections = [
         Section(
             "Rounds",
@@ -86,10 +84,6 @@ _TIME_NOTE = """As this machine's logs/stages.jsonl has them: the last run of ea
 with all else that ran, where the machine tells."""
 
 
-def _number(value: Any, decimals: int = 3) -> str:
-    return "–" if value is None or (isinstance(value, float) and math.isnan(value)) else f"{value:.{decimals}f}"
-
-
 def _rounds(settings: Params, rounds: list[tuple[str, dict[str, Any]]]) -> Table:
     threshold = layout.METRICS / f"{BASELINE}.json"
     named = [*rounds, ("threshold", read_json(threshold))] if threshold.is_file() else rounds
@@ -100,12 +94,12 @@ def _rounds(settings: Params, rounds: list[tuple[str, dict[str, Any]]]) -> Table
             rows.append([name, "–", "–", "–", "–", "–"])
             continue
         dice, assd = found["dice"], found["assd_mm"]
-        centres = ", ".join(f"{centre} {_number(means['dice'])}" for centre, means in found["per_centre"].items())
+        centres = ", ".join(f"{centre} {number(means['dice'])}" for centre, means in found["per_centre"].items())
         low = next((str(count) for key, count in found.items() if key.startswith("cases_under")), "–")
         rows.append(
             [
-                name, str(found["cases"]), f"{_number(dice['mean'])} ± {_number(dice['sd'])}",
-                f"{_number(assd['mean'], 2)} ± {_number(assd['sd'], 2)}", centres, low,
+                name, str(found["cases"]), f"{number(dice['mean'])} ± {number(dice['sd'])}",
+                f"{number(assd['mean'], 2)} ± {number(assd['sd'], 2)}", centres, low,
             ]
         )  # fmt: skip
     lowest = f"Dice < {settings.evaluation.low_dice[0]:g}" if settings.evaluation.low_dice else "failures"
@@ -119,8 +113,8 @@ def _leaderboard() -> list[Table]:
     headings = ["source", "round", "structure", "Dice", "ASSD (mm)", "cases"]
     rows = [
         [
-            one.source, one.round, one.structure, f"{one.dice_mean:.3f} ± {_number(one.dice_sd)}",
-            f"{_number(one.assd_mm_mean)} ± {_number(one.assd_mm_sd)}", one.cases or "–",
+            one.source, one.round, one.structure, f"{one.dice_mean:.3f} ± {number(one.dice_sd)}",
+            f"{number(one.assd_mm_mean)} ± {number(one.assd_mm_sd)}", one.cases or "–",
         ]
         for one in found
     ]  # fmt: skip
@@ -141,8 +135,8 @@ def _proxies(settings: Params) -> list[Table]:
             known = read_json(path)
             held_out = known.get("pseudo_target", {}).get(settings.dataset.tumour, {}).get("dice", {}).get("mean")
             doubtful = f"{known['doubtful']} of {known['pseudo_labelled']}" if "doubtful" in known else "–"
-            agreements = (_number(known.get("fold_agreement")), _number(known.get("round_agreement")))
-            rows.append([item.id, _number(held_out), *agreements, doubtful])
+            agreements = (number(known.get("fold_agreement")), number(known.get("round_agreement")))
+            rows.append([item.id, number(held_out), *agreements, doubtful])
     headings = ["round", "Dice, held-out pseudo-target", "folds agree", "agrees with round before", "doubtful"]
     return [Table(headings, rows)] if rows else []
 
@@ -159,7 +153,7 @@ def _steps(settings: Params) -> list[Picture]:
 
 def _checks() -> Table:
     checks = read_json(layout.METRICS / "translation.json")
-    return Table(["check of the translation", "value"], [[key, _number(value, 4)] for key, value in checks.items()])
+    return Table(["check of the translation", "value"], [[key, number(value, 4)] for key, value in checks.items()])
 
 
 def _cases(settings: Params, scores: list[tuple[str, list[CaseScore]]]) -> Section:
@@ -173,17 +167,15 @@ def _cases(settings: Params, scores: list[tuple[str, list[CaseScore]]]) -> Secti
     pictures, rows = [], []
     with meter("overlays", len(ordered)) as bar:
         for case in ordered:
-            mask, reference = predictions(settings, case)[last], reference_mask(settings, case)
-            drawn: list[OverlayRow] = []
-            for name, z in interesting_slices(mask, reference).items():
-                row = overlay_row(settings, case, [], z)
-                drawn.append(row._replace(case=name, predictions={last: row.predictions[last]}))
+            held_out = read_held_out(settings, case, [last])
+            slices = interesting_slices(held_out.masks[last], held_out.reference)
+            drawn = [overlay_row(name, held_out, {}, z) for name, z in slices.items()]
             score = of_last.get(case.case)
             caption = case.case
             if score is not None:
-                caption += f" ({case.centre}): Dice {_number(score.dice)}, ASSD {_number(score.assd_mm, 2)} mm"
+                caption += f" ({case.centre}): Dice {number(score.dice)}, ASSD {number(score.assd_mm, 2)} mm"
                 volumes = (f"{score.reference_mm3:.0f}", f"{score.predicted_mm3:.0f}")
-                rows.append([case.case, case.centre, _number(score.dice), _number(score.assd_mm, 2), *volumes])
+                rows.append([case.case, case.centre, number(score.dice), number(score.assd_mm, 2), *volumes])
             pictures.append(as_image(segmentation_overlays(drawn, _CASE_ZOOM_MM), caption))
             bar.advance()
     headings = ["case", "centre", "Dice", "ASSD (mm)", "label (mm3)", "prediction (mm3)"]
@@ -214,7 +206,7 @@ def interesting_slices(mask: np.ndarray, reference: np.ndarray | None) -> dict[s
 def _times() -> list[Table]:
     lines = read_ledger()
     rows = [
-        [name, line["finished"], _number(line["seconds"], 1), _number(line["joules"], 0), line["device"], line["cpus"]]
+        [name, line["finished"], number(line["seconds"], 1), number(line["joules"], 0), line["device"], line["cpus"]]
         for name, line in lines.items()
     ]
     return [Table(["stage", "finished", "seconds", "joules", "device", "processors"], rows)] if rows else []

@@ -36,19 +36,8 @@ def dice_assd_by_round(rounds: Sequence[tuple[str, Sequence[CaseScore]]], struct
     chosen = [[row for row in rows if row.structure == structure and not math.isnan(row.dice)] for _, rows in rounds]
     everyone = [row for rows in chosen for row in rows]
     styles = list(zip(sorted({row.centre for row in everyone}), cycle(COLOURS), cycle(MARKERS), strict=False))
-    figure = new_figure(PAGE_INCHES, 3.0)
-    dice_axes, assd_axes = figure.subplots(1, 2)
-    for axes in (dice_axes, assd_axes):
-        axes.set(xlabel="Round of self-training", xlim=(-0.5, max(len(rounds), 1) - 0.5))
-        axes.set_xticks(range(len(rounds)), [name for name, _ in rounds])
-        axes.grid(axis="y", color="0.9", linewidth=0.6)
-        axes.set_axisbelow(True)
-        if not everyone:
-            axes.grid(False)
-            axes.text(0.5, 0.5, "no labels to score with", transform=axes.transAxes, ha="center", color="0.4")
-    dice_axes.set(ylabel=f"Dice ({structure})", ylim=(-0.03, 1.03))
-    assd_axes.set_ylabel(f"ASSD in mm ({structure})")
-    crosses_mm = scale_assd(assd_axes, everyone)
+    figure, crosses_mm = score_axes(everyone, structure, "Round of self-training", [name for name, _ in rounds])
+    dice_axes, assd_axes = figure.axes
     _draw_scores(dice_axes, [[(row, row.dice) for row in rows] for rows in chosen], styles)
     _draw_scores(
         assd_axes,
@@ -71,12 +60,29 @@ def dice_assd_by_round(rounds: Sequence[tuple[str, Sequence[CaseScore]]], struct
     return figure
 
 
+def score_axes(rows: Sequence[CaseScore], structure: str, xlabel: str, ticks: Sequence[str]) -> tuple[Figure, float]:
+    """A figure with axes for Dice and ASSD, scaled to `rows`, and the height in mm of empty predictions' crosses."""
+    figure = new_figure(PAGE_INCHES, 3.0)
+    dice_axes, assd_axes = figure.subplots(1, 2)
+    for axes in (dice_axes, assd_axes):
+        axes.set(xlabel=xlabel, xlim=(-0.5, max(len(ticks), 1) - 0.5))
+        axes.set_xticks(range(len(ticks)), ticks)
+        axes.grid(axis="y", color="0.9", linewidth=0.6)
+        axes.set_axisbelow(True)
+        if not rows:
+            axes.grid(False)
+            axes.text(0.5, 0.5, "no labels to score with", transform=axes.transAxes, ha="center", color="0.4")
+    dice_axes.set(ylabel=f"Dice ({structure})", ylim=(-0.03, 1.03))
+    assd_axes.set_ylabel(f"ASSD in mm ({structure})")
+    return figure, _scale_assd(assd_axes, rows)
+
+
 def is_empty(row: CaseScore) -> bool:
     """Whether nothing was predicted: its ASSD is a convention, no distance."""
     return row.predicted_mm3 == 0
 
 
-def scale_assd(axes: Axes, rows: Sequence[CaseScore]) -> float:
+def _scale_assd(axes: Axes, rows: Sequence[CaseScore]) -> float:
     """Scale the ASSD's axis to the predictions that are not empty; returns the height in mm of the others' crosses."""
     values = [row.assd_mm for row in rows if not is_empty(row)]
     largest = max(values, default=0.0) or 1.0

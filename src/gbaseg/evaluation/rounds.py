@@ -14,9 +14,9 @@ from typing import Any
 
 import pandas as pd
 from rich.console import Console
-from rich.table import Table
 
 from gbaseg.evaluation.summary import DECIMALS, low_key
+from gbaseg.evaluation.text import number, plain_table
 
 Rounds = Sequence[tuple[str, Mapping[str, Any]]]
 ALL_CENTRES = "all"
@@ -94,7 +94,7 @@ def print_rounds_table(
     console = console or Console()
     structures = list(dict.fromkeys(name for _, metrics in rounds for name in structures_of(metrics)))
     for structure in structures:
-        table = _table(f"Rounds of self-training: {structure}")
+        table = plain_table(f"Rounds of self-training: {structure}")
         for heading in ("round", "cases", "Dice", "median", "ASSD (mm)", "median", f"< {low_dice:g}"):
             table.add_column(heading, justify="right", no_wrap=True)
         table.add_column("converged", no_wrap=True)
@@ -102,15 +102,15 @@ def print_rounds_table(
             scores = metrics.get(structure, {})
             dice, assd_mm = scores.get("dice", {}), scores.get("assd_mm", {})
             table.add_row(
-                name, str(scores.get("cases", "–")), _mean_sd(dice, 3), _number(dice.get("median"), 3),
-                _mean_sd(assd_mm, 2), _number(assd_mm.get("median"), 2), str(scores.get(low_key(low_dice), "–")),
+                name, str(scores.get("cases", "–")), _mean_sd(dice, 3), number(dice.get("median"), 3),
+                _mean_sd(assd_mm, 2), number(assd_mm.get("median"), 2), str(scores.get(low_key(low_dice), "–")),
                 _state(metrics),
             )  # fmt: skip
         console.print(table)
     if structures:
         console.print(f"mean ± SD over the cases; < {low_dice:g}: cases with a lower Dice")
         return
-    table = _table("Rounds of self-training, without labels to score with")
+    table = plain_table("Rounds of self-training, without labels to score with")
     for heading in ("round", "pseudo-target", "folds", "rounds", "doubtful"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("converged", no_wrap=True)
@@ -119,7 +119,7 @@ def print_rounds_table(
         held_out = known.get("pseudo_target", {}).get(tumour, {}).get("dice", {}).get("mean")
         doubtful = f"{known['doubtful']} of {known['pseudo_labelled']}" if "doubtful" in known else "–"
         table.add_row(
-            name, _number(held_out, 3), _number(known.get("fold_agreement"), 3), _number(metrics.get("agreement"), 3),
+            name, number(held_out, 3), number(known.get("fold_agreement"), 3), number(metrics.get("agreement"), 3),
             doubtful, _state(metrics),
         )  # fmt: skip
     console.print(table)
@@ -129,23 +129,18 @@ def print_rounds_table(
 
 def print_scores(metrics: Mapping[str, Any], console: Console | None = None) -> None:
     """Print `summary.summarise`'s dict, one line a structure."""
-    table = _table("Scores")
+    table = plain_table("Scores")
     table.add_column("structure", no_wrap=True)
     for heading in ("cases", "Dice", "median", "ASSD (mm)", "median", "predictions empty", "references empty"):
         table.add_column(heading, justify="right", no_wrap=heading[-5:] != "empty")
     for name in structures_of(metrics):
         scores = metrics[name]
         table.add_row(
-            name, str(scores["cases"]), _mean_sd(scores["dice"], 3), _number(scores["dice"]["median"], 3),
-            _mean_sd(scores["assd_mm"], 2), _number(scores["assd_mm"]["median"], 2),
+            name, str(scores["cases"]), _mean_sd(scores["dice"], 3), number(scores["dice"]["median"], 3),
+            _mean_sd(scores["assd_mm"], 2), number(scores["assd_mm"]["median"], 2),
             str(scores["empty_predictions"]), str(scores["empty_references"]),
         )  # fmt: skip
     (console or Console()).print(table)
-
-
-def _table(title: str) -> Table:
-    # Without a frame: 80 columns, which is what a log file has, hold every number.
-    return Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0), pad_edge=False)
 
 
 def _state(metrics: Mapping[str, Any]) -> str:
@@ -156,12 +151,8 @@ def _mean(scores: Mapping[str, Any], metric: str) -> float | None:
     return scores.get(metric, {}).get("mean")
 
 
-def _number(value: float | None, decimals: int) -> str:
-    return "–" if value is None else f"{value:.{decimals}f}"
-
-
 def _mean_sd(statistics: Mapping[str, float | None] | None, decimals: int) -> str:
     if not statistics or statistics["mean"] is None:
         return "–"
-    spread = "" if statistics["sd"] is None else f" ± {_number(statistics['sd'], decimals)}"
-    return _number(statistics["mean"], decimals) + spread
+    spread = "" if statistics["sd"] is None else f" ± {number(statistics['sd'], decimals)}"
+    return number(statistics["mean"], decimals) + spread

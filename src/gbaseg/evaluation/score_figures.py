@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from gbaseg.evaluation.drawing import BLUE, MARKERS, PAGE_INCHES, VERMILLION, new_figure, styled
-from gbaseg.evaluation.figures import is_empty, scale_assd
+from gbaseg.evaluation.drawing import BLUE, MARKERS, VERMILLION, styled
+from gbaseg.evaluation.figures import is_empty, score_axes
 from gbaseg.evaluation.metrics import EMPTY_ASSD_MM
 from gbaseg.evaluation.summary import CaseScore
 
@@ -44,19 +44,9 @@ def score_boxes(arms: Mapping[str, Mapping[str, Sequence[CaseScore]]]) -> Figure
     structure = structures[0] if structures else "tumour"
     ends = [_first_and_last(rounds) for rounds in arms.values()]
     everyone = [row for pair in ends for rows in pair for row in rows]
-    figure = new_figure(PAGE_INCHES, 3.0)
-    dice_axes, assd_axes = figure.subplots(1, 2)
-    for axes in (dice_axes, assd_axes):
-        axes.set(xlabel="Arm", xlim=(-0.5, max(len(arms), 1) - 0.5))
-        axes.set_xticks(range(len(arms)), [_tick(arm, pair) for arm, pair in zip(arms, ends, strict=True)])
-        axes.grid(axis="y", color="0.9", linewidth=0.6)
-        axes.set_axisbelow(True)
-        if not everyone:
-            axes.grid(False)
-            axes.text(0.5, 0.5, "no labels to score with", transform=axes.transAxes, ha="center", color="0.4")
-    dice_axes.set(ylabel=f"Dice ({structure})", ylim=(-0.03, 1.03))
-    assd_axes.set_ylabel(f"ASSD in mm ({structure})")
-    crosses_mm = scale_assd(assd_axes, everyone)
+    ticks = [_tick(arm, pair) for arm, pair in zip(arms, ends, strict=True)]
+    figure, crosses_mm = score_axes(everyone, structure, "Arm", ticks)
+    dice_axes, assd_axes = figure.axes
     places = _places_in_lane(everyone)
     for position, pair in enumerate(ends):
         for end, rows in enumerate(pair):

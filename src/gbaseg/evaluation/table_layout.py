@@ -10,6 +10,7 @@ import pandas as pd
 from gbaseg.evaluation.runs import NO_TRANSLATION
 from gbaseg.evaluation.score_tables import METRICS
 from gbaseg.evaluation.tables import SETTING, label
+from gbaseg.evaluation.text import number
 
 DECIMALS = {"dice": 3, "assd_mm": 2}
 HEADINGS = {"dice": "Dice", "assd_mm": "ASSD (mm)"}
@@ -53,7 +54,7 @@ def lay_out_rounds(table: pd.DataFrame) -> pd.DataFrame:
             row |= {"cases": str(line["cases"])} | {
                 f"< {key.removeprefix('under_')}": f"{line[key]:.0f}" for key in line if key.startswith("under_")
             }
-            row["SD over seeds"] = _number(line["seed_sd"], 3)
+            row["SD over seeds"] = number(line["seed_sd"], 3)
             row["change over round before"] = _change(line)
             if not math.isnan(line.get("gap_closed", math.nan)):
                 row["gap closed"] = f"{line['gap_closed']:.0%}"
@@ -68,12 +69,12 @@ def lay_out_proxies(table: pd.DataFrame) -> pd.DataFrame:
         rows.append(
             {
                 "setting": label_of(line), "round": line["round"], "seeds": str(line["seeds"]),
-                "Dice on held-out pseudo-target (not the target)": _number(line["pseudo_target_dice"], 3),
-                "agreement of folds": _number(line["fold_agreement"], 3),
-                "agreement with round before": _number(line["round_agreement"], 3),
+                "Dice on held-out pseudo-target (not the target)": number(line["pseudo_target_dice"], 3),
+                "agreement of folds": number(line["fold_agreement"], 3),
+                "agreement with round before": number(line["round_agreement"], 3),
                 "doubtful": "–" if math.isnan(line["doubtful"]) else f"{line['doubtful']:.0%}",
-                **{f"translation: {name.replace('_', ' ')}": _number(value, 3) for name, value in checks.items()},
-                "Dice on the target": _number(line["dice"], 3),
+                **{f"translation: {name.replace('_', ' ')}": number(value, 3) for name, value in checks.items()},
+                "Dice on the target": number(line["dice"], 3),
             }
         )  # fmt: skip
     return pd.DataFrame(rows)
@@ -84,7 +85,7 @@ def lay_out_quantiles(table: pd.DataFrame) -> pd.DataFrame:
     rows: dict[str, dict[str, str]] = {}
     for line in table.to_dict("records"):
         row = rows.setdefault(label_of(line), {"setting": label_of(line)})
-        cell = _number(line["value"], DECIMALS[line["metric"]])
+        cell = number(line["value"], DECIMALS[line["metric"]])
         row[f"{METRICS[line['metric']]} {line['percentile']:g} %"] = cell
     return pd.DataFrame(rows.values())
 
@@ -146,15 +147,11 @@ def _mean_sd(line: dict, metric: str) -> str:
     return f"{line['mean']:.{DECIMALS[metric]}f}{spread}"
 
 
-def _number(value: float, decimals: int) -> str:
-    return "–" if math.isnan(value) else f"{value:.{decimals}f}"
-
-
 def _signed(value: float, decimals: int) -> str:
     return f"{value:+.{decimals}f}".replace("-", "−")
 
 
-def _interval(line: dict, decimals: int = 3, shown: Callable[[float, int], str] = _number) -> str:
+def _interval(line: dict, decimals: int = 3, shown: Callable[[float, int], str] = number) -> str:
     if math.isnan(line["low"]):
         return ""
     return f" [{shown(line['low'], decimals)}, {shown(line['high'], decimals)}]"

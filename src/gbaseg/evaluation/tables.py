@@ -1,6 +1,6 @@
 """Tables I, II and III of the paper, and the differences between arms, from any set of runs (METHOD 7).
 
-Each table is long: one line a figure, numbers unrounded. `evaluation.layout_tables` lays them out for reading.
+Each table is long: one line a figure, numbers unrounded. `table_layout` lays them out for reading.
 """
 
 from __future__ import annotations

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -102,38 +103,45 @@ def overlays(settings: Params, scores: Sequence[tuple[str, Sequence[CaseScore]]]
     ordered = sorted(held_out, key=lambda case: by_dice.get(case.case, volumes[case.case]))
     places = np.unique(np.linspace(0, len(ordered) - 1, min(_OVERLAYS, len(ordered))).round().astype(int))
     chosen = [ordered[place] for place in places] if ordered else []
-    return segmentation_overlays([overlay_row(settings, case, scores) for case in chosen], _ZOOM_MM)
-
-
-def overlay_row(
-    settings: Params, case: Case, scores: Sequence[tuple[str, Sequence[CaseScore]]], z: int | None = None
-) -> OverlayRow:
-    """One held-out case on the standard grid with the masks of every round.
-
-    `z`: the slice; default: the central one of the label, without one of the last round's mask.
-    """
-    image = volume.read(layout.STANDARD / case.image, np.float32)
-    masks = predictions(settings, case)
-    reference = reference_mask(settings, case)
-    if z is None:
-        wanted = reference if reference is not None and reference.any() else masks[settings.self_training.last]
-        z = central_tumour_slice(wanted) if wanted.any() else image.array.shape[0] // 2
-    dice = {name: row.dice for name, rows in scores for row in rows if row.case == case.case}
-    return OverlayRow(
-        case.case,
-        image.array[z],
-        None if reference is None else reference[z],
-        {name: mask[z] for name, mask in masks.items()},
-        dice,
-        image.grid.spacing_zyx_mm[1:],
-    )
-
-
-def predictions(settings: Params, case: Case) -> dict[str, np.ndarray]:
-    """The tumour's mask (Z, Y, X) of every round on the standard grid."""
-    value = settings.labels[settings.dataset.tumour]
     names = [item.id for item in settings.self_training.rounds]
-    return {
+    rows = []
+    for case in chosen:
+        read = read_held_out(settings, case, names)
+        wanted = read.reference
+        if wanted is None or not wanted.any():
+            wanted = read.masks[last]
+        z = central_tumour_slice(wanted) if wanted.any() else len(wanted) // 2
+        dice = {name: row.dice for name, rows_of in scores for row in rows_of if row.case == case.case}
+        rows.append(overlay_row(case.case, read, dice, z))
+    return segmentation_overlays(rows, _ZOOM_MM)
+
+
+class HeldOut(NamedTuple):
+    """A target case on the standard grid, with the tumour (Z, Y, X) by round as predicted, and as labelled."""
+
+    image: volume.Volume
+    masks: dict[str, np.ndarray]
+    reference: np.ndarray | None
+
+
+def read_held_out(settings: Params, case: Case, rounds: Sequence[str]) -> HeldOut:
+    """Image, masks of some rounds, and the label where the case has one."""
+    value = settings.labels[settings.dataset.tumour]
+    masks = {
         name: volume.read(layout.pseudo_labelled(name) / "standard" / f"{case.case}.nii.gz").array == value
-        for name in names
+        for name in rounds
     }
+    image = volume.read(layout.STANDARD / case.image, np.float32)
+    return HeldOut(image, masks, reference_mask(settings, case))
+
+
+def overlay_row(name: str, case: HeldOut, dice: Mapping[str, float], z: int) -> OverlayRow:
+    """One slice of a held-out case with its masks; `dice`: round -> that of the whole case."""
+    return OverlayRow(
+        name,
+        case.image.array[z],
+        None if case.reference is None else case.reference[z],
+        {round_id: mask[z] for round_id, mask in case.masks.items()},
+        dice,
+        case.image.grid.spacing_zyx_mm[1:],
+    )

@@ -10,8 +10,8 @@ from gbaseg.evaluation.drawing import save
 from gbaseg.evaluation.figures import Appearance as Curve
 from gbaseg.evaluation.figures import appearance_density, dice_assd_by_round
 from gbaseg.evaluation.image_figures import intensity_distributions
-from gbaseg.evaluation.rounds import summarise_rounds, write_rounds
-from gbaseg.evaluation.summary import read_scores
+from gbaseg.evaluation.rounds import Rounds, summarise_rounds, write_rounds
+from gbaseg.evaluation.summary import CaseScore, read_scores
 from gbaseg.params import Params
 from gbaseg.stages import layout
 from gbaseg.stages.augment import appearance_groups
@@ -33,10 +33,7 @@ def run() -> None:
         plots.mkdir()
         rounds = read_rounds(settings)
         write_rounds(rounds, plots / "rounds.csv")
-        scores = [
-            (name, [row for row in read_scores(layout.case_scores(name)) if row.structure == settings.dataset.tumour])
-            for name, _ in rounds
-        ]
+        scores = tumour_scores(settings, rounds)
         figures = {
             "appearance": appearance_figure(settings),
             "intensities": intensity_distributions(sample_intensities()),
@@ -68,6 +65,14 @@ def read_rounds(settings: Params) -> list[tuple[str, dict[str, Any]]]:
     names = [layout.SURVEY, *(item.id for item in settings.self_training.rounds)]
     need([layout.round_metrics(name) for name in names])
     return [(name, read_json(layout.round_metrics(name))) for name in names]
+
+
+def tumour_scores(settings: Params, rounds: Rounds) -> list[tuple[str, list[CaseScore]]]:
+    """Scores of the tumour in each round, case by case."""
+    return [
+        (name, [row for row in read_scores(layout.case_scores(name)) if row.structure == settings.dataset.tumour])
+        for name, _ in rounds
+    ]
 
 
 def appearance_figure(settings: Params) -> Any:

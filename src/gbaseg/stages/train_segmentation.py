@@ -20,8 +20,6 @@ from gbaseg.stages import layout
 from gbaseg.stages.context import read_json, stage, write_json
 from gbaseg.stages.pseudo_label import doubtful_cases
 
-# Beside the weights: which round trained them, and on which grid they see the target.
-
 
 def run(round_id: str, last: bool | None = None) -> None:
     """Run the stage for one round of `self_training.rounds`; `last` as it is there unless said otherwise."""
