@@ -61,9 +61,8 @@ def network_of(settings: NetworkSettings, spacing_zyx_mm: tuple[float, float, fl
 
 
 def generator_of(settings: CycleGANSettings) -> torch.nn.Module:
-    """The CycleGAN's generator, laid out in memory as training has it."""
-    network = Generator(settings.generator_width, settings.residual_blocks, settings.generator_halvings)
-    return network.to(memory_format=torch.channels_last)
+    """The CycleGAN's generator."""
+    return Generator(settings.generator_width, settings.residual_blocks, settings.generator_halvings)
 
 
 class Half(torch.nn.Module):

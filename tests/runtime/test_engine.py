@@ -6,7 +6,7 @@ import time
 import pytest
 
 from gbaseg.errors import UserError
-from gbaseg.runtime.engine import WORKERS, Task, TaskFailed, run, workers_for
+from gbaseg.runtime.engine import WORKERS, Task, TaskFailed, run, threads_for, workers_for
 
 
 def square(value):
@@ -18,6 +18,10 @@ def threads():
     import torch
 
     return os.environ["OMP_NUM_THREADS"], torch.get_num_threads()
+
+
+def threads_asked():
+    return os.environ["OMP_NUM_THREADS"]
 
 
 def fail():
@@ -41,6 +45,15 @@ def test_results_come_in_the_order_of_the_tasks(monkeypatch):
 def test_a_worker_has_one_thread(monkeypatch):
     monkeypatch.setenv(WORKERS, "2")
     assert run([Task("a", threads), Task("b", threads)]) == [("1", 1)] * 2
+
+
+def test_few_long_tasks_share_the_cores_whatever_the_number_of_workers(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "6")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
+    monkeypatch.setenv(WORKERS, "1")
+    assert run([Task("fold 0", threads_asked), Task("fold 1", threads_asked)], deal_cores=True) == ["3"] * 2
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    assert [threads_for(tasks) for tasks in (1, 5, 20)] == [8, 1, 1]
 
 
 def test_a_failure_names_its_task_and_others_finish(monkeypatch, tmp_path):

@@ -1,8 +1,8 @@
 """Tasks that do not need each other, run side by side: folds, models, cases.
 
 A stage hands over a list of calls. Where they run is settled here: in this process when a task takes the machine to
-itself, else in worker processes, each with one thread, so that the numbers that come out do not
-depend on how many of them there are.
+itself, else in worker processes. How many threads a task has follows from the tasks and the machine, not from the
+number of workers, and so do the numbers that come out.
 """
 
 from __future__ import annotations
@@ -52,7 +52,21 @@ def workers_for(tasks: int, exclusive: bool = False) -> int:
     return max(1, min(tasks, available))
 
 
-def run(tasks: Sequence[Task], *, name: str = "", exclusive: bool = False, light: bool = False) -> list[Any]:
+def threads_for(tasks: int) -> int:
+    """How many threads each of a few long tasks has, when all cores are dealt out among them."""
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    cores = len(os.sched_getaffinity(0))
+    return max(1, min(cores, int(limit) if limit.isdigit() else cores) // max(tasks, 1))
+
+
+def run(
+    tasks: Sequence[Task],
+    *,
+    name: str = "",
+    exclusive: bool = False,
+    light: bool = False,
+    deal_cores: bool = False,
+) -> list[Any]:
     """Run every task; return their results in order.
 
     Args:
@@ -61,6 +75,7 @@ def run(tasks: Sequence[Task], *, name: str = "", exclusive: bool = False, light
         exclusive: a task takes the GPU, or all cores, to itself: one after the other in this process, unless
             `GBASEG_WORKERS` says more.
         light: the tasks are too small to be worth a process of their own when there are few (< 8) of them.
+        deal_cores: few and long tasks, such as folds: the cores are dealt out among them. Else each has one thread.
 
     Raises:
         UserError: as a task raised it.
@@ -77,7 +92,7 @@ def run(tasks: Sequence[Task], *, name: str = "", exclusive: bool = False, light
             workers,
             mp_context=multiprocessing.get_context("spawn"),
             initializer=_start_worker,
-            initargs=(folder, exclusive),
+            initargs=(folder, None if exclusive else threads_for(len(tasks)) if deal_cores else 1),
         )
         futures = {pool.submit(_call, task): task.name for task in tasks}
         try:
@@ -107,18 +122,18 @@ def _raise_failure(name: str, future: Future[tuple[UserError | str | None, Any]]
         raise TaskFailed(f"{name} failed:\n{failure}")
 
 
-def _start_worker(folder: str, exclusive: bool) -> None:
+def _start_worker(folder: str, threads: int | None) -> None:
     os.environ[REPORT_FOLDER] = folder
-    if not exclusive:
-        _use_one_thread()
+    if threads is not None:
+        _use_threads(threads)
 
 
-def _use_one_thread() -> None:
-    """One thread a worker: two threads on a shared core take three times as long."""
+def _use_threads(threads: int) -> None:
+    """Never more than there are cores for: two threads on a shared core take three times as long."""
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"):
-        os.environ[name] = "1"
+        os.environ[name] = str(threads)
     if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(1)
+        sys.modules["torch"].set_num_threads(threads)
 
 
 def _call(task: Task) -> tuple[UserError | str | None, Any]:

@@ -66,6 +66,7 @@ def train_folds(
             for fold in folds
         ],
         exclusive=exclusive,
+        deal_cores=True,
     )
     shutil.copyfile(workspace.preprocessed / f"{PLANS_NAME}.json", model / "plans.json")
     description = json.loads((workspace.preprocessed / "dataset.json").read_text())

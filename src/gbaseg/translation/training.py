@@ -191,8 +191,9 @@ class _State:
         self.discriminators = nn.ModuleList([self.judge_target, self.judge_source])
         for networks in (self.generators, self.discriminators):
             initialise(networks, draw)
-            # Channels last: the layout in which batches of narrow images are convolved fastest.
-            networks.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            # Tensor cores want channels last; a CPU would pay for it with a copy at every instance norm.
+            layout = torch.channels_last if device.type == "cuda" else torch.contiguous_format
+            networks.to(device, memory_format=layout)  # type: ignore[call-overload]
         self.optimiser_g, self.optimiser_d = (
             torch.optim.Adam(networks.parameters(), settings.learning_rate, settings.betas, foreach=True)
             for networks in (self.generators, self.discriminators)
