@@ -1,6 +1,8 @@
 # Two commands: `make run` and `make test`. Each sets itself up.
 PYTHON ?= python3.11
 VENV := .venv
+# One after the other: two at a time would disturb each other.
+BENCHMARKS := start_up surface_distance bfloat16 singan cpu_steps round_data
 BIN := $(VENV)/bin
 # dvc and gbaseg are called by name in dvc.yaml
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -24,7 +26,8 @@ types: $(VENV)/installed
 	mypy
 
 bench: $(VENV)/installed
-	@for script in benchmarks/*.py; do echo "== $$script"; python $$script || exit 1; done
+	@for script in $(BENCHMARKS); do echo "== $$script"; python benchmarks/$$script.py || exit 1; done
+	python benchmarks/table.py
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "gbaseg needs Python 3.11 (nnU-Net imports distutils); say which: make PYTHON=/path/to/python3.11")'

@@ -2,18 +2,15 @@
 
     python benchmarks/bfloat16.py --turns 9
 
-nnU-Net's with one patch batch, the CycleGAN's generator with one batch of slices. Prints one JSON line: of each, median
-milliseconds on one thread and the median ratio float32 / bfloat16. A ratio of about 1 is what a processor without
-bfloat16 gives.
+nnU-Net's with one patch batch, the CycleGAN's generator with one batch of slices, on one thread. A ratio of about 1 is
+what a processor without bfloat16 gives.
 """
 
 import copy
-import json
-import statistics
-import time
 
 import click
 import torch
+from harness import Figure, in_turns, publish
 from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 
 from gbaseg import params
@@ -77,25 +74,21 @@ class Half(torch.nn.Module):
             return self.network(images).float()
 
 
-def milliseconds(network: torch.nn.Module, images: torch.Tensor) -> float:
-    """Of one forward and backward pass."""
-    started = time.perf_counter()
+def passes(network: torch.nn.Module, images: torch.Tensor) -> None:
+    """Forward and backward."""
     for _ in range(STEPS):
         found = network(images)
         sum(scale.square().mean() for scale in (found if isinstance(found, list) else [found])).backward()
-    return (time.perf_counter() - started) / STEPS * 1000
 
 
-def compare(plain: torch.nn.Module, half: torch.nn.Module, images: torch.Tensor, turns: int) -> dict[str, object]:
-    """Both, turn by turn, so that a busy machine slows both."""
-    milliseconds(plain, images), milliseconds(half, images)  # the first passes choose kernels
-    pairs = [(milliseconds(plain, images), milliseconds(half, images)) for _ in range(turns)]
-    return {
-        "batch_shape": list(images.shape),
-        "float32_ms": round(statistics.median(a for a, _ in pairs), 1),
-        "bfloat16_ms": round(statistics.median(b for _, b in pairs), 1),
-        "ratio": round(statistics.median(a / b for a, b in pairs), 2),
-    }
+def compare(what: str, plain: torch.nn.Module, half: torch.nn.Module, images: torch.Tensor, turns: int) -> Figure:
+    """Both, turn by turn."""
+    passes(plain, images), passes(half, images)  # the first passes choose kernels
+    about = f"{what}, {STEPS} passes of {' x '.join(map(str, images.shape))}, one thread"
+    note = "" if has_bfloat16() else "this processor has no bfloat16"
+    return in_turns(
+        about, lambda: passes(half, images), lambda: passes(plain, images), turns, "float32", note=note
+    )  # fmt: skip
 
 
 @click.command(help=__doc__)
@@ -112,13 +105,11 @@ def main(turns: int) -> None:
     cyclegan = settings.translation.cyclegan
     generator = generator_of(cyclegan)
     slices = torch.rand(cyclegan.batch_size, 1, *(cyclegan.crop_yx or (256, 256)))
-    result = {
-        "processor_has_bfloat16": has_bfloat16(),
-        "turns": turns,
-        "nnunet": compare(plain, half, patches, turns),
-        "generator": compare(generator, Half(copy.deepcopy(generator)), slices, turns),
-    }
-    click.echo(json.dumps(result))
+    figures = [
+        compare("nnU-Net in bfloat16", plain, half, patches, turns),
+        compare("CycleGAN's generator in bfloat16", generator, Half(copy.deepcopy(generator)), slices, turns),
+    ]
+    publish("bfloat16", figures)
 
 
 if __name__ == "__main__":

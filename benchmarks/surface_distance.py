@@ -2,15 +2,14 @@
 
     python benchmarks/surface_distance.py --turns 3
 
-Prints each turn, then one JSON line: median seconds, median ratio MedPy / ours, largest relative difference.
+Values are compared in every turn: a difference of more than 1e-9 relative is an error.
 """
 
-import json
-import statistics
-import time
+from dataclasses import replace
 
 import click
 import numpy as np
+from harness import in_turns, publish
 from medpy.metric import binary as medpy
 
 from gbaseg.evaluation.metrics import assd_mm
@@ -39,29 +38,24 @@ def tumours(shape: tuple[int, int, int], rng: np.random.Generator) -> tuple[np.n
 @click.option("--turns", default=3, show_default=True, type=click.IntRange(min=1))
 @click.option("--shape", default=(120, 512, 512), show_default=True, type=(int, int, int), help="Z Y X")
 def main(turns: int, shape: tuple[int, int, int]) -> None:
-    rng = np.random.default_rng(0)
-    ours, theirs, differences = [], [], []
-    for turn in range(turns):
-        reference, prediction = tumours(shape, rng)
-        started = time.perf_counter()
-        value = assd_mm(reference, prediction, SPACING_ZYX_MM)
-        ours.append(time.perf_counter() - started)
-        started = time.perf_counter()
+    reference, prediction = tumours(shape, np.random.default_rng(0))
+    values: dict[str, float] = {}
+
+    def ours() -> None:
+        values["ours"] = assd_mm(reference, prediction, SPACING_ZYX_MM)
+
+    def theirs() -> None:
         directed = [medpy.asd(a, b, SPACING_ZYX_MM) for a, b in ((reference, prediction), (prediction, reference))]
-        theirs.append(time.perf_counter() - started)
-        expected = float(np.mean(directed))
-        differences.append(abs(value - expected) / expected)
-        click.echo(f"turn {turn}: ours {ours[-1]:.4f} s, MedPy {theirs[-1]:.2f} s, ASSD {value:.6f} mm")
-    result = {
-        "shape_zyx": shape,
-        "tumour_mm3": round(float(np.count_nonzero(reference) * np.prod(SPACING_ZYX_MM)), 1),
-        "turns": turns,
-        "ours_s": round(statistics.median(ours), 5),
-        "medpy_s": round(statistics.median(theirs), 3),
-        "ratio": round(statistics.median(b / a for a, b in zip(ours, theirs, strict=True)), 1),
-        "largest_relative_difference": max(differences),
-    }
-    click.echo(json.dumps(result))
+        values["MedPy"] = float(np.mean(directed))
+
+    z, y, x = shape
+    figure = in_turns(f"ASSD, {x} x {y} x {z} voxels", ours, theirs, turns, "MedPy", bar=20.0)
+    difference = abs(values["ours"] - values["MedPy"]) / values["MedPy"]
+    if difference > 1e-9:
+        raise SystemExit(f"ASSD {values['ours']} mm, MedPy {values['MedPy']} mm: not equal")
+    volume = np.count_nonzero(reference) * np.prod(SPACING_ZYX_MM)
+    note = f"a tumour of {volume:.0f} mm3; {values['ours']:.6f} mm from both, relative difference {difference:.1g}"
+    publish("surface_distance", [replace(figure, note=note)])
 
 
 if __name__ == "__main__":

@@ -10,10 +10,12 @@ from unittest import mock
 import numpy as np
 import pytest
 
+from gbaseg.runtime.store import Store
 from gbaseg.segmentation import dataset
-from gbaseg.segmentation.dataset import TrainingItem, Workspace, prepare
+from gbaseg.segmentation.dataset import TrainingItem, prepare
 from gbaseg.segmentation.settings import NetworkSettings, SegmentationSettings
 from gbaseg.segmentation.training import train_folds
+from gbaseg.segmentation.workspace import Workspace
 from gbaseg.volume import Grid, Volume, write
 
 # Three stages: with two nnU-Net's deep supervision has no loss left.
@@ -76,7 +78,7 @@ def prepared(tmp_path_factory) -> Tiny:
     folder = tmp_path_factory.mktemp("segmentation")
     items, workspace = _write_scans(folder / "scans"), Workspace(folder / "nnunet")
     with _cpu(), mock.patch.object(dataset, "run", _run_here):
-        plans = prepare(items, STRUCTURES, SETTINGS, 3, workspace, SPACING_ZYX_MM)
+        plans = prepare(items, STRUCTURES, SETTINGS, 3, workspace, Store(folder / "store"), SPACING_ZYX_MM)
     # nnU-Net's planner gives tuples, which JSON has not.
     return Tiny(items, STRUCTURES, SETTINGS, SPACING_ZYX_MM, workspace, json.loads(json.dumps(plans)))
 

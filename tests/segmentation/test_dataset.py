@@ -2,13 +2,16 @@
 
 import copy
 import json
+from pathlib import Path
 
 import blosc2
 import numpy as np
 import pytest
 
+from gbaseg.runtime.store import Store
 from gbaseg.segmentation import dataset
-from gbaseg.segmentation.dataset import Workspace, prepare
+from gbaseg.segmentation.dataset import prepare
+from gbaseg.segmentation.workspace import Workspace
 
 
 def case(workspace: Workspace, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -72,7 +75,15 @@ def test_a_second_call_does_nothing(prepared, workspace, monkeypatch):
 
     monkeypatch.setattr(dataset, "run", refuse)
     before = state()
-    again = prepare(prepared.items, prepared.structures, prepared.settings, 3, workspace, prepared.spacing_zyx_mm)
+    again = prepare(
+        prepared.items,
+        prepared.structures,
+        prepared.settings,
+        3,
+        workspace,
+        Store(Path("unused")),
+        prepared.spacing_zyx_mm,
+    )
     assert again == prepared.plans
     assert state() == before
 
@@ -89,6 +100,7 @@ def test_frozen_plans_are_kept_at_another_spacing(prepared, tmp_path):
         prepared.settings,
         3,
         workspace,
+        Store(tmp_path / "store"),
         (1.0, 0.5, 0.5),
         frozen_plans=frozen,
     )

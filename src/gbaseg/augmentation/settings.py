@@ -60,6 +60,10 @@ class SinGANSettings(Settings):
     slice_centre: str = Field("both", description="Centre the real slice is chosen from, or both")
     min_size: int = Field(25, ge=11, description="Shorter side of the coarsest scale, pixels; >= the 11 x 11 patch")
     scale_factor: float = Field(0.85, gt=0, lt=1, description="Wanted ratio between scales, adjusted to fit exactly")
+    pyramid: Literal["full", "used"] = Field(
+        "full",
+        description="Scales trained: all, or those that harmonisation starts from or passes, and one below (ours)",
+    )
     iterations: Count = Field(2000, description="Iterations a scale")
     decay_at_fraction: Fraction = Field(0.8, description="Part of the iterations after which the rate falls to a tenth")
     discriminator_steps: Count = Field(3, description="Discriminator steps an iteration")
@@ -73,6 +77,12 @@ class SinGANSettings(Settings):
         (0.5, 0.999), description="Adam's decay rates"
     )
     noise_factor: float = Field(0.1, ge=0, description="Noise amplitude over the reconstruction's RMSE at a scale")
+    mode: Literal["fast", "reference"] = Field(
+        "fast", description="How it is computed: the same mathematics fast, or step by step as the algorithm reads"
+    )
+    sample_uses: Count = Field(
+        8, description="Mode fast: training steps that a random image of the scales below is drawn for"
+    )
     eight_bit: bool = Field(False, description="Truncate to 8 bits at each resize, as the original code does")
 
     @model_validator(mode="after")

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from gbaseg.runtime.engine import Task, run
 from gbaseg.runtime.progress import log
-from gbaseg.segmentation.planning import CONFIGURATION, PLANS_NAME, adapt_plans
+from gbaseg.runtime.store import Store
+from gbaseg.segmentation.planning import PLANS_NAME, adapt_plans
+from gbaseg.segmentation.preprocessing import preprocess
 from gbaseg.segmentation.settings import SegmentationSettings
 from gbaseg.segmentation.splits import split_by_patient
-
-DATASET = "Dataset001_gbaseg"
+from gbaseg.segmentation.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -31,34 +31,13 @@ class TrainingItem:
     weight: int = 1
 
 
-@dataclass(frozen=True)
-class Workspace:
-    """nnU-Net's three folders below one root."""
-
-    root: Path
-
-    @property
-    def raw(self) -> Path:
-        return self.root / "raw" / DATASET
-
-    @property
-    def preprocessed(self) -> Path:
-        return self.root / "preprocessed" / DATASET
-
-    def enter(self) -> None:
-        """Point nnU-Net, which finds its folders by environment variables, to this workspace."""
-        root = self.root.resolve()
-        os.environ["nnUNet_raw"] = str(root / "raw")
-        os.environ["nnUNet_preprocessed"] = str(root / "preprocessed")
-        os.environ["nnUNet_results"] = str(root / "results")
-
-
 def prepare(
     items: Sequence[TrainingItem],
     structures: Mapping[str, int],
     settings: SegmentationSettings,
     seed: int,
     workspace: Workspace,
+    store: Store,
     spacing_zyx_mm: tuple[float, float, float],
     frozen_plans: dict | None = None,
     pools: Sequence[Sequence[str]] = (),
@@ -68,6 +47,7 @@ def prepare(
     Args:
         items: what to train on.
         structures: label value of each structure.
+        store: keeps preprocessed images and labels, for this set and later ones.
         spacing_zyx_mm: the spacing to train at. Set explicitly: nnU-Net's planner would take the median of the set,
             and undo the finer grid of the last round.
         frozen_plans: plans of an earlier round, so that rounds stay comparable; `None`: plan now.
@@ -109,11 +89,16 @@ def prepare(
     log(f"training set: {len(items)} cases, preprocessed at {' x '.join(f'{s:g}' for s in spacing_zyx_mm[::-1])} mm")
     run(
         [
-            Task(f"preprocess {index + 1}/{len(chunks)}", preprocess, {"workspace": workspace, "names": chunk})
+            Task(
+                f"preprocess {index + 1}/{len(chunks)}",
+                preprocess,
+                {"workspace": workspace, "names": chunk, "store": store},
+            )
             for index, chunk in enumerate(chunks)
         ],
         name="preprocessing (8 cases a step)",
     )
+    store.prune()
     _write_json(marker, plans)
     return plans
 
@@ -133,23 +118,6 @@ def plan(workspace: Workspace, spacing_zyx_mm: tuple[float, float, float]) -> di
         extract_fingerprint_dataset(1, num_processes=1, show_progress_bar=False)
         plans, _ = plan_experiment_dataset(1, overwrite_target_spacing=spacing_zyx_mm)
     return plans
-
-
-def preprocess(workspace: Workspace, names: Sequence[str]) -> None:
-    """Crop, normalise and resample some cases of the workspace as its plans say; runs in a worker."""
-    workspace.enter()
-    from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
-    from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
-
-    manager = PlansManager(json.loads((workspace.preprocessed / f"{PLANS_NAME}.json").read_text()))
-    configuration = manager.get_configuration(CONFIGURATION)
-    dataset = json.loads((workspace.raw / "dataset.json").read_text())
-    folder = workspace.preprocessed / configuration.data_identifier
-    folder.mkdir(exist_ok=True)
-    preprocessor = DefaultPreprocessor(verbose=False)
-    for name in names:
-        files = dataset["dataset"][name]
-        preprocessor.run_case_save(str(folder / name), files["images"], files["label"], manager, configuration, dataset)
 
 
 def _chunks(names: Sequence[str], size: int) -> list[list[str]]:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from gbaseg.runtime.device import choose_device
 from gbaseg.runtime.engine import Task, run
 from gbaseg.runtime.seeds import derive
-from gbaseg.segmentation.dataset import Workspace
 from gbaseg.segmentation.planning import CONFIGURATION, PLANS_NAME
 from gbaseg.segmentation.prediction import fold_file
 from gbaseg.segmentation.settings import SegmentationSettings
+from gbaseg.segmentation.workspace import Workspace
 
 if TYPE_CHECKING:
     import torch

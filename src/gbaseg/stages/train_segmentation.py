@@ -13,12 +13,18 @@ from gbaseg import params, volume
 from gbaseg.cases import Case, Domain, read_table, select
 from gbaseg.params import Params
 from gbaseg.runtime.progress import log
+from gbaseg.runtime.scratch import ROOT
 from gbaseg.runtime.seeds import derive
-from gbaseg.segmentation.dataset import TrainingItem, Workspace, prepare
+from gbaseg.runtime.store import Store
+from gbaseg.segmentation.dataset import TrainingItem, prepare
 from gbaseg.segmentation.training import train_folds
+from gbaseg.segmentation.workspace import Workspace
 from gbaseg.stages import layout
 from gbaseg.stages.context import read_json, stage, write_json
 from gbaseg.stages.pseudo_label import doubtful_cases
+
+# Beside the stages' scratch folders: rounds and experiments share most of their images.
+PREPROCESSED = Store(ROOT / "store" / "preprocessed")
 
 
 def run(round_id: str, last: bool | None = None) -> None:
@@ -111,6 +117,7 @@ def train(
         seed=fold_seed(settings),
         pools=patient_pools() if pools is None else pools,
         workspace=workspace,
+        store=PREPROCESSED,
         spacing_zyx_mm=(spacing_xyz[2], spacing_xyz[1], spacing_xyz[0]),
         frozen_plans=read_json(previous / "plans.json") if previous is not None else None,
     )

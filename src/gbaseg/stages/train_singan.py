@@ -83,6 +83,7 @@ def train_one(slice_yx: np.ndarray, settings: Params, name: str, work: Path, pat
             derive(settings.seed, "singan", name),
             choose_device(),
             work,
+            k_star=max(k_star for rule in settings.augmentation.rules for k_star in rule.k_star),
             on_scale=lambda report: live.log(
                 report.scale,
                 {

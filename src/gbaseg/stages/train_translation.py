@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
@@ -46,8 +47,9 @@ def run() -> None:
         from gbaseg.translation.training import train_cyclegan
         from gbaseg.translation.weights import save_generators
 
-        source = slices_of("source", translation.centre)
-        target = slices_of("target", translation.centre)
+        source, target = (
+            slices_of(domain, translation.centre, scratch.work / f"{domain}.slices") for domain in get_args(Domain)
+        )
         with log_curves(scratch.work / "live", scratch.output(curves)) as live:
             model = train_cyclegan(
                 source,
@@ -61,8 +63,10 @@ def run() -> None:
         save_generators(model, folder / WEIGHTS)
 
 
-def slices_of(domain: Domain, centre: str, standard: Path = layout.STANDARD) -> np.ndarray:
-    """Axial slices (N, Y, X) float32 of a domain's training cases.
+def slices_of(domain: Domain, centre: str, file: Path, standard: Path = layout.STANDARD) -> np.ndarray:
+    """Axial slices (N, Y, X) float32 of a domain's training cases, written to `file` and mapped from there.
+
+    A hundred scans on the paper's grid are 3 GiB: what is read again stays in the system's cache as far as it fits.
 
     Raises:
         UserError: the centre has none.
@@ -70,4 +74,8 @@ def slices_of(domain: Domain, centre: str, standard: Path = layout.STANDARD) -> 
     cases = select(read_table(standard), domain=domain, splits=["train"], centre=centre)
     if not cases:
         raise UserError(f"translation.centre: {centre}; no {domain} case of the split train is of this centre")
-    return np.concatenate([volume.read(standard / case.image, np.float32).array for case in cases])
+    with file.open("wb") as stream:
+        for case in cases:
+            image = volume.read(standard / case.image, np.float32).array
+            image.tofile(stream)
+    return np.memmap(file, np.float32, "r").reshape(-1, *image.shape[1:])

@@ -10,6 +10,7 @@ import numpy as np
 from gbaseg import params, volume
 from gbaseg.cases import Case, read_table, select, write_table
 from gbaseg.params import Params
+from gbaseg.patches import sample_patches
 from gbaseg.runtime.device import choose_device
 from gbaseg.runtime.engine import Task
 from gbaseg.runtime.engine import run as run_tasks
@@ -17,7 +18,7 @@ from gbaseg.runtime.seeds import numpy_generator
 from gbaseg.stages import layout
 from gbaseg.stages.context import read_json, stage, write_json
 from gbaseg.stages.train_translation import MODE, WEIGHTS
-from gbaseg.translation.checks import check_case, sample_patches
+from gbaseg.translation.checks import check_case
 from gbaseg.translation.van_cittert import van_cittert
 
 # Few enough to share the work out, enough to pay for loading the generator.

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from gbaseg.augmentation.settings import SinGANSettings
 from gbaseg.augmentation.singan.networks import Generator
-from gbaseg.augmentation.singan.pyramid import Pyramid, width_at
+from gbaseg.augmentation.singan.pyramid import Pyramid
 from gbaseg.augmentation.singan.resize import resize
 
 # (scale, shape) -> noise of unit amplitude.
@@ -110,6 +110,7 @@ def save_singan(model: SinGAN, path: str | Path) -> None:
         "shape": model.pyramid.shape,
         "ratio": model.pyramid.ratio,
         "last_scale": model.pyramid.last_scale,
+        "left_out": model.pyramid.left_out,
         "sizes": model.pyramid.sizes,
         "amplitudes": model.amplitudes,
     }
@@ -132,10 +133,10 @@ def load_singan(path: str | Path, device: torch.device) -> SinGAN:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     settings = SinGANSettings(**numbers["settings"])
     height, width = numbers["shape"]
-    pyramid = Pyramid((height, width), numbers["ratio"], numbers["last_scale"])
+    pyramid = Pyramid((height, width), numbers["ratio"], numbers["last_scale"], numbers["left_out"])
     model = SinGAN(settings, pyramid, tensors["image"], tensors["z_rec"], amplitudes=list(numbers["amplitudes"]))
     for scale in range(len(model.amplitudes)):
-        generator = Generator(width_at(scale, settings.width, settings.max_width)).to(device)
+        generator = Generator(pyramid.channels(scale, settings.width, settings.max_width)).to(device)
         prefix = f"generators.{scale}."
         generator.load_state_dict(
             {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

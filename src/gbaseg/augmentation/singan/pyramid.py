@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gbaseg.errors import UserError
 
@@ -18,11 +18,13 @@ class Pyramid:
         shape: (H, W) of the image, pixels.
         ratio: r, between neighbouring scales, < 1.
         last_scale: K.
+        left_out: coarser scales that the whole pyramid has below scale 0, and this one has not.
     """
 
     shape: tuple[int, int]
     ratio: float
     last_scale: int
+    left_out: int = 0
 
     def size(self, scale: int) -> tuple[int, int]:
         """(H, W) at a scale: ceil(side * r^(K - scale)). Scale -1, below the coarsest, is harmonisation's way in."""
@@ -35,6 +37,15 @@ class Pyramid:
     def sizes(self) -> list[tuple[int, int]]:
         """(H, W) of scales 0 .. K."""
         return [self.size(scale) for scale in range(self.last_scale + 1)]
+
+    def used_from(self, k_star: int) -> Pyramid:
+        """The scales that harmonisation with up to `k_star` goes through, and one below to learn their noise from."""
+        last_scale = min(k_star + 1, self.last_scale)
+        return replace(self, last_scale=last_scale, left_out=self.last_scale - last_scale)
+
+    def channels(self, scale: int, width: int, max_width: int) -> int:
+        """Of the networks at a scale, as wide as in the whole pyramid."""
+        return width_at(scale + self.left_out, width, max_width)
 
 
 def make_pyramid(shape: tuple[int, int], min_size: int = 25, scale_factor: float = 0.85) -> Pyramid:

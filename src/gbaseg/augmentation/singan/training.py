@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,8 +16,10 @@ from torch import Tensor
 from gbaseg.augmentation.settings import SinGANSettings
 from gbaseg.augmentation.singan.model import SinGAN
 from gbaseg.augmentation.singan.networks import Discriminator, Generator, initialise
-from gbaseg.augmentation.singan.pyramid import make_pyramid, width_at
+from gbaseg.augmentation.singan.priors import Pool, Priors, Serial
+from gbaseg.augmentation.singan.pyramid import make_pyramid
 from gbaseg.augmentation.singan.resize import resize
+from gbaseg.runtime.precision import in_bfloat16
 from gbaseg.runtime.progress import Meter, meter
 from gbaseg.runtime.seeds import derive, torch_generator
 
@@ -41,6 +45,7 @@ def train_singan(
     device: torch.device,
     scratch: Path,
     *,
+    k_star: int | None = None,
     on_scale: Callable[[ScaleReport], None] | None = None,
     name: str = "SinGAN",
 ) -> SinGAN:
@@ -53,6 +58,7 @@ def train_singan(
         device: where to train.
         scratch: folder for one checkpoint a scale. A call with the same scratch goes on after the last finished
             scale and ends with the same weights as if it had never been interrupted: each scale has its own seed.
+        k_star: the largest of harmonisation; with `settings.pyramid` "used", scales further down are left out.
         on_scale: told of each scale, also of those found in `scratch`.
         name: on the progress bar.
 
@@ -63,6 +69,8 @@ def train_singan(
     if image.ndim != 2 or not (np.isfinite(image).all() and image.min() >= 0 and image.max() <= 1):
         raise ValueError(f"expected a 2D slice with finite values in [0, 1], found shape {image.shape}")
     pyramid = make_pyramid((image.shape[0], image.shape[1]), settings.min_size, settings.scale_factor)
+    if settings.pyramid == "used" and k_star is not None:
+        pyramid = pyramid.used_from(k_star)
     full = torch.as_tensor(np.asarray(image, np.float32), device=device)[None, None] * 2.0 - 1.0
     # Every scale is made from the full slice, not from the scale above it.
     reals = [resize(full, size, settings.eight_bit) for size in pyramid.sizes]
@@ -76,7 +84,7 @@ def train_singan(
     finished = next((n for n, path in enumerate(checkpoints) if not path.is_file()), len(reals))
     with meter(name, len(reals) * settings.iterations, finished * settings.iterations) as bar:
         for scale, (real, checkpoint) in enumerate(zip(reals, checkpoints, strict=True)):
-            channels = width_at(scale, settings.width, settings.max_width)
+            channels = pyramid.channels(scale, settings.width, settings.max_width)
             below = model.generators[-1] if model.generators else None
             generator, discriminator = _networks(channels, derive(seed, scale), device, below, discriminator)
             if scale < finished:
@@ -134,19 +142,17 @@ def _train_scale(
     """Train the networks of one scale and append the generator, frozen, to `model`."""
     settings = model.settings
     size = (real.shape[2], real.shape[3])
-
-    def priors(count: int) -> Tensor:
-        """Random images of the scale below at this scale's size; at the coarsest zeros. (count, 1, h, w)"""
-        if scale == 0:
-            return model.from_nothing(count)
-        return model.resize(model.sample(count, draw), size)
-
     if scale == 0:
         prior_rec, noise_rec, amplitude = model.from_nothing(1), model.z_rec, 1.0
     else:
         prior_rec, noise_rec = model.resize(model.reconstruct(), size), torch.zeros_like(real)
         # What the scale below could not say about this one is what noise may add here.
         amplitude = settings.noise_factor * float(F.mse_loss(prior_rec, real).sqrt())
+    priors, fast = _priors(model, scale, size, draw), settings.mode == "fast"
+
+    def inputs() -> tuple[Tensor, Tensor]:
+        """Noise and prior of one step."""
+        return amplitude * torch.randn(real.shape, generator=draw, device=real.device), priors.next()
 
     rate, betas = settings.learning_rate, settings.betas
     optimiser_g = torch.optim.Adam(generator.parameters(), rate, betas)
@@ -156,26 +162,22 @@ def _train_scale(
     generator.train()
     discriminator.train()
     for _ in range(settings.iterations):
-        # All that this iteration's steps need, in one batch: the frozen scales treat its images independently.
-        steps = settings.discriminator_steps + settings.generator_steps
-        prior = priors(steps)  # (steps, 1, h, w)
-        noise = amplitude * torch.randn(prior.shape, generator=draw, device=real.device)
-        inputs = list(zip(noise.split(1), prior.split(1), strict=True))
-
-        for inputs_of_step in inputs[: settings.discriminator_steps]:
-            with torch.no_grad():
-                fake = generator(*inputs_of_step)
-            penalty = _gradient_penalty(discriminator, real, fake, draw)
-            loss_d = discriminator(fake).mean() - discriminator(real).mean() + settings.gp_weight * penalty
+        for _ in range(settings.discriminator_steps):
+            with torch.set_grad_enabled(not fast), _precision(fast, real.device):
+                fake = generator(*inputs()).float().detach()
+            with _precision(fast, real.device):
+                apart = discriminator(fake).float().mean() - discriminator(real).float().mean()
+            loss_d = apart + settings.gp_weight * _gradient_penalty(discriminator, real, fake, draw)
             optimiser_d.zero_grad()
             loss_d.backward()
             optimiser_d.step()
 
-        discriminator.requires_grad_(False)
-        for inputs_of_step in inputs[settings.discriminator_steps :]:
-            # A new fake for each step: the original backpropagates through weights that its last step has changed.
-            adversarial = -discriminator(generator(*inputs_of_step)).mean()
-            reconstruction = F.mse_loss(generator(noise_rec, prior_rec), real)
+        discriminator.requires_grad_(not fast)
+        for _ in range(settings.generator_steps):
+            with _precision(fast, real.device):
+                # A new fake for each step: the original backpropagates through weights its last step has changed.
+                adversarial = -discriminator(generator(*inputs()).float()).float().mean()
+                reconstruction = F.mse_loss(generator(noise_rec, prior_rec).float(), real)
             loss_g = adversarial + settings.reconstruction_weight * reconstruction
             optimiser_g.zero_grad()
             loss_g.backward()
@@ -190,6 +192,27 @@ def _train_scale(
     rmse = float(F.mse_loss(model.reconstruct(), real).sqrt())
     bar.advance(0, note=f"scale {scale}/{model.last_scale}, reconstruction {rmse:.3f}")
     return ScaleReport(scale, *size, generator.width, amplitude, rmse, loss_d.item(), loss_g.item())
+
+
+def _priors(model: SinGAN, scale: int, size: tuple[int, int], draw: torch.Generator) -> Priors:
+    """Random images of the scale below at this scale's size; at the coarsest zeros."""
+    settings = model.settings
+    if scale == 0:
+        return Serial(model.from_nothing)
+    if settings.mode == "reference":
+        return Serial(lambda count: model.resize(model.sample(count, draw), size))
+
+    def sample(count: int) -> Tensor:
+        with in_bfloat16(model.device):
+            return model.resize(model.sample(count, draw).float(), size)
+
+    steps = settings.iterations * (settings.discriminator_steps + settings.generator_steps)
+    return Pool(sample, settings.sample_uses, steps, draw)
+
+
+def _precision(fast: bool, device: torch.device) -> AbstractContextManager[Any]:
+    """Convolutions of the fast mode are in bfloat16 where the processor has it; the gradient penalty never is."""
+    return in_bfloat16(device) if fast else nullcontext()
 
 
 def _freeze(model: SinGAN, generator: Generator, amplitude: float) -> None:

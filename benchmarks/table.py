@@ -1,0 +1,45 @@
+"""docs/performance.md from benchmarks/results/*.json.
+
+python benchmarks/table.py
+"""
+
+import json
+from pathlib import Path
+
+from harness import RESULTS, Figure
+
+PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
+INTRODUCTION = """# Performance
+
+Made by `make bench`; do not edit. Every line is a ratio to a baseline that ran in the same process, in turns with it
+(median over turns): above 1 is faster. A bar is the least ratio aimed at. How long a whole run takes on a machine: `gbaseg cost`.
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    parts = [INTRODUCTION]
+    for path in sorted(RESULTS.glob("*.json")):
+        result = json.loads(path.read_text(encoding="utf-8"))
+        figures = [Figure(**figure) for figure in result["figures"]]
+        parts.append(
+            f"## `python benchmarks/{result['script']}`\n\n"
+            f"{result['machine']}; torch {result['versions']['torch']}, nnU-Net {result['versions']['nnunetv2']}; "
+            f"commit {result['commit']}, {result['finished'][:10]}.\n\n"
+            "| what | ours | baseline | ratio | bar | turns |\n|---|---|---|---|---|---|\n"
+            + "".join(map(_row, figures))
+        )
+        parts += [f"- {figure.what}: {figure.note}\n" for figure in figures if figure.note]
+    return "\n".join(parts)
+
+
+def _row(figure: Figure) -> str:
+    bar = "" if figure.bar is None else f"{figure.bar:g}: {'reached' if figure.reached else '**not reached**'}"
+    return (
+        f"| {figure.what} | {figure.value:.3g} {figure.unit} | {figure.against}: {figure.baseline:.3g} {figure.unit} "
+        f"| **{figure.ratio:.3g}** | {bar} | {figure.turns} |\n"
+    )
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

@@ -1,0 +1,127 @@
+"""nnU-Net's preprocessing, each image once: a later round brings new labels, not new images.
+
+What is written is what nnU-Net's own preprocessor writes (a test compares them). Images and labels are kept in a store
+under the hash of what they were made from; where only a label is new, the image is not read again.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gbaseg.runtime.store import Store, key_of, link
+from gbaseg.segmentation.planning import CONFIGURATION, PLANS_NAME
+from gbaseg.segmentation.workspace import Workspace
+
+# Ends of nnU-Net's names for an image, its label, and what it knows of them.
+_IMAGE, _LABEL, _PROPERTIES = ".b2nd", "_seg.b2nd", ".pkl"
+# Their names in the store.
+_CASE = "case"
+
+
+def preprocess(workspace: Workspace, names: Sequence[str], store: Store) -> None:
+    """Crop, normalise and resample some cases of the workspace as its plans say, or find them; runs in a worker."""
+    workspace.enter()
+    plans = json.loads((workspace.preprocessed / f"{PLANS_NAME}.json").read_text())
+    dataset = json.loads((workspace.raw / "dataset.json").read_text())
+    folder = workspace.preprocessed / plans["configurations"][CONFIGURATION]["data_identifier"]
+    folder.mkdir(exist_ok=True)
+    cases = _Cases(plans, dataset, store)
+    for name in names:
+        files = dataset["dataset"][name]
+        for end, path in cases.files([Path(image) for image in files["images"]], Path(files["label"])).items():
+            link(path, folder / f"{name}{end}")
+
+
+class _Cases:
+    """Preprocessed cases of one data set, from the store or made now.
+
+    The store has one entry an image (with the voxels outside the head in the place of a label), one a label on it.
+    """
+
+    def __init__(self, plans: dict, dataset: dict, store: Store) -> None:
+        self.plans, self.dataset, self.store = plans, dataset, store
+        configuration = dict(plans["configurations"][CONFIGURATION])
+        # Network and batch do not matter to the data.
+        del configuration["architecture"], configuration["batch_size"]
+        self._about = [version("nnunetv2"), configuration, dataset["labels"]] + [
+            plans[name]
+            for name in ("transpose_forward", "image_reader_writer", "foreground_intensity_properties_per_channel")
+        ]
+        self._tools: tuple[Any, Any, Any] | None = None
+
+    def files(self, images: list[Path], label: Path) -> dict[str, Path]:
+        """Where the three files of a case are, by the end of their names."""
+        image_key = key_of("image", self._about, *images)
+        image = self.store.find(image_key)
+        if image is None:
+            with self.store.add(image_key) as folder:
+                self._save(*self._read(images, None), folder)
+            image = self.store.folder / image_key
+        label_key = key_of("label", image_key, label)
+        found = self.store.find(label_key)
+        if found is None:
+            with self.store.add(label_key) as folder:
+                self._save(*self._with_label(image, images, label), folder)
+            found = self.store.folder / label_key
+        return {_IMAGE: image / f"{_CASE}{_IMAGE}"} | {end: found / f"{_CASE}{end}" for end in (_LABEL, _PROPERTIES)}
+
+    def _nnunet(self) -> tuple[Any, Any, Any]:
+        """Its preprocessor, plans and configuration; imported when something is to be made (it takes seconds)."""
+        if self._tools is None:
+            from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
+            from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+
+            manager = PlansManager(self.plans)
+            self._tools = (DefaultPreprocessor(verbose=False), manager, manager.get_configuration(CONFIGURATION))
+        return self._tools
+
+    def _read(self, images: list[Path], label: Path | None) -> tuple[np.ndarray, np.ndarray, dict]:
+        """Image (1, Z, Y, X), label (1, Z, Y, X), properties, all by nnU-Net; without a label -1 outside the head."""
+        preprocessor, manager, configuration = self._nnunet()
+        found: tuple[np.ndarray, np.ndarray, dict] = preprocessor.run_case(
+            [str(path) for path in images], None if label is None else str(label), manager, configuration, self.dataset
+        )
+        return found
+
+    def _with_label(self, image: Path, images: list[Path], label: Path) -> tuple[None, np.ndarray, dict]:
+        """Another label on an image that is in the store, without the image."""
+        import blosc2
+
+        preprocessor, manager, _ = self._nnunet()
+        outside = blosc2.open(str(image / f"{_CASE}{_LABEL}"), mode="r")[:]
+        properties = pickle.loads((image / f"{_CASE}{_PROPERTIES}").read_bytes())
+        if tuple(properties["shape_after_cropping_and_before_resampling"]) != outside.shape[1:]:
+            # Label and outside are resampled together: nnU-Net has to see both.
+            _, labelled, properties = self._read(images, label)
+            return None, labelled, properties
+        array, _ = manager.image_reader_writer_class().read_seg(str(label))
+        array = array.transpose([0, *(axis + 1 for axis in manager.transpose_forward)])
+        array = array[(slice(None), *(slice(*edges) for edges in properties["bbox_used_for_cropping"]))]
+        labelled = np.where((array == 0) & (outside == -1), -1, array)
+        labels = manager.get_label_manager(self.dataset).foreground_labels
+        properties["class_locations"] = preprocessor._sample_foreground_locations(labelled, labels)
+        return None, labelled, properties
+
+    def _save(self, image: np.ndarray | None, label: np.ndarray, properties: dict, folder: Path) -> None:
+        """Write a case as nnU-Net does; without an image only the rest of it."""
+        from nnunetv2.training.dataloading.nnunet_dataset import comp_blosc2_params, nnUNetDatasetBlosc2
+
+        patch = tuple(self._nnunet()[2].patch_size)
+        label = label.astype(np.int16, copy=False)
+        blocks_label, chunks_label = comp_blosc2_params(label.shape, patch, label.itemsize)
+        if image is None:
+            written, blocks, chunks = label[:, :1, :1, :1], (1, 1, 1, 1), (1, 1, 1, 1)
+        else:
+            written = image.astype(np.float32, copy=False)
+            blocks, chunks = comp_blosc2_params(written.shape, patch, written.itemsize)
+        nnUNetDatasetBlosc2.save_case(
+            written, label, properties, str(folder / _CASE),
+            chunks=chunks, blocks=blocks, chunks_seg=chunks_label, blocks_seg=blocks_label,
+        )  # fmt: skip

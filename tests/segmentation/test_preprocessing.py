@@ -1,0 +1,80 @@
+"""Preprocessed cases: what nnU-Net writes, images once."""
+
+import json
+import pickle
+from pathlib import Path
+from typing import NamedTuple
+
+import blosc2
+import numpy as np
+import pytest
+
+from gbaseg.runtime.store import Store
+from gbaseg.segmentation.planning import CONFIGURATION
+from gbaseg.segmentation.preprocessing import _Cases
+from gbaseg.volume import Grid, Volume, write
+
+
+class Scan(NamedTuple):
+    """An image, two labels for it, and whether nnU-Net resamples it."""
+
+    image: Path
+    labels: list[Path]
+    resampled: bool
+
+
+@pytest.fixture(params=[False, True])
+def scan(request, prepared, tmp_path):
+    """An image with an empty border and a hole."""
+    rng = np.random.default_rng(1)
+    image = np.zeros((10, 20, 22), np.float32)
+    image[1:9, 2:18, 3:20] = 0.2 + rng.random((8, 16, 17))
+    image[4, 8:10, 8:10] = 0
+    labels = np.zeros((2, *image.shape), np.uint8)
+    labels[0, 3:6, 5:9, 6:10] = 1
+    labels[1, 4:8, 9:14, 1:12] = 1  # reaches over the border
+    spacing = (2.0, 1.0, 1.0) if request.param else prepared.spacing_zyx_mm
+    paths = [tmp_path / name for name in ("image.nii.gz", "first.nii.gz", "second.nii.gz")]
+    for path, array in zip(paths, (image, *labels), strict=True):
+        write(Volume(array, Grid(image.shape, spacing)), path)
+    return Scan(paths[0], paths[1:], request.param)
+
+
+def by_nnunet(plans, dataset, image, label, folder):
+    from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
+    from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+
+    manager = PlansManager(plans)
+    folder.mkdir()
+    DefaultPreprocessor(verbose=False).run_case_save(
+        str(folder / "case"), [str(image)], str(label), manager, manager.get_configuration(CONFIGURATION), dataset
+    )
+    return {end: folder / f"case{end}" for end in (".b2nd", "_seg.b2nd", ".pkl")}
+
+
+def test_files_are_nnunets_for_a_first_label_and_for_another(scan, prepared, tmp_path):
+    dataset = json.loads((prepared.workspace.raw / "dataset.json").read_text())
+    cases = _Cases(prepared.plans, dataset, Store(tmp_path / "store"))
+    for number, label in enumerate(scan.labels):
+        ours = cases.files([scan.image], label)
+        theirs = by_nnunet(prepared.plans, dataset, scan.image, label, tmp_path / f"theirs_{number}")
+        for end in (".b2nd", "_seg.b2nd"):
+            mine, wanted = (blosc2.open(str(files[end]), mode="r") for files in (ours, theirs))
+            assert mine.dtype == wanted.dtype and mine.chunks == wanted.chunks and mine.blocks == wanted.blocks
+            np.testing.assert_array_equal(mine[:], wanted[:])
+        mine, wanted = (pickle.loads(files[".pkl"].read_bytes()) for files in (ours, theirs))
+        assert mine.keys() == wanted.keys()
+        np.testing.assert_equal(mine, wanted)
+
+
+def test_a_later_round_takes_label_files_alone(scan, prepared, tmp_path, monkeypatch):
+    dataset = json.loads((prepared.workspace.raw / "dataset.json").read_text())
+    store = Store(tmp_path / "store")
+    first = _Cases(prepared.plans, dataset, store).files([scan.image], scan.labels[0])
+    cases = _Cases(prepared.plans, dataset, store)
+    if not scan.resampled:
+        monkeypatch.setattr(cases, "_read", None)  # the image is not read again
+    second = cases.files([scan.image], scan.labels[1])
+    assert second[".b2nd"] == first[".b2nd"] and second["_seg.b2nd"] != first["_seg.b2nd"]
+    monkeypatch.setattr(cases, "_nnunet", None)  # nothing to make, nothing imported
+    assert cases.files([scan.image], scan.labels[0]) == first
