@@ -61,9 +61,9 @@ def main(size: int, iterations: int, seeds: int) -> None:
     )
     PAGE.write_text(
         "# SinGAN: mode fast against mode reference\n\n"
-        "Made by `benchmarks/singan_equivalence.py`; do not edit. Distances are medians over pairs of models; intensities\n"
-        "in [0, 1] ([-1, 1] for reconstruction error and noise amplitude). A trait is the same when fast is no further\n"
-        "from the reference than two reference models are at most from each other.\n\n"
+        "Made by `benchmarks/singan_equivalence.py`; do not edit. Distances are medians over pairs of models;\n"
+        "intensities in [0, 1], of reconstruction error and noise amplitude in [-1, 1]. A trait is the same when fast\n"
+        "is no further from the reference than two reference models are at most from each other.\n\n"
         f"{size} x {size} pixels, {iterations} iterations a scale, {seeds} seeds of each mode; {machine()}.\n\n"
         f"{table.to_markdown(index=False)}\n",
         encoding="utf-8",

@@ -12,7 +12,7 @@ PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 INTRODUCTION = """# Performance
 
 Made by `make bench`; do not edit. Every line is a ratio to a baseline that ran in the same process, in turns with it
-(median over turns): above 1 is faster. A bar is the least ratio aimed at. How long a whole run takes on a machine: `gbaseg cost`.
+(median over turns): above 1 is faster. A bar is the least ratio aimed at. How long a whole run takes: `gbaseg cost`.
 """
 
 

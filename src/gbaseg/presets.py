@@ -73,9 +73,7 @@ def apply_preset(name: str, folder: Path, params_path: Path, validate: Callable[
         UserError: no such preset, a key that the defaults do not have, or values that `validate` refuses.
     """
     default_file, preset_file = _file(DEFAULT, folder), _file(name, folder)
-    defaults, changes = _load(default_file), {}
-    if name != DEFAULT:
-        changes = _changes(_load(preset_file), defaults, preset_file)
+    defaults, changes = _defaults_and_changes(name, folder)
     wanted = _laid_on(defaults, changes)
     validate(wanted)
 
@@ -92,6 +90,20 @@ def apply_preset(name: str, folder: Path, params_path: Path, validate: Callable[
     partial = params_path.with_name(f".{params_path.name}.{os.getpid()}")
     partial.write_text(text, encoding="utf-8")
     partial.replace(params_path)
+
+
+def preset_content(name: str, folder: Path) -> dict[str, Any]:
+    """The defaults with a preset's changes, as `apply_preset` would write them.
+
+    Raises:
+        UserError: as `apply_preset`.
+    """
+    return _laid_on(*_defaults_and_changes(name, folder))
+
+
+def _defaults_and_changes(name: str, folder: Path) -> tuple[dict[str, Any], dict[Key, Any]]:
+    defaults, file = _load(_file(DEFAULT, folder)), _file(name, folder)
+    return defaults, {} if name == DEFAULT else _changes(_load(file), defaults, file)
 
 
 def _restored(text: str, default_text: str, defaults: dict[str, Any]) -> str | None:

@@ -139,6 +139,18 @@ def read(path: str | Path, dtype: np.typing.DTypeLike | None = None) -> Volume:
     return Volume(array if dtype is None else array.astype(dtype), _grid_of(image))
 
 
+def read_grid(path: str | Path) -> Grid:
+    """The grid of a 3D image, from its header alone.
+
+    Raises:
+        RuntimeError: ITK cannot read the file (its own message, naming the file).
+    """
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    reader.ReadImageInformation()
+    return Grid(reader.GetSize()[::-1], reader.GetSpacing()[::-1], reader.GetOrigin(), reader.GetDirection())
+
+
 def write(volume: Volume, path: str | Path) -> None:
     """Write a volume; the suffix says the format (.nii.gz). The folder is made where it is missing."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)

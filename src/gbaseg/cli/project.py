@@ -37,4 +37,19 @@ def doctor() -> None:
         sys.exit(1)
 
 
-COMMANDS = [preset, doctor]
+@click.command()
+@click.option("--preset", "preset_name", metavar="NAME", help="Parameters of a preset; default: params.yaml.")
+@click.option("--gpu", metavar="NAME", help="A machine that was measured; default: this one, by its last run here.")
+@click.option("--source", type=click.IntRange(min=1), help="Source cases.")
+@click.option("--target", type=click.IntRange(min=1), help="Target cases to adapt to.")
+@click.option("--held-out", type=click.IntRange(min=0), help="Target cases to segment besides.")
+@click.option("--slices", type=click.IntRange(min=1), help="Axial slices of a case on the standard grid.")
+@click.option("--copies", type=click.FloatRange(min=0), help="Augmented copies of a source case.")
+def cost(preset_name: str | None, gpu: str | None, **size: float | None) -> None:
+    """What a run will take, which stage eats it, and how it grows."""
+    from gbaseg.commands.cost import run
+
+    run(preset_name, PRESETS, gpu, size)
+
+
+COMMANDS = [preset, cost, doctor]

@@ -1,0 +1,79 @@
+"""How much work a run is."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from gbaseg import params
+from gbaseg.commands.cost import variants
+from gbaseg.cost.work import DataSize, _forward, count_work
+from gbaseg.presets import preset_content
+from gbaseg.translation.networks import Generator
+
+PRESETS = Path(__file__).parents[2] / "presets"
+SIZE = DataSize(source=210, target=210, held_out=64, slices=120, copies=288 / 210)
+
+
+@pytest.fixture(scope="module")
+def paper():
+    return params.check(preset_content("crossmoda2022", PRESETS))
+
+
+def amounts(settings, size=SIZE):
+    return {work.stage: work.amount for work in count_work(settings, size)}
+
+
+def test_the_generator_counts_as_in_the_literature():
+    """56.8 G multiplications with addition for 256 x 256 pixels of 3 channels (Li et al., GAN compression, 2020)."""
+    layers_of_two_channels = 2 * 2 * 49 * 64 * 256**2 / 1e9  # the first and the last, which here have one
+    # That count takes the transposed convolutions at the size they give, four times the one they are computed on.
+    transposed = 3 * 9 * (256 * 128 * 64**2 + 128 * 64 * 128**2) / 1e9
+    found = _forward(Generator(), (1, 1, 256, 256)) * 1e15 / 2 / 1e9
+    assert found + layers_of_two_channels + transposed == pytest.approx(56.8, rel=0.002)
+
+
+def test_the_papers_singan_is_thirty_pflop(paper):
+    """30.6 by a count of its own, layer by layer."""
+    assert amounts(paper)["train_singan"] == pytest.approx(30.6, rel=0.03)
+    used = paper.augmentation.singan.model_copy(update={"pyramid": "used"})
+    less = paper.model_copy(update={"augmentation": paper.augmentation.model_copy(update={"singan": used})})
+    assert 0.5 < amounts(less)["train_singan"] / amounts(paper)["train_singan"] < 0.9
+
+
+def test_rounds_cost_by_epochs_and_folds(paper):
+    found = amounts(paper)
+    assert found["train round_0"] == pytest.approx(5 * found["survey"])  # one fold, as many epochs
+    assert found["train round_3"] == pytest.approx(2 * found["train round_0"])
+    assert "train_translation" in found and "augment" in found
+
+
+def test_stages_that_an_arm_or_mode_does_not_have_cost_nothing(paper):
+    plain = paper.model_copy(
+        update={
+            "augmentation": paper.augmentation.model_copy(update={"arm": "none"}),
+            "translation": paper.translation.model_copy(update={"mode": "none"}),
+        }
+    )
+    assert not {"train_singan", "augment", "train_translation", "translate"} & amounts(plain).keys()
+
+
+def test_what_grows_with_what(paper):
+    once = amounts(paper)
+    for what, grows in {
+        "twice the cases": {"standardise", "train_translation", "pseudo_label round_0"},
+        "twice the slices": {"standardise", "train_translation", "pseudo_label round_0"},
+        "twice the folds": {"train round_0", "pseudo_label round_0"},
+    }.items():
+        twice = amounts(*variants(paper, SIZE)[what])
+        for stage in ("standardise", "train_translation", "train_singan", "train round_0", "pseudo_label round_0"):
+            assert twice[stage] == pytest.approx((2 if stage in grows else 1) * once[stage]), (what, stage)
+    scales = amounts(*variants(paper, SIZE)["twice SinGAN's scales"])
+    assert scales["train_singan"] > 1.5 * once["train_singan"]
+
+
+def test_a_pool_of_samples_saves_passes(paper):
+    reference = paper.augmentation.singan.model_copy(update={"mode": "reference"})
+    slow = paper.model_copy(update={"augmentation": paper.augmentation.model_copy(update={"singan": reference})})
+    assert amounts(slow)["train_singan"] > 1.1 * amounts(paper)["train_singan"]
+    assert amounts(slow, replace(SIZE, held_out=0))["pseudo_label survey"] < amounts(slow)["pseudo_label survey"]
