@@ -67,7 +67,7 @@ class Store:
         if not self.folder.is_dir():
             return
         entries = sorted((entry.stat().st_mtime, entry) for entry in self.folder.iterdir() if entry.is_dir())
-        sizes = {entry: sum(file.stat().st_size for file in entry.iterdir()) for _, entry in entries}
+        sizes = {entry: sum(file.stat().st_size for file in entry.rglob("*") if file.is_file()) for _, entry in entries}
         total = sum(sizes.values())
         for _, entry in entries:
             if total <= limit_bytes:

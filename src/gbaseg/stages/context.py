@@ -48,6 +48,15 @@ def stage(
     log(f"{name}: done")
 
 
+def recipe(name: str) -> int:
+    """Number of a stage's recipe; 0 where there is no such file."""
+    from ruamel.yaml import YAML
+
+    if not RECIPES.is_file():
+        return 0
+    return int(YAML(typ="safe").load(RECIPES.read_text(encoding="utf-8"))[name])
+
+
 def need(inputs: list[Path]) -> None:
     """Check that earlier stages have run.
 

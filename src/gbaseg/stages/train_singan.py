@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -19,13 +20,18 @@ from gbaseg.runtime.device import choose_device
 from gbaseg.runtime.engine import Task
 from gbaseg.runtime.engine import run as run_tasks
 from gbaseg.runtime.progress import log
+from gbaseg.runtime.scratch import ROOT
 from gbaseg.runtime.seeds import derive
+from gbaseg.runtime.store import Store, key_of
 from gbaseg.stages import layout
 from gbaseg.stages.augment import planned_copies
-from gbaseg.stages.context import stage, write_json
+from gbaseg.stages.context import recipe, stage, write_json
 from gbaseg.stages.pseudo_label import source_range_mm3, volumes_mm3
 
 ABOUT = "models.json"
+# Where models lie by what they were trained on and with.
+TRAINED = Store(ROOT / "store" / "singan")
+_WEIGHTS, _CURVES = "model.safetensors", "curves"
 
 
 def run() -> None:
@@ -70,20 +76,39 @@ def run() -> None:
 
 
 def train_one(slice_yx: np.ndarray, settings: Params, name: str, work: Path, path: Path, curves: Path) -> None:
-    """Train one model and write its weights; may run in a worker."""
+    """Write one model's weights and curves, trained now or by an earlier run on the same; may run in a worker."""
+    singan, seed, device = settings.augmentation.singan, derive(settings.seed, "singan", name), choose_device()
+    k_star = max(k_star for rule in settings.augmentation.rules for k_star in rule.k_star)
+    # Of the rules only what changes the model: another lambda or another case trains nothing anew.
+    used = k_star if singan.pyramid == "used" else None
+    content = [slice_yx.shape, slice_yx.astype(np.float32).tobytes().hex()]
+    key = key_of("singan", recipe("train_singan"), singan.model_dump(mode="json"), seed, device.type, used, content)
+    found = TRAINED.find(key)
+    if found is None:
+        with TRAINED.add(key) as entry:
+            _train(slice_yx, settings, name, seed, k_star, work, entry)
+        TRAINED.prune()
+        found = TRAINED.folder / key
+    else:
+        log(f"SinGAN {name}: trained before on this slice with these settings")
+    shutil.copyfile(found / _WEIGHTS, path)
+    shutil.copytree(found / _CURVES, curves)
+
+
+def _train(slice_yx: np.ndarray, settings: Params, name: str, seed: int, k_star: int, work: Path, folder: Path) -> None:
     from gbaseg.augmentation.singan.model import save_singan
     from gbaseg.augmentation.singan.training import train_singan
     from gbaseg.runtime.curves import curves as log_curves
 
     work.mkdir(parents=True, exist_ok=True)
-    with log_curves(work / "live", curves) as live:
+    with log_curves(work / "live", folder / _CURVES) as live:
         model = train_singan(
             slice_yx,
             settings.augmentation.singan,
-            derive(settings.seed, "singan", name),
+            seed,
             choose_device(),
             work,
-            k_star=max(k_star for rule in settings.augmentation.rules for k_star in rule.k_star),
+            k_star=k_star,
             on_scale=lambda report: live.log(
                 report.scale,
                 {
@@ -93,7 +118,7 @@ def train_one(slice_yx: np.ndarray, settings: Params, name: str, work: Path, pat
             ),
             name=f"SinGAN {name}",
         )
-    save_singan(model, path)
+    save_singan(model, folder / _WEIGHTS)
 
 
 def chosen_slices(settings: Params) -> dict[str, tuple[np.ndarray, dict]]:
