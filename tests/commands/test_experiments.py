@@ -118,6 +118,10 @@ def test_tables_of_the_experiments_of_this_commit(project):
     assert translations.loc[("naive", "round_1"), "seeds"] == 1  # the failed one was not to be self-trained
     differences = pd.read_csv("tables/differences.csv").set_index(["round", "metric"])
     assert differences.loc[("round_0", "dice"), "difference"] == pytest.approx(-0.1)
+    cases = pd.read_csv("tables/cases.csv")
+    assert cases.groupby(["arm", "seed", "round"]).size().eq(3).all() and set(cases["seed"]) == {1, 2}
+    of_gba = cases[(cases["arm"] == "gba") & (cases["round"] == "round_1")]
+    assert of_gba["dice"].mean() == pytest.approx(row["mean"])
     for name in ("tables.md", "rounds.tex", "quantiles.tex"):
         assert Path("tables", name).stat().st_size > 100
 

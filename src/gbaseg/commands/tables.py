@@ -37,7 +37,7 @@ class NamedTable(NamedTuple):
 def run(
     experiments: Sequence[str], out: Path, structure: str, small_mm3: float, large_mm3: float, percents: Sequence[float]
 ) -> None:
-    """Write every table as CSV (long, unrounded), Markdown and LaTeX into `out`; print the Markdown.
+    """Write every table as CSV (long, unrounded), Markdown and LaTeX into `out`, and the scores; print the Markdown.
 
     Args:
         experiments: see `load_runs`.
@@ -51,8 +51,10 @@ def run(
     if not made:
         raise UserError(f"{', '.join(run.name for run in runs)}: neither scores nor proxies to tabulate")
     page = out / "tables.md"
-    files = [page, *(out / f"{table.name}.{suffix}" for table in made for suffix in ("csv", "tex"))]
+    cases = out / "cases.csv"
+    files = [page, cases, *(out / f"{table.name}.{suffix}" for table in made for suffix in ("csv", "tex"))]
     with atomic_outputs("tables", *files, keep_work=False) as scratch:
+        tables.case_table(runs).to_csv(scratch.output(cases), index=False, lineterminator="\n")
         text = []
         for table in made:
             table.content.to_csv(scratch.output(out / f"{table.name}.csv"), index=False, lineterminator="\n")

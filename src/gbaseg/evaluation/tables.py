@@ -33,6 +33,19 @@ SMALL_MM3, LARGE_MM3 = 720.0, 5400.0
 SETTING = ["translation", "centre", "retraining", "arm"]
 
 
+def case_table(runs: Sequence[Run]) -> pd.DataFrame:
+    """Every score that the other tables are made of: columns of `SETTING`, `seed`, `round`, those of `CaseScore`."""
+    return pd.DataFrame(
+        [
+            {**_named(setting), "seed": run.seed, "round": round_id, **asdict(score)}
+            for setting, group in group_runs(runs).items()
+            for run in group
+            for round_id, scores in run.rounds.items()
+            for score in scores
+        ]
+    )
+
+
 def translation_table(runs: Sequence[Run]) -> pd.DataFrame:
     """Table I: first and last round of each translation, retraining and arm.
 
