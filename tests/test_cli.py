@@ -32,6 +32,7 @@ OTHERS = [
     "figures",
     "ablation",
     "preset",
+    "cost",
     "doctor",
 ]
 OF_A_ROUND = ["train-segmentation", "pseudo-label", "evaluate", "proxies"]
