@@ -64,7 +64,9 @@ class Project:
         import torch
 
         monkeypatch.chdir(self.folder)
+        # As in `environment`: workers and this process have one thread each.
         monkeypatch.setenv("GBASEG_WORKERS", "1")
+        monkeypatch.setenv("OMP_NUM_THREADS", "1")
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         commands = self.commands()
