@@ -19,7 +19,6 @@ from gbaseg.runtime.precision import in_bfloat16, use_bfloat16
 from gbaseg.segmentation.planning import CONFIGURATION, adapt_plans
 from gbaseg.segmentation.settings import NetworkSettings
 from gbaseg.translation.networks import Generator
-from gbaseg.translation.settings import CycleGANSettings
 
 STEPS = 5
 CPU = torch.device("cpu")
@@ -57,11 +56,6 @@ def network_of(settings: NetworkSettings, spacing_zyx_mm: tuple[float, float, fl
     )
 
 
-def generator_of(settings: CycleGANSettings) -> torch.nn.Module:
-    """The CycleGAN's generator."""
-    return Generator(settings.generator_width, settings.residual_blocks, settings.generator_halvings)
-
-
 class Half(torch.nn.Module):
     """A generator as the training step calls it on a processor with bfloat16."""
 
@@ -86,9 +80,7 @@ def compare(what: str, plain: torch.nn.Module, half: torch.nn.Module, images: to
     passes(plain, images), passes(half, images)  # the first passes choose kernels
     about = f"{what}, {STEPS} passes of {' x '.join(map(str, images.shape))}, one thread"
     note = "" if has_bfloat16() else "this processor has no bfloat16"
-    return in_turns(
-        about, lambda: passes(half, images), lambda: passes(plain, images), turns, "float32", note=note
-    )  # fmt: skip
+    return in_turns(about, lambda: passes(half, images), lambda: passes(plain, images), turns, "float32", note=note)
 
 
 @click.command(help=__doc__)
@@ -103,7 +95,7 @@ def main(turns: int) -> None:
     use_bfloat16(half, CPU)
     patches = torch.rand(network.batch_size, 1, *network.patch_size_zyx)
     cyclegan = settings.translation.cyclegan
-    generator = generator_of(cyclegan)
+    generator = Generator(cyclegan.generator_width, cyclegan.residual_blocks, cyclegan.generator_halvings)
     slices = torch.rand(cyclegan.batch_size, 1, *(cyclegan.crop_yx or (256, 256)))
     figures = [
         compare("nnU-Net in bfloat16", plain, half, patches, turns),

@@ -19,6 +19,12 @@ from gbaseg.augmentation.singan.training import train_singan
 from gbaseg.runtime.device import choose_device
 
 
+def spot(size: int) -> np.ndarray:
+    """(size, size), true in the tumour of `slice_like_a_head`."""
+    y, x = np.mgrid[:size, :size] / (size - 1) - 0.5
+    return np.hypot(y - 0.1, x - 0.15) < 0.06
+
+
 def slice_like_a_head(size: int) -> np.ndarray:
     """(size, size) in [0, 1]: an ellipse of textured tissue with a bright spot, from a fixed seed."""
     rng = np.random.default_rng(0)
@@ -26,7 +32,7 @@ def slice_like_a_head(size: int) -> np.ndarray:
     tissue = (y / 0.45) ** 2 + (x / 0.38) ** 2 < 1
     coarse = np.kron(rng.random((8, 8)), np.ones((size // 8 + 1, size // 8 + 1)))[:size, :size]
     image = tissue * (0.25 + 0.3 * coarse + 0.05 * rng.standard_normal((size, size)))
-    image[np.hypot(y - 0.1, x - 0.15) < 0.06] = 0.8
+    image[spot(size)] = 0.8
     return np.clip(image, 0, 1).astype(np.float32)
 
 

@@ -10,10 +10,9 @@ import tempfile
 from pathlib import Path
 
 import click
-import numpy as np
 import pandas as pd
 from harness import machine
-from singan import slice_like_a_head
+from singan import slice_like_a_head, spot
 
 from gbaseg.augmentation.settings import AugmentationSettings, SinGANSettings
 from gbaseg.augmentation.singan.equivalence import Traits, compare, traits_of
@@ -24,9 +23,7 @@ PAGE = Path(__file__).parent.parent / "docs" / "singan_equivalence.md"
 
 
 def models(mode: str, size: int, iterations: int, seeds: range) -> list[Traits]:
-    image = slice_like_a_head(size)
-    y, x = np.mgrid[:size, :size] / (size - 1) - 0.5
-    mask = np.hypot(y - 0.1, x - 0.15) < 0.06
+    image, mask = slice_like_a_head(size), spot(size)
     singan = SinGANSettings(iterations=iterations, mode=mode)
     settings = AugmentationSettings(singan=singan)
     found = []

@@ -2,7 +2,7 @@
 
     python benchmarks/surface_distance.py --turns 3
 
-Values are compared in every turn: a difference of more than 1e-9 relative is an error.
+Values are compared: a difference of more than 1e-9 relative is an error.
 """
 
 from dataclasses import replace

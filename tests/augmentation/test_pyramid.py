@@ -2,7 +2,8 @@
 
 import pytest
 
-from gbaseg.augmentation.singan.pyramid import make_pyramid, width_at
+from gbaseg.augmentation.settings import SinGANSettings
+from gbaseg.augmentation.singan.pyramid import make_pyramid, trained_pyramid, width_at
 from gbaseg.errors import UserError
 
 PAPER = [25, 29, 34, 39, 45, 52, 60, 70, 80, 93, 107, 124, 144, 166, 192, 222, 256]
@@ -39,3 +40,11 @@ def test_a_slice_that_is_too_small():
 def test_widths_double_every_four_scales():
     assert [width_at(n) for n in range(17)] == [32] * 4 + [64] * 4 + [128] * 9
     assert [width_at(n, 16, 32) for n in (0, 3, 4, 8)] == [16, 16, 32, 32]
+
+
+def test_the_used_scales_are_the_finest_of_all_and_one_below():
+    whole = make_pyramid((256, 256))
+    used = trained_pyramid((256, 256), SinGANSettings(pyramid="used"), k_star=3)
+    assert used.sizes == whole.sizes[-5:]
+    assert [used.channels(scale, 32, 128) for scale in range(5)] == [width_at(scale) for scale in range(12, 17)]
+    assert trained_pyramid((256, 256), SinGANSettings(), k_star=3) == whole

@@ -22,7 +22,6 @@ from gbaseg.volume import read_grid
 
 # CrossMoDA 2022: source, target, validation cases; the paper's 288 copies. Slices of 1 mm through 120 mm of head.
 _PAPER = DataSize(source=210, target=210, held_out=64, slices=120, copies=288 / 210)
-_SIZES = {"crossmoda2022": _PAPER}
 
 
 def run(preset: str | None, presets: Path, gpu: str | None, size: Mapping[str, float | None]) -> None:
@@ -39,8 +38,9 @@ def run(preset: str | None, presets: Path, gpu: str | None, size: Mapping[str, f
     """
     here = params.load()
     settings = params.check(preset_content(preset, presets), f"preset {preset}") if preset else here
-    speeds, source = _speeds(here, gpu)
-    whole = _sized(_SIZES.get(preset or "") or size_here(here), size)
+    data = size_here(here)
+    speeds, source = _speeds(here, gpu, data)
+    whole = _sized(_PAPER if preset == "crossmoda2022" else data, size)
     work = count_work(settings, whole)
     unknown = sorted({one.kind for one in work} - speeds.keys())
     if unknown:
@@ -98,12 +98,11 @@ def _hours(work: Sequence[Work], speeds: Mapping[str, Speed]) -> float:
     return sum(one.amount * speeds[one.kind].seconds_per_unit for one in work) / 3600
 
 
-def _speeds(here: Params, gpu: str | None) -> tuple[Mapping[str, Speed], str]:
+def _speeds(here: Params, gpu: str | None, data: DataSize | None) -> tuple[Mapping[str, Speed], str]:
     if gpu is not None:
         return speeds_of(gpu), known_machines()[gpu]["about"]
-    size = size_here(here)
-    if size is not None and LEDGER.is_file():
-        return speeds_of_ledger(count_work(here, size), read_ledger()), f"{LEDGER}: what the last run here took"
+    if data is not None and LEDGER.is_file():
+        return speeds_of_ledger(count_work(here, data), read_ledger()), f"{LEDGER}: what the last run here took"
     name, machine = next(iter(known_machines().items()))
     return speeds_of(name), machine["about"]
 
@@ -115,7 +114,8 @@ def _sized(known: DataSize | None, asked: Mapping[str, float | None]) -> DataSiz
     if missing:
         options = ", ".join(f"--{name.replace('_', '-')}" for name in missing)
         raise UserError(f"the size of the data set is not known before `standardise` has run; say {options}")
-    return replace(known or _PAPER, **given)  # type: ignore[arg-type]  # counts are whole: the options see to it
+    # Counts are whole: the options see to it.
+    return DataSize(**given) if known is None else replace(known, **given)  # type: ignore[arg-type]
 
 
 def size_here(settings: Params) -> DataSize | None:

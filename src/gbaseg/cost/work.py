@@ -15,8 +15,9 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from gbaseg.augmentation.rules import largest_k_star
 from gbaseg.augmentation.singan.networks import Generator as SinGANGenerator
-from gbaseg.augmentation.singan.pyramid import make_pyramid
+from gbaseg.augmentation.singan.pyramid import trained_pyramid
 from gbaseg.params import Params
 from gbaseg.translation.networks import Discriminator, Generator
 
@@ -58,11 +59,11 @@ def count_work(settings: Params, size: DataSize) -> list[Work]:
     crop = settings.standardise.crop_xy_px
     voxels = size.slices * crop**2 / 1e9  # of a case on the standard grid, Gvoxel
     cases = size.source + size.target + size.held_out
-    segmentation, training = settings.segmentation, size.source + size.target
+    segmentation = settings.segmentation
     work = [Work("standardise", "standardise", cases * voxels, "Gvoxel")]
     if settings.translation.mode == "cyclegan":
         work += [
-            Work("train_translation", "cyclegan", _cyclegan(settings, training, size), "PFLOP"),
+            Work("train_translation", "cyclegan", _cyclegan(settings, size), "PFLOP"),
             Work("translate", "translate", size.source * size.slices * _there_and_back(settings), "PFLOP"),
         ]
     patch, patch_voxels = _patch(settings)
@@ -96,7 +97,7 @@ def _forward(network: nn.Module, *inputs: torch.Size | Sequence[int]) -> float:
     return counter.get_total_flops() / 1e15
 
 
-def _cyclegan(settings: Params, training: int, size: DataSize) -> float:
+def _cyclegan(settings: Params, size: DataSize) -> float:
     one = settings.translation.cyclegan
     shape = (one.batch_size, 1, *(one.crop_yx or (settings.standardise.crop_xy_px,) * 2))
     generator = _forward(Generator(one.generator_width, one.residual_blocks, one.generator_halvings), shape)
@@ -111,9 +112,7 @@ def _cyclegan(settings: Params, training: int, size: DataSize) -> float:
 
 def _singan(settings: Params, size: DataSize) -> float:
     one, crop = settings.augmentation.singan, settings.standardise.crop_xy_px
-    pyramid = make_pyramid((crop, crop), one.min_size, one.scale_factor)
-    if one.pyramid == "used":
-        pyramid = pyramid.used_from(max(k_star for rule in settings.augmentation.rules for k_star in rule.k_star))
+    pyramid = trained_pyramid((crop, crop), one, largest_k_star(settings.augmentation.rules))
     uses = one.sample_uses if one.mode == "fast" else 1
     total, below = 0.0, 0.0
     for scale, shape in enumerate(pyramid.sizes):

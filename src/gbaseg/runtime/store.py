@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +46,15 @@ class Store:
             return None
         return found
 
+    def get(self, key: str, make: Callable[[Path], object]) -> Path:
+        """The folder of a key; where there is none, `make` is called with an empty folder to fill."""
+        found = self.find(key)
+        if found is None:
+            with self.add(key) as folder:
+                make(folder)
+            found = self.folder / key
+        return found
+
     @contextmanager
     def add(self, key: str) -> Iterator[Path]:
         """An empty folder, which becomes that of the key when the block has succeeded."""
@@ -63,7 +72,7 @@ class Store:
             shutil.rmtree(partial, ignore_errors=True)
 
     def prune(self, limit_bytes: float = LIMIT_GIB * 2**30) -> None:
-        """Remove what was used longest ago until no more than `limit_bytes` are left."""
+        """Remove what was used longest ago until no more than `limit_bytes` are left. Nobody may add meanwhile."""
         if not self.folder.is_dir():
             return
         entries = sorted((entry.stat().st_mtime, entry) for entry in self.folder.iterdir() if entry.is_dir())
@@ -78,10 +87,8 @@ class Store:
 
 def link(source: Path, destination: Path) -> None:
     """Let a stored file appear at `destination`: a hard link, a copy where the file system has none."""
+    destination.unlink(missing_ok=True)
     try:
-        os.link(source, destination)
-    except FileExistsError:
-        destination.unlink()
         os.link(source, destination)
     except OSError:
         shutil.copyfile(source, destination)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Sequence
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -54,37 +55,28 @@ class _Cases:
             plans[name]
             for name in ("transpose_forward", "image_reader_writer", "foreground_intensity_properties_per_channel")
         ]
-        self._tools: tuple[Any, Any, Any] | None = None
 
     def files(self, images: list[Path], label: Path) -> dict[str, Path]:
         """Where the three files of a case are, by the end of their names."""
-        image_key = key_of("image", self._about, *images)
-        image = self.store.find(image_key)
-        if image is None:
-            with self.store.add(image_key) as folder:
-                self._save(*self._read(images, None), folder)
-            image = self.store.folder / image_key
-        label_key = key_of("label", image_key, label)
-        found = self.store.find(label_key)
-        if found is None:
-            with self.store.add(label_key) as folder:
-                self._save(*self._with_label(image, images, label), folder)
-            found = self.store.folder / label_key
+        key = key_of("image", self._about, *images)
+        image = self.store.get(key, lambda folder: self._save(*self._read(images, None), folder))
+        found = self.store.get(
+            key_of("label", key, label), lambda folder: self._save(*self._with_label(image, images, label), folder)
+        )
         return {_IMAGE: image / f"{_CASE}{_IMAGE}"} | {end: found / f"{_CASE}{end}" for end in (_LABEL, _PROPERTIES)}
 
+    @cached_property
     def _nnunet(self) -> tuple[Any, Any, Any]:
         """Its preprocessor, plans and configuration; imported when something is to be made (it takes seconds)."""
-        if self._tools is None:
-            from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
-            from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+        from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
+        from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-            manager = PlansManager(self.plans)
-            self._tools = (DefaultPreprocessor(verbose=False), manager, manager.get_configuration(CONFIGURATION))
-        return self._tools
+        manager = PlansManager(self.plans)
+        return DefaultPreprocessor(verbose=False), manager, manager.get_configuration(CONFIGURATION)
 
     def _read(self, images: list[Path], label: Path | None) -> tuple[np.ndarray, np.ndarray, dict]:
         """Image (1, Z, Y, X), label (1, Z, Y, X), properties, all by nnU-Net; without a label -1 outside the head."""
-        preprocessor, manager, configuration = self._nnunet()
+        preprocessor, manager, configuration = self._nnunet
         found: tuple[np.ndarray, np.ndarray, dict] = preprocessor.run_case(
             [str(path) for path in images], None if label is None else str(label), manager, configuration, self.dataset
         )
@@ -94,7 +86,7 @@ class _Cases:
         """Another label on an image that is in the store, without the image."""
         import blosc2
 
-        preprocessor, manager, _ = self._nnunet()
+        preprocessor, manager, _ = self._nnunet
         outside = blosc2.open(str(image / f"{_CASE}{_LABEL}"), mode="r")[:]
         properties = pickle.loads((image / f"{_CASE}{_PROPERTIES}").read_bytes())
         if tuple(properties["shape_after_cropping_and_before_resampling"]) != outside.shape[1:]:
@@ -113,7 +105,7 @@ class _Cases:
         """Write a case as nnU-Net does; without an image only the rest of it."""
         from nnunetv2.training.dataloading.nnunet_dataset import comp_blosc2_params, nnUNetDatasetBlosc2
 
-        patch = tuple(self._nnunet()[2].patch_size)
+        patch = tuple(self._nnunet[2].patch_size)
         label = label.astype(np.int16, copy=False)
         blocks_label, chunks_label = comp_blosc2_params(label.shape, patch, label.itemsize)
         if image is None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from gbaseg import params, volume
-from gbaseg.augmentation.rules import check_start_scales
+from gbaseg.augmentation.rules import check_start_scales, largest_k_star
 from gbaseg.augmentation.singan.pyramid import make_pyramid
 from gbaseg.augmentation.singan.slices import Candidate, central_tumour_slice, choose_target_slice
 from gbaseg.cases import Case, read_table, select
@@ -72,25 +72,22 @@ def run() -> None:
             # A single model has all cores to itself.
             exclusive=choose_device().type == "cuda" or len(slices) == 1,
         )
+        # Here, where no other model is under way.
+        TRAINED.prune()
         write_json(folder / ABOUT, {"arm": "gba", "models": {name: about for name, (_, about) in slices.items()}})
 
 
 def train_one(slice_yx: np.ndarray, settings: Params, name: str, work: Path, path: Path, curves: Path) -> None:
     """Write one model's weights and curves, trained now or by an earlier run on the same; may run in a worker."""
     singan, seed, device = settings.augmentation.singan, derive(settings.seed, "singan", name), choose_device()
-    k_star = max(k_star for rule in settings.augmentation.rules for k_star in rule.k_star)
+    k_star = largest_k_star(settings.augmentation.rules)
     # Of the rules only what changes the model: another lambda or another case trains nothing anew.
     used = k_star if singan.pyramid == "used" else None
     content = [slice_yx.shape, slice_yx.astype(np.float32).tobytes().hex()]
     key = key_of("singan", recipe("train_singan"), singan.model_dump(mode="json"), seed, device.type, used, content)
-    found = TRAINED.find(key)
-    if found is None:
-        with TRAINED.add(key) as entry:
-            _train(slice_yx, settings, name, seed, k_star, work, entry)
-        TRAINED.prune()
-        found = TRAINED.folder / key
-    else:
+    if TRAINED.find(key) is not None:
         log(f"SinGAN {name}: trained before on this slice with these settings")
+    found = TRAINED.get(key, lambda folder: _train(slice_yx, settings, name, seed, k_star, work, folder))
     shutil.copyfile(found / _WEIGHTS, path)
     shutil.copytree(found / _CURVES, curves)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+from gbaseg.augmentation.settings import SinGANSettings
 from gbaseg.errors import UserError
 
 _SCALES_OF_ONE_WIDTH = 4
@@ -66,6 +67,16 @@ def make_pyramid(shape: tuple[int, int], min_size: int = 25, scale_factor: float
     wanted = math.log(min_size / shorter) / math.log(scale_factor)
     last_scale = math.ceil(wanted - 1e-9) + 1
     return Pyramid(shape, (min_size / shorter) ** (1.0 / last_scale), last_scale)
+
+
+def trained_pyramid(shape: tuple[int, int], settings: SinGANSettings, k_star: int | None) -> Pyramid:
+    """The scales that are trained: all, or with `settings.pyramid` "used" those that `k_star`, the largest, needs.
+
+    Raises:
+        UserError: as `make_pyramid`.
+    """
+    pyramid = make_pyramid(shape, settings.min_size, settings.scale_factor)
+    return pyramid.used_from(k_star) if settings.pyramid == "used" and k_star is not None else pyramid
 
 
 def width_at(scale: int, width: int = 32, max_width: int = 128) -> int:

@@ -17,7 +17,7 @@ from gbaseg.augmentation.settings import SinGANSettings
 from gbaseg.augmentation.singan.model import SinGAN
 from gbaseg.augmentation.singan.networks import Discriminator, Generator, initialise
 from gbaseg.augmentation.singan.priors import Pool, Priors, Serial
-from gbaseg.augmentation.singan.pyramid import make_pyramid
+from gbaseg.augmentation.singan.pyramid import trained_pyramid
 from gbaseg.augmentation.singan.resize import resize
 from gbaseg.runtime.precision import in_bfloat16
 from gbaseg.runtime.progress import Meter, meter
@@ -68,9 +68,7 @@ def train_singan(
     """
     if image.ndim != 2 or not (np.isfinite(image).all() and image.min() >= 0 and image.max() <= 1):
         raise ValueError(f"expected a 2D slice with finite values in [0, 1], found shape {image.shape}")
-    pyramid = make_pyramid((image.shape[0], image.shape[1]), settings.min_size, settings.scale_factor)
-    if settings.pyramid == "used" and k_star is not None:
-        pyramid = pyramid.used_from(k_star)
+    pyramid = trained_pyramid((image.shape[0], image.shape[1]), settings, k_star)
     full = torch.as_tensor(np.asarray(image, np.float32), device=device)[None, None] * 2.0 - 1.0
     # Every scale is made from the full slice, not from the scale above it.
     reals = [resize(full, size, settings.eight_bit) for size in pyramid.sizes]
