@@ -6,7 +6,9 @@ import torch
 
 from gbaseg.runtime import precision
 from gbaseg.translation.settings import CycleGANSettings
-from gbaseg.translation.training import CHECKPOINT, ImagePool, train_cyclegan
+from gbaseg.translation.state import State
+from gbaseg.translation.step import Step
+from gbaseg.translation.training import CHECKPOINT, train_cyclegan
 from gbaseg.translation.translate import translate_volume
 
 CPU = torch.device("cpu")
@@ -90,6 +92,15 @@ def test_half_width_changes_no_more_than_rounding(tmp_path, monkeypatch):
     assert losses[True] == pytest.approx(losses[False], rel=0.03, abs=0.01)
 
 
+def test_mode_reference_is_float32_everywhere(tmp_path, monkeypatch):
+    settings = TINY.model_copy(update={"mode": "reference"})
+    ended = {}
+    for has in (False, True):
+        monkeypatch.setattr(precision, "has_bfloat16", lambda has=has: has)
+        ended[has] = train_cyclegan(blobs(6, 0), 1 - blobs(6, 1), settings, 3, CPU, tmp_path / str(has))
+    assert equal(ended[True], ended[False])
+
+
 def test_a_finished_run_is_not_trained_again(tmp_path):
     source, target = blobs(5, 0), 1.0 - blobs(5, 1)
     first = train_cyclegan(source, target, TINY, 7, CPU, tmp_path)
@@ -110,41 +121,12 @@ def test_weights_follow_the_seed(tmp_path):
 
 def test_an_epoch_is_every_source_slice_once_and_the_rate_falls_to_the_end(tmp_path, monkeypatch):
     rates, steps = [], []
-    from gbaseg.translation import training
-
-    set_rate, one_step = training._State.set_learning_rate, training._train_step
-    monkeypatch.setattr(
-        training._State, "set_learning_rate", lambda self, rate: (rates.append(rate), set_rate(self, rate))[1]
-    )
-    monkeypatch.setattr(training, "_train_step", lambda *given: (steps.append(len(given[1])), one_step(*given))[1])
+    set_rate, one_step = State.set_learning_rate, Step.run
+    monkeypatch.setattr(State, "set_learning_rate", lambda self, rate: (rates.append(rate), set_rate(self, rate))[1])
+    monkeypatch.setattr(Step, "run", lambda *given: (steps.append(len(given[1])), one_step(*given))[1])
     settings = TINY.model_copy(update={"steps_per_epoch": None, "batch_size": 2, "decay_epochs": 3})
     train_cyclegan(blobs(5, 0), 1.0 - blobs(5, 1), settings, 7, CPU, tmp_path)
 
     assert steps == [2] * 3 * 5  # 5 slices are 3 batches of 2
     # Constant, then linear: 1 - 1/4, 1 - 2/4, 1 - 3/4 (official code).
     assert rates == pytest.approx([2e-4, 2e-4, 1.5e-4, 1e-4, 0.5e-4])
-
-
-def test_pool_hands_on_old_images_half_the_time_once_full():
-    pool, rng = ImagePool(10), np.random.default_rng(0)
-    images = torch.arange(1000.0)[:, None, None, None]
-    filling = pool.exchange(images[:10], rng)
-    assert torch.equal(filling, images[:10])
-
-    out = torch.cat([pool.exchange(image[None], rng) for image in images[10:]])
-    old = out[:, 0, 0, 0] != images[10:, 0, 0, 0]
-    assert 0.45 < float(old.float().mean()) < 0.55
-    # What is old was shown before, or stored unseen; nothing comes twice from the pool.
-    assert len(torch.unique(out[old])) == int(old.sum())
-    assert bool((out[old] < images[10:][old]).all())
-    assert len(pool.images) == 10
-
-
-def test_pool_is_deterministic_and_can_be_off():
-    images = torch.arange(60.0)[:, None, None, None]
-    runs = [
-        torch.cat([pool.exchange(part, rng) for part in images.split(4)])
-        for pool, rng in ((ImagePool(5), np.random.default_rng(2)) for _ in range(2))
-    ]
-    assert torch.equal(*runs)
-    assert torch.equal(ImagePool(0).exchange(images, np.random.default_rng(2)), images)

@@ -21,6 +21,7 @@ from typing import Any
 
 from gbaseg.errors import UserError
 from gbaseg.runtime.progress import REPORT_FOLDER, Display, log
+from gbaseg.runtime.threads import torch_threads
 
 # Worker processes; default: one a core, and one where a task takes the machine to itself.
 WORKERS = "GBASEG_WORKERS"
@@ -150,10 +151,5 @@ def _one_thread(task: Task, exclusive: bool) -> Any:
     """Run here, with the thread count that a worker would have."""
     if exclusive or "torch" not in sys.modules:
         return task.function(**task.arguments)
-    torch = sys.modules["torch"]
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with torch_threads(1):
         return task.function(**task.arguments)
-    finally:
-        torch.set_num_threads(threads)

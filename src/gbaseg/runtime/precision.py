@@ -1,4 +1,4 @@
-"""Half-width convolutions on processors that have the instructions, as GPUs have them."""
+"""The width in which convolutions are computed: half where a device has it, full where that is asked for."""
 
 from __future__ import annotations
 
@@ -12,12 +12,19 @@ from gbaseg.runtime.device import has_bfloat16
 
 
 def in_bfloat16(device: torch.device) -> AbstractContextManager[Any]:
-    """Forward passes inside compute their convolutions in bfloat16, on a CPU that has it; elsewhere nothing changes.
+    """Forward passes inside compute their convolutions in bfloat16 on a device that has it; elsewhere nothing changes.
 
-    A GPU is left to its caller, and a CPU without the instructions would be slower than in float32. Weights, and so
-    gradients and optimisers, stay float32; results are to be made float32 by the caller.
+    A device without the instructions would be slower than in float32. Weights, and so gradients and optimisers, stay
+    float32; results are to be made float32 by the caller.
     """
-    return torch.autocast("cpu", torch.bfloat16) if _helps(device) else nullcontext()
+    on_gpu = device.type == "cuda"
+    helps = torch.cuda.is_bf16_supported(including_emulation=False) if on_gpu else has_bfloat16()
+    return torch.autocast(device.type, torch.bfloat16) if helps else nullcontext()
+
+
+def in_float32(device: torch.device) -> AbstractContextManager[Any]:
+    """Convolutions inside are in true float32: a GPU shortens their factors to 19 bits (TF32) unless told not to."""
+    return torch.backends.cudnn.flags(enabled=True, allow_tf32=False) if device.type == "cuda" else nullcontext()
 
 
 def use_bfloat16(network: nn.Module, device: torch.device) -> None:
@@ -29,7 +36,7 @@ def use_bfloat16(network: nn.Module, device: torch.device) -> None:
         network: nnU-Net's; its `forward` is replaced, its weights and their names are not.
         device: where it runs.
     """
-    if not _helps(device):
+    if device.type != "cpu" or not has_bfloat16():
         return
     forward = network.forward
 
@@ -40,7 +47,3 @@ def use_bfloat16(network: nn.Module, device: torch.device) -> None:
         return scales.float() if isinstance(scales, torch.Tensor) else [scale.float() for scale in scales]
 
     network.forward = forward_in_bfloat16  # type: ignore[method-assign]
-
-
-def _helps(device: torch.device) -> bool:
-    return device.type == "cpu" and has_bfloat16()

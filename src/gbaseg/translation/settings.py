@@ -49,6 +49,11 @@ class CycleGANSettings(Settings):
         None, description="train on random crops of this many pixels (y, x); null = the whole slice"
     )
     random_flip: bool = Field(True, description="mirror slices left-right at random while training (official code)")
+    mode: Literal["fast", "reference"] = Field(
+        "fast",
+        description="fast: convolutions in bfloat16 where the device has it, and a GPU repeats recorded steps | "
+        "reference: in float32, step by step (ours)",
+    )
     tissue_above: Fraction = Field(0.05, description="intensity in [0, 1] above which a pixel counts as tissue (ours)")
     min_tissue_fraction: Fraction = Field(
         0.05, description="share of a slice that must be tissue for the slice to take part in training (ours)"

@@ -1,0 +1,83 @@
+"""What changes while a CycleGAN is trained, and its checkpoint."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gbaseg.runtime.seeds import derive, torch_generator
+from gbaseg.translation.image_pool import ImagePool
+from gbaseg.translation.networks import Discriminator, Generator, initialise
+from gbaseg.translation.settings import CycleGANSettings
+
+
+class State:
+    """All that changes while training, and its checkpoint."""
+
+    def __init__(self, settings: CycleGANSettings, seed: int, device: torch.device) -> None:
+        # Drawn on the CPU, so that every device starts from the same weights.
+        draw = torch_generator(derive(seed, "weights"), torch.device("cpu"))
+        size_g = (settings.generator_width, settings.residual_blocks, settings.generator_halvings)
+        size_d = (settings.discriminator_width, settings.discriminator_layers)
+        self.to_target, self.to_source = Generator(*size_g), Generator(*size_g)
+        self.judge_target, self.judge_source = Discriminator(*size_d), Discriminator(*size_d)
+        self.generators = nn.ModuleList([self.to_target, self.to_source])
+        self.discriminators = nn.ModuleList([self.judge_target, self.judge_source])
+        for networks in (self.generators, self.discriminators):
+            initialise(networks, draw)
+            # Tensor cores want channels last; a CPU would pay for it with a copy at every instance norm.
+            layout = torch.channels_last if device.type == "cuda" else torch.contiguous_format
+            networks.to(device, memory_format=layout)  # type: ignore[call-overload]
+        self.optimiser_g, self.optimiser_d = (
+            _adam(networks, settings, device) for networks in (self.generators, self.discriminators)
+        )
+        self.pool_target, self.pool_source = ImagePool(settings.pool_size), ImagePool(settings.pool_size)
+        self.history: list[dict[str, float]] = []
+
+    def set_learning_rate(self, rate: float) -> None:
+        """Of both optimisers."""
+        for group in self.optimiser_g.param_groups + self.optimiser_d.param_groups:
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
+
+    def _stateful(self) -> list[Any]:
+        return [self.generators, self.discriminators, self.optimiser_g, self.optimiser_d]
+
+    def save(self, path: Path) -> None:
+        """Write the checkpoint, whole or not at all."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(f".{os.getpid()}")
+        pools = (self.pool_target, self.pool_source)
+        torch.save(
+            {
+                "states": [module.state_dict() for module in self._stateful()],
+                "pools": [pool.images for pool in pools],
+                "history": self.history,
+            },
+            partial,
+        )
+        partial.replace(path)
+
+    def restore(self, path: Path, device: torch.device) -> None:
+        """Go on from a checkpoint where there is one."""
+        if not path.is_file():
+            return
+        saved = torch.load(path, map_location=device, weights_only=True)
+        for module, state in zip(self._stateful(), saved["states"], strict=True):
+            module.load_state_dict(state)
+        self.pool_target.images, self.pool_source.images = saved["pools"]
+        self.history = saved["history"]
+
+
+def _adam(networks: nn.ModuleList, settings: CycleGANSettings, device: torch.device) -> torch.optim.Optimizer:
+    if device.type == "cuda":
+        # A recording reads rate and step count from the GPU.
+        rate = torch.tensor(settings.learning_rate, device=device)
+        return torch.optim.Adam(networks.parameters(), rate, settings.betas, foreach=True, capturable=True)
+    return torch.optim.Adam(networks.parameters(), settings.learning_rate, settings.betas, foreach=True)

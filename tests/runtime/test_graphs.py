@@ -1,0 +1,31 @@
+"""Recorded work gives what plain calls give."""
+
+import pytest
+import torch
+
+from gbaseg.runtime.graphs import Replayed
+
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=needs_gpu)])
+@pytest.mark.parametrize("record", [True, False])
+def test_every_call_reads_the_inputs_of_its_time(device, record):
+    given, total = torch.zeros(3, device=device), torch.zeros(3, device=device)
+
+    def add() -> None:
+        total.add_(given * 2)
+
+    step = Replayed(add, torch.device(device), record=record)
+    for value in range(10):
+        given.fill_(value)
+        step()
+    assert total.tolist() == [90.0] * 3
+
+
+def test_a_cpu_records_nothing():
+    calls = []
+    step = Replayed(lambda: calls.append(1), torch.device("cpu"))
+    for _ in range(6):
+        step()
+    assert len(calls) == 6
