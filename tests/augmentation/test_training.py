@@ -6,7 +6,7 @@ import torch
 
 from gbaseg.augmentation.settings import SinGANSettings
 from gbaseg.augmentation.singan.model import load_singan, save_singan
-from gbaseg.augmentation.singan.training import _gradient_penalty, _networks, train_singan
+from gbaseg.augmentation.singan.training import _networks, train_singan
 from gbaseg.errors import UserError
 
 CPU = torch.device("cpu")
@@ -96,17 +96,6 @@ def test_weights_start_from_the_scale_below_where_the_width_is_equal():
     assert torch.equal(same_d.layers[0].weight, discriminator.layers[0].weight)
     wider, _ = _networks(8, 2, CPU, generator, discriminator)
     assert wider.layers[0].weight.shape[0] == 8
-
-
-def test_gradient_penalty_of_a_linear_critic():
-    """sum over patches of a plane with slope s a pixel: |gradient| = s, penalty (s - 1)^2."""
-
-    def critic(images):
-        return 3.0 * images
-
-    real, fake = torch.rand(2, 1, 1, 12, 12)
-    penalty = _gradient_penalty(critic, real, fake, torch.Generator().manual_seed(0))
-    assert float(penalty) == pytest.approx(4.0)
 
 
 def test_a_saved_model_is_the_same_model(image, tmp_path):

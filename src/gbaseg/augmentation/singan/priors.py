@@ -17,8 +17,8 @@ _BLOCK = 32
 class Priors(Protocol):
     """Where the images come from."""
 
-    def next(self) -> Tensor:
-        """The next step's image, (1, 1, h, w)."""
+    def fill(self, images: Tensor) -> None:
+        """Write the next steps' images into `images`, (steps, 1, h, w)."""
 
 
 class Serial:
@@ -27,8 +27,9 @@ class Serial:
     def __init__(self, sample: Sample) -> None:
         self._sample = sample
 
-    def next(self) -> Tensor:
-        return self._sample(1)
+    def fill(self, images: Tensor) -> None:
+        for place in range(len(images)):
+            images[place : place + 1] = self._sample(1)
 
 
 class Pool:
@@ -49,12 +50,16 @@ class Pool:
         self._sample, self._uses, self._draw = sample, uses, draw
         self._block = min(_BLOCK, -(-steps // uses))
         self._images = torch.empty(0)
-        self._order: list[int] = []
+        # Of the steps still to come; on the images' device, so that a GPU is never waited for.
+        self._order = torch.empty(0, dtype=torch.long, device=draw.device)
 
-    def next(self) -> Tensor:
-        if not self._order:
-            self._images = self._sample(self._block)
-            order = torch.randperm(self._block * self._uses, generator=self._draw, device=self._draw.device)
-            self._order = (order % self._block).tolist()
-        place = self._order.pop()
-        return self._images[place : place + 1]
+    def fill(self, images: Tensor) -> None:
+        done = 0
+        while done < len(images):
+            if not len(self._order):
+                self._images = self._sample(self._block)
+                order = torch.randperm(self._block * self._uses, generator=self._draw, device=self._draw.device)
+                self._order = order % self._block
+            places, self._order = self._order[: len(images) - done], self._order[len(images) - done :]
+            images[done : done + len(places)] = self._images.index_select(0, places)
+            done += len(places)

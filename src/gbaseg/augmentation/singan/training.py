@@ -6,7 +6,6 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gbaseg.augmentation.settings import SinGANSettings
+from gbaseg.augmentation.singan.iteration import Iteration
 from gbaseg.augmentation.singan.model import SinGAN
 from gbaseg.augmentation.singan.networks import Discriminator, Generator, initialise
 from gbaseg.augmentation.singan.priors import Pool, Priors, Serial
@@ -22,6 +22,10 @@ from gbaseg.augmentation.singan.resize import resize
 from gbaseg.runtime.precision import in_bfloat16
 from gbaseg.runtime.progress import Meter, meter
 from gbaseg.runtime.seeds import derive, torch_generator
+from gbaseg.runtime.threads import torch_threads
+
+# Measured on two cores: at 44,000 one thread is a tenth faster, at 118,000 two are half as fast again.
+_FEW_VALUES = 65_536
 
 
 @dataclass(frozen=True)
@@ -146,50 +150,21 @@ def _train_scale(
         prior_rec, noise_rec = model.resize(model.reconstruct(), size), torch.zeros_like(real)
         # What the scale below could not say about this one is what noise may add here.
         amplitude = settings.noise_factor * float(F.mse_loss(prior_rec, real).sqrt())
-    priors, fast = _priors(model, scale, size, draw), settings.mode == "fast"
-
-    def inputs() -> tuple[Tensor, Tensor]:
-        """Noise and prior of one step."""
-        return amplitude * torch.randn(real.shape, generator=draw, device=real.device), priors.next()
-
-    rate, betas = settings.learning_rate, settings.betas
-    optimiser_g = torch.optim.Adam(generator.parameters(), rate, betas)
-    optimiser_d = torch.optim.Adam(discriminator.parameters(), rate, betas)
-    decay_at = [max(1, round(settings.decay_at_fraction * settings.iterations))]
-    schedules = [torch.optim.lr_scheduler.MultiStepLR(each, decay_at, gamma=0.1) for each in (optimiser_g, optimiser_d)]
-    generator.train()
-    discriminator.train()
-    for _ in range(settings.iterations):
-        for _ in range(settings.discriminator_steps):
-            with torch.set_grad_enabled(not fast), _precision(fast, real.device):
-                fake = generator(*inputs()).float().detach()
-            with _precision(fast, real.device):
-                apart = discriminator(fake).float().mean() - discriminator(real).float().mean()
-            loss_d = apart + settings.gp_weight * _gradient_penalty(discriminator, real, fake, draw)
-            optimiser_d.zero_grad()
-            loss_d.backward()
-            optimiser_d.step()
-
-        discriminator.requires_grad_(not fast)
-        for _ in range(settings.generator_steps):
-            with _precision(fast, real.device):
-                # A new fake for each step: the original backpropagates through weights its last step has changed.
-                adversarial = -discriminator(generator(*inputs()).float()).float().mean()
-                reconstruction = F.mse_loss(generator(noise_rec, prior_rec).float(), real)
-            loss_g = adversarial + settings.reconstruction_weight * reconstruction
-            optimiser_g.zero_grad()
-            loss_g.backward()
-            optimiser_g.step()
-        discriminator.requires_grad_(True)
-
-        for schedule in schedules:
-            schedule.step()
-        bar.advance(1)
+    priors = _priors(model, scale, size, draw)
+    iteration = Iteration(generator, discriminator, real, (noise_rec, prior_rec), settings)
+    decay_at = max(1, round(settings.decay_at_fraction * settings.iterations))
+    with _threads(settings, generator.width * real.numel()):
+        for done in range(settings.iterations):
+            if done == decay_at:
+                iteration.lower_rates()
+            iteration.run(priors, amplitude, draw)
+            bar.advance(1)
 
     _freeze(model, generator, amplitude)
     rmse = float(F.mse_loss(model.reconstruct(), real).sqrt())
     bar.advance(0, note=f"scale {scale}/{model.last_scale}, reconstruction {rmse:.3f}")
-    return ScaleReport(scale, *size, generator.width, amplitude, rmse, loss_d.item(), loss_g.item())
+    loss_g, loss_d = (float(loss) for loss in iteration.losses)
+    return ScaleReport(scale, *size, generator.width, amplitude, rmse, loss_d, loss_g)
 
 
 def _priors(model: SinGAN, scale: int, size: tuple[int, int], draw: torch.Generator) -> Priors:
@@ -208,24 +183,12 @@ def _priors(model: SinGAN, scale: int, size: tuple[int, int], draw: torch.Genera
     return Pool(sample, settings.sample_uses, steps, draw)
 
 
-def _precision(fast: bool, device: torch.device) -> AbstractContextManager[Any]:
-    """Convolutions of the fast mode are in bfloat16 where the processor has it; the gradient penalty never is."""
-    return in_bfloat16(device) if fast else nullcontext()
+def _threads(settings: SinGANSettings, values: int) -> AbstractContextManager[None]:
+    """One thread for a layer of so few values that a second one costs a CPU more than it saves."""
+    return torch_threads(1) if settings.mode == "fast" and values < _FEW_VALUES else nullcontext()
 
 
 def _freeze(model: SinGAN, generator: Generator, amplitude: float) -> None:
     """From here on the scale is used as it will be when it harmonises: with its running statistics."""
     model.generators.append(generator.requires_grad_(False).eval())
     model.amplitudes.append(amplitude)
-
-
-def _gradient_penalty(discriminator: Discriminator, real: Tensor, fake: Tensor, draw: torch.Generator) -> Tensor:
-    """Mean over pixels of (|gradient| - 1)^2 at a random point between real and fake (WGAN-GP).
-
-    The norm is taken over the channels of each pixel, as in SinGAN, not over the image.
-    """
-    at = torch.rand((1, 1, 1, 1), generator=draw, device=real.device)
-    between = (at * real + (1.0 - at) * fake).requires_grad_(True)
-    (gradient,) = torch.autograd.grad(discriminator(between).sum(), between, create_graph=True)
-    # One channel, so the norm is the absolute value, whose derivative is defined at 0.
-    return ((gradient.abs() - 1.0) ** 2).mean()
