@@ -13,6 +13,14 @@ INTRODUCTION = """# Performance
 
 Made by `make bench`; do not edit. Every line is a ratio to a baseline that ran in the same process, in turns with it
 (median over turns): above 1 is faster. A bar is the least ratio aimed at. How long a whole run takes: `gbaseg cost`.
+
+On a GPU these commands measure the networks at the paper's size; their files appear below once somebody has run them:
+
+```
+python benchmarks/singan.py --size 256 --iterations 100 --turns 1 --bar 10
+python benchmarks/singan.py --size 256 --iterations 2000 --minutes 10 4
+python benchmarks/cyclegan.py --size 256 --width 64 --blocks 9 --batch 1 --steps 200
+```
 """
 
 

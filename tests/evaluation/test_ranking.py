@@ -99,6 +99,29 @@ def test_the_papers_means():
     }  # fmt: skip
 
 
+@published
+def test_table_three_and_every_mean_on_the_published_scores():
+    """Fourteen percentiles a team. The paper's print of them is not at hand; its rule is (METHOD 7)."""
+    scores = read_score_tables([PUBLISHED])
+    raw = pd.read_csv(PUBLISHED).groupby("Team")
+    quantiles, means = method_quantiles(scores, "VS"), method_means(scores, ["VS", "Cochlea"])
+    assert {key: f"{value:.3f}" for key, value in quantiles.loc["LaTIM"].items()} == {
+        ("dice", 5): "0.747", ("dice", 10): "0.764", ("dice", 25): "0.831", ("dice", 50): "0.868",
+        ("dice", 75): "0.905", ("dice", 90): "0.929", ("dice", 95): "0.937",
+        ("assd_mm", 95): "0.934", ("assd_mm", 90): "0.678", ("assd_mm", 75): "0.530", ("assd_mm", 50): "0.417",
+        ("assd_mm", 25): "0.293", ("assd_mm", 10): "0.241", ("assd_mm", 5): "0.209",
+    }  # fmt: skip
+    for structure in ("VS", "Cochlea"):
+        for metric, column in (("dice", "Dice"), ("assd_mm", "ASSD")):
+            theirs = raw[f"{structure}_{column}"]
+            ours = means[structure][metric]
+            np.testing.assert_allclose(ours["mean"], theirs.mean()[ours.index], rtol=1e-12)
+            np.testing.assert_allclose(ours["std"], theirs.std()[ours.index], rtol=1e-12)
+    for (metric, percent), values in quantiles.items():
+        theirs = raw[{"dice": "VS_Dice", "assd_mm": "VS_ASSD"}[metric]].quantile(percent / 100)
+        np.testing.assert_allclose(values, theirs[values.index], rtol=1e-12)
+
+
 def test_our_own_tables_are_named_by_their_files(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name, value in (("none", 0.7), ("gba", 0.8)):

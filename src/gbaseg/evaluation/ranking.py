@@ -10,7 +10,7 @@ from scipy.stats import rankdata
 
 from gbaseg.evaluation.score_tables import HIGHER_IS_BETTER, METRICS, cases_by_method
 
-PERCENTS = (5.0, 25.0, 50.0, 75.0, 95.0)
+PERCENTS = (5.0, 10.0, 25.0, 50.0, 75.0, 90.0, 95.0)
 
 
 def case_ranks(scores: pd.DataFrame, structures: Sequence[str]) -> pd.DataFrame:
