@@ -59,6 +59,16 @@ def test_an_interrupted_training_ends_with_the_same_weights(image, tmp_path):
     assert [report.scale for report in reports] == list(range(whole.last_scale + 1))
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_that_replays_iterations_ends_where_one_that_does_not_ends(image, tmp_path, monkeypatch):
+    settings = SETTINGS.model_copy(update={"iterations": 12})
+    replayed = train_singan(image, settings, 1, torch.device("cuda"), tmp_path / "replayed")
+    monkeypatch.setattr("gbaseg.runtime.graphs._WARM_UP", 10**9)
+    plain = train_singan(image, settings, 1, torch.device("cuda"), tmp_path / "plain")
+    for one, other in zip(_weights(replayed), _weights(plain), strict=True):
+        torch.testing.assert_close(one, other, rtol=0.02, atol=2e-3)
+
+
 def test_noise_amplitude_is_a_tenth_of_what_the_scale_below_cannot_say(image, tmp_path):
     model = train_singan(image, SETTINGS, 1, CPU, tmp_path)
     assert model.amplitudes[0] == 1.0

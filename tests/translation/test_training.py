@@ -101,6 +101,16 @@ def test_mode_reference_is_float32_everywhere(tmp_path, monkeypatch):
     assert equal(ended[True], ended[False])
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_that_replays_steps_ends_where_one_that_does_not_ends(tmp_path, monkeypatch):
+    settings, gpu = TINY.model_copy(update={"steps_per_epoch": 6}), torch.device("cuda")
+    replayed = train_cyclegan(blobs(5, 0), 1.0 - blobs(5, 1), settings, 7, gpu, tmp_path / "replayed")
+    monkeypatch.setattr("gbaseg.runtime.graphs._WARM_UP", 10**9)
+    plain = train_cyclegan(blobs(5, 0), 1.0 - blobs(5, 1), settings, 7, gpu, tmp_path / "plain")
+    for one, other in zip(state_of(replayed), state_of(plain), strict=True):
+        torch.testing.assert_close(one, other, rtol=0.02, atol=2e-3)
+
+
 def test_a_finished_run_is_not_trained_again(tmp_path):
     source, target = blobs(5, 0), 1.0 - blobs(5, 1)
     first = train_cyclegan(source, target, TINY, 7, CPU, tmp_path)

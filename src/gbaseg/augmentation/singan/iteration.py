@@ -64,10 +64,10 @@ class Iteration:
             amplitude: of the noise.
             draw: for the noise and the penalty's points, on the image's device.
         """
-        priors.fill(self._priors)
         self._noise.normal_(generator=draw).mul_(amplitude)
         self._between.uniform_(generator=draw)
         with nullcontext() if self._fast else in_float32(self._real.device):
+            priors.fill(self._priors)
             self._steps()
 
     def lower_rates(self) -> None:
