@@ -11,8 +11,9 @@ from harness import RESULTS, Figure
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 INTRODUCTION = """# Performance
 
-Made by `make bench`; do not edit. Every line is a ratio to a baseline that ran in the same process, in turns with it
-(median over turns): above 1 is faster. A bar is the least ratio aimed at. How long a whole run takes: `gbaseg cost`.
+Made by `make bench`; do not edit. Every line is a ratio to a baseline that ran in turns with it (median over turns; a
+line against `allowed` or `wall time` has none): above 1 is faster. A bar is the least ratio aimed at. How long a whole
+run takes: `gbaseg cost`.
 
 On a GPU these commands measure the networks at the paper's size; their files appear below once somebody has run them:
 

@@ -16,16 +16,16 @@ def test_every_call_reads_the_inputs_of_its_time(device, record):
     def add() -> None:
         total.add_(given * 2)
 
-    step = Replayed(add, torch.device(device), record=record)
+    step = Replayed(torch.device(device), record=record)
     for value in range(10):
         given.fill_(value)
-        step()
+        step(add)
     assert total.tolist() == [90.0] * 3
 
 
 def test_a_cpu_records_nothing():
     calls = []
-    step = Replayed(lambda: calls.append(1), torch.device("cpu"))
+    step = Replayed(torch.device("cpu"))
     for _ in range(6):
-        step()
+        step(lambda: calls.append(1))
     assert len(calls) == 6

@@ -4,7 +4,7 @@ from torch import nn
 
 from gbaseg.runtime import precision
 from gbaseg.runtime.device import has_bfloat16
-from gbaseg.runtime.precision import use_bfloat16
+from gbaseg.runtime.precision import in_float32, use_bfloat16
 
 CPU = torch.device("cpu")
 
@@ -62,6 +62,16 @@ def test_nothing_changes_where_it_would_not_help(images, processor, device, has)
     network = Scales()
     use_bfloat16(network, torch.device(device))
     assert torch.equal(network(images)[0], Scales()(images)[0])
+
+
+def test_full_width_means_full_width_on_a_gpu_too():
+    asked = torch._C._get_cudnn_allow_tf32
+    before = asked()
+    with in_float32(torch.device("cuda")):
+        assert not asked() and torch.backends.cudnn.enabled
+    assert asked() == before
+    with in_float32(CPU):
+        assert asked() == before
 
 
 def test_a_torch_that_cannot_say_computes_in_float32(monkeypatch):

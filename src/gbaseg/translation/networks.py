@@ -2,7 +2,7 @@
 
 The architecture and the initialisation are those of the official CycleGAN code, which the paper's authors used
 (METHOD 3): reflection padding, instance norm without learned scale, biases in every convolution, weights from
-N(0, 0.02). Outside this file and `training.py` intensities are in [0, 1]; `to_network` and `from_network` convert.
+N(0, 0.02). Outside this file and `step.py` intensities are in [0, 1]; `to_network` and `from_network` convert.
 """
 
 from __future__ import annotations

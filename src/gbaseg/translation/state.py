@@ -70,6 +70,8 @@ class State:
             return
         saved = torch.load(path, map_location=device, weights_only=True)
         for module, state in zip(self._stateful(), saved["states"], strict=True):
+            if isinstance(module, torch.optim.Optimizer):
+                _keep_options(module, state)
             module.load_state_dict(state)
         self.pool_target.images, self.pool_source.images = saved["pools"]
         self.history = saved["history"]
@@ -81,3 +83,9 @@ def _adam(networks: nn.ModuleList, settings: CycleGANSettings, device: torch.dev
         rate = torch.tensor(settings.learning_rate, device=device)
         return torch.optim.Adam(networks.parameters(), rate, settings.betas, foreach=True, capturable=True)
     return torch.optim.Adam(networks.parameters(), settings.learning_rate, settings.betas, foreach=True)
+
+
+def _keep_options(optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Give a saved state the options of this optimiser: how it steps belongs to the device, not to the file."""
+    for own, saved in zip(optimiser.param_groups, state["param_groups"], strict=True):
+        saved.update({key: value for key, value in own.items() if key != "params"})

@@ -12,6 +12,7 @@ from torch import Tensor
 from gbaseg.runtime.graphs import Replayed
 from gbaseg.runtime.precision import in_bfloat16, in_float32
 from gbaseg.translation import losses
+from gbaseg.translation.networks import to_network
 from gbaseg.translation.settings import CycleGANSettings
 from gbaseg.translation.state import State
 
@@ -50,24 +51,23 @@ class Step:
         )
         self._fake_source, self._fake_target = self._shown_source, self._shown_target  # until the first step
         self._sums = torch.zeros(len(LOSSES), device=device)
-        self._generators = Replayed(self._train_generators, device, record=self._fast)
-        self._discriminators = Replayed(self._train_discriminators, device, record=self._fast)
+        self._generators, self._discriminators = (Replayed(device, record=self._fast) for _ in range(2))
 
     def run(self, real_source: Tensor, real_target: Tensor, rng: np.random.Generator) -> None:
         """One step.
 
         Args:
-            real_source, real_target: (B, 1, H, W) in [-1, 1], on any device.
+            real_source, real_target: (B, 1, H, W) in [0, 1], on any device.
             rng: for the pools.
         """
         state = self._state
-        self._real_source.copy_(real_source, non_blocking=True)
-        self._real_target.copy_(real_target, non_blocking=True)
+        self._real_source.copy_(to_network(real_source), non_blocking=True)
+        self._real_target.copy_(to_network(real_target), non_blocking=True)
         with nullcontext() if self._fast else in_float32(self._device):
-            self._generators()
+            self._generators(self._train_generators)
             self._shown_target.copy_(state.pool_target.exchange(self._fake_target, rng))
             self._shown_source.copy_(state.pool_source.exchange(self._fake_source, rng))
-            self._discriminators()
+            self._discriminators(self._train_discriminators)
 
     def take_sums(self) -> dict[str, float]:
         """Losses by name, summed over the steps since the last call."""

@@ -11,7 +11,6 @@ import torch
 
 from gbaseg.runtime.progress import meter
 from gbaseg.runtime.seeds import numpy_generator
-from gbaseg.translation.networks import to_network
 from gbaseg.translation.settings import CycleGANSettings
 from gbaseg.translation.slices import endless_batches, patch_size, sample_batch, usable
 from gbaseg.translation.state import State
@@ -72,7 +71,7 @@ def train_cyclegan(
                 real_source = sample_batch(source_slices, picked, size_yx, settings.random_flip, rng)
                 unpaired = rng.choice(target, batch)
                 real_target = sample_batch(target_slices, unpaired, size_yx, settings.random_flip, rng)
-                step.run(to_network(real_source), to_network(real_target), rng)
+                step.run(real_source, real_target, rng)
                 bar.advance()
             means = {name: value / steps for name, value in step.take_sums().items()}
             state.history.append(means)

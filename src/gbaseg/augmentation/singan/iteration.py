@@ -14,7 +14,7 @@ from gbaseg.augmentation.singan.networks import Discriminator, Generator
 from gbaseg.augmentation.singan.penalty import gradient_penalty
 from gbaseg.augmentation.singan.priors import Priors
 from gbaseg.runtime.graphs import Replayed
-from gbaseg.runtime.precision import in_bfloat16, in_float32
+from gbaseg.runtime.precision import in_bfloat16
 
 
 class Iteration:
@@ -49,7 +49,7 @@ class Iteration:
         self._between = real.new_empty((settings.discriminator_steps, 1, 1, 1))
         self._optimisers = [_adam(network, settings) for network in (generator, discriminator)]
         self._losses = (real.new_zeros(()), real.new_zeros(()))
-        self._steps = Replayed(self._take_steps, real.device, record=self._fast)
+        self._replayed = Replayed(real.device, record=self._fast)
 
     @property
     def losses(self) -> tuple[Tensor, Tensor]:
@@ -66,9 +66,8 @@ class Iteration:
         """
         self._noise.normal_(generator=draw).mul_(amplitude)
         self._between.uniform_(generator=draw)
-        with nullcontext() if self._fast else in_float32(self._real.device):
-            priors.fill(self._priors)
-            self._steps()
+        priors.fill(self._priors)
+        self._replayed(self._take_steps)
 
     def lower_rates(self) -> None:
         """From here on both learning rates are a tenth."""

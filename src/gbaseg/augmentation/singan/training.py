@@ -19,7 +19,7 @@ from gbaseg.augmentation.singan.networks import Discriminator, Generator, initia
 from gbaseg.augmentation.singan.priors import Pool, Priors, Serial
 from gbaseg.augmentation.singan.pyramid import trained_pyramid
 from gbaseg.augmentation.singan.resize import resize
-from gbaseg.runtime.precision import in_bfloat16
+from gbaseg.runtime.precision import in_bfloat16, in_float32
 from gbaseg.runtime.progress import Meter, meter
 from gbaseg.runtime.seeds import derive, torch_generator
 from gbaseg.runtime.threads import torch_threads
@@ -97,7 +97,9 @@ def train_singan(
                 _freeze(model, generator, report.noise_amplitude)
             else:
                 draw = torch_generator(derive(seed, scale, "training"), device)
-                report = _train_scale(model, scale, real, generator, discriminator, draw=draw, bar=bar)
+                # The error of the scale below, too, is what the mode makes of it.
+                with nullcontext() if settings.mode == "fast" else in_float32(device):
+                    report = _train_scale(model, scale, real, generator, discriminator, draw=draw, bar=bar)
                 state = {
                     "generator": generator.state_dict(),
                     "discriminator": discriminator.state_dict(),
@@ -190,5 +192,6 @@ def _threads(settings: SinGANSettings, values: int) -> AbstractContextManager[No
 
 def _freeze(model: SinGAN, generator: Generator, amplitude: float) -> None:
     """From here on the scale is used as it will be when it harmonises: with its running statistics."""
+    generator.zero_grad()  # a recording's memory would be kept by them
     model.generators.append(generator.requires_grad_(False).eval())
     model.amplitudes.append(amplitude)
