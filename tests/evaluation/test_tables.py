@@ -192,3 +192,16 @@ def test_table_1_says_how_many_seeds_went_on_and_no_translation_cannot_fail():
 def test_runs_of_other_patients_are_not_compared():
     with pytest.raises(UserError, match="were not scored on the same cases"):
         tables.difference_table([run("gba"), run("naive", volume=5.0)])
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        (("cyclegan", "A", 0, "gba"), "cyclegan A, gba"),
+        (("cyclegan", "both", 2, "none"), "cyclegan both run 2, none"),
+        (("none", "", 0, "gba"), "no translation, gba"),
+        (("none", "", 0, "none"), "no adaptation"),
+    ],
+)
+def test_settings_in_words(setting, words):
+    assert tables.label(setting) == words

@@ -202,6 +202,8 @@ def difference_table(runs: Sequence[Run]) -> pd.DataFrame:
 def label(setting: tuple[str, str, int, str]) -> str:
     """A setting in words: `cyclegan A, gba`; a retraining other than the first is numbered."""
     translation, centre, retraining, arm = setting
+    if translation == NO_TRANSLATION:
+        return "no adaptation" if arm == "none" else f"no translation, {arm}"
     where = " ".join(part for part in (translation, centre, f"run {retraining}" if retraining else "") if part)
     return f"{where}, {arm}"
 
