@@ -35,7 +35,8 @@ def slice_like_a_head(size: int) -> np.ndarray:
     tissue = (y / 0.45) ** 2 + (x / 0.38) ** 2 < 1
     coarse = np.kron(rng.random((8, 8)), np.ones((size // 8 + 1, size // 8 + 1)))[:size, :size]
     image = tissue * (0.25 + 0.3 * coarse + 0.05 * rng.standard_normal((size, size)))
-    image[spot(size)] = 0.8
+    # Textured, and dark enough not to be clipped when a copy of it is made brighter.
+    image[spot(size)] = (0.55 + 0.08 * rng.standard_normal((size, size)))[spot(size)]
     return np.clip(image, 0, 1).astype(np.float32)
 
 
