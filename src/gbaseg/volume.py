@@ -172,7 +172,8 @@ def resample(volume: Volume, grid: Grid, kind: Kind, fill: float = 0.0, smooth: 
     elif kind == "probability":
         method = sitk.sitkLinear
     else:
-        image = sitk.Cast(image, sitk.sitkFloat32)
+        if image.GetPixelID() != sitk.sitkFloat32:
+            image = sitk.Cast(image, sitk.sitkFloat32)
         ratio = np.array(grid.spacing_zyx_mm) / np.array(volume.grid.spacing_zyx_mm)
         sigma_voxels = np.sqrt(np.maximum(ratio**2 - 1.0, 0.0)) / 2.0
         if smooth and np.any(sigma_voxels > 0.1):

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from gbaseg.errors import UserError
-from gbaseg.standardise.intensity import foreground, intensity_range, to_unit_range
+from gbaseg.standardise.intensity import _filled_in_slices, foreground, intensity_range, to_unit_range
 
 
 def head():
@@ -62,3 +63,13 @@ def test_unit_range_is_linear_and_clipped():
 def test_no_contrast(kind):
     with pytest.raises(UserError, match="no intensity range"):
         intensity_range(np.zeros((2, 3, 3)), (0.0, 99.9), kind)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_holes_are_those_that_scipy_fills_slice_by_slice(seed):
+    rng = np.random.default_rng(seed)
+    mask = ndimage.gaussian_filter(rng.random((5, 40, 31)), (0, 1, 1)) > 0.49
+    filled = _filled_in_slices(mask)
+    assert filled.sum() > mask.sum()
+    for ours, slice_yx in zip(filled, mask, strict=True):
+        np.testing.assert_array_equal(ours, ndimage.binary_fill_holes(slice_yx))

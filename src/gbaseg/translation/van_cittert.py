@@ -30,7 +30,8 @@ def van_cittert(image: np.ndarray, spacing_zyx_mm: Sequence[float], settings: Va
     for _ in range(settings.iterations):
         blur(x, sigma, out=correction)
         np.subtract(y, correction, out=correction)
-        correction *= np.float32(settings.alpha)
+        if settings.alpha != 1.0:
+            correction *= np.float32(settings.alpha)
         x += correction
         np.clip(x, 0.0, 1.0, out=x)
     return x
