@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from gbaseg.cli import main
 from gbaseg.errors import UserError
-from gbaseg.evaluation.ranking import case_ranks, method_means, method_quantiles, rank_methods
+from gbaseg.evaluation.ranking import PERCENTS, case_ranks, method_means, method_quantiles, rank_methods
 from gbaseg.evaluation.score_tables import read_score_tables
 
 PUBLISHED = Path(__file__).parents[2].parent / "shared/reference/crossmoda2022_score_test.csv"
@@ -120,6 +120,12 @@ def test_table_three_and_every_mean_on_the_published_scores():
     for (metric, percent), values in quantiles.items():
         theirs = raw[{"dice": "VS_Dice", "assd_mm": "VS_ASSD"}[metric]].quantile(percent / 100)
         np.testing.assert_allclose(values, theirs[values.index], rtol=1e-12)
+
+
+@pytest.mark.parametrize("command", ["rank", "tables"])
+def test_the_commands_percentiles_are_the_tables_own(command):
+    [option] = [each for each in main.commands[command].params if each.name == "percents"]
+    assert tuple(float(part) for part in option.default.split(",")) == PERCENTS
 
 
 def test_our_own_tables_are_named_by_their_files(tmp_path, monkeypatch):

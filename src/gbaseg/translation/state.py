@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from gbaseg.runtime.seeds import derive, torch_generator
+from gbaseg.runtime.training import adam, place, set_rate
 from gbaseg.translation.image_pool import ImagePool
 from gbaseg.translation.networks import Discriminator, Generator, initialise
 from gbaseg.translation.settings import CycleGANSettings
@@ -29,22 +30,17 @@ class State:
         self.discriminators = nn.ModuleList([self.judge_target, self.judge_source])
         for networks in (self.generators, self.discriminators):
             initialise(networks, draw)
-            # Tensor cores want channels last; a CPU would pay for it with a copy at every instance norm.
-            layout = torch.channels_last if device.type == "cuda" else torch.contiguous_format
-            networks.to(device, memory_format=layout)  # type: ignore[call-overload]
+            place(networks, device)
         self.optimiser_g, self.optimiser_d = (
-            _adam(networks, settings, device) for networks in (self.generators, self.discriminators)
+            adam(networks, settings.learning_rate, settings.betas)
+            for networks in (self.generators, self.discriminators)
         )
         self.pool_target, self.pool_source = ImagePool(settings.pool_size), ImagePool(settings.pool_size)
         self.history: list[dict[str, float]] = []
 
     def set_learning_rate(self, rate: float) -> None:
         """Of both optimisers."""
-        for group in self.optimiser_g.param_groups + self.optimiser_d.param_groups:
-            if isinstance(group["lr"], Tensor):
-                group["lr"].fill_(rate)
-            else:
-                group["lr"] = rate
+        set_rate([self.optimiser_g, self.optimiser_d], rate)
 
     def _stateful(self) -> list[Any]:
         return [self.generators, self.discriminators, self.optimiser_g, self.optimiser_d]
@@ -75,14 +71,6 @@ class State:
             module.load_state_dict(state)
         self.pool_target.images, self.pool_source.images = saved["pools"]
         self.history = saved["history"]
-
-
-def _adam(networks: nn.ModuleList, settings: CycleGANSettings, device: torch.device) -> torch.optim.Optimizer:
-    if device.type == "cuda":
-        # A recording reads rate and step count from the GPU.
-        rate = torch.tensor(settings.learning_rate, device=device)
-        return torch.optim.Adam(networks.parameters(), rate, settings.betas, foreach=True, capturable=True)
-    return torch.optim.Adam(networks.parameters(), settings.learning_rate, settings.betas, foreach=True)
 
 
 def _keep_options(optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:

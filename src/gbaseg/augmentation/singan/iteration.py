@@ -15,6 +15,7 @@ from gbaseg.augmentation.singan.penalty import gradient_penalty
 from gbaseg.augmentation.singan.priors import Priors
 from gbaseg.runtime.graphs import Replayed
 from gbaseg.runtime.precision import in_bfloat16
+from gbaseg.runtime.training import adam, set_rate
 
 
 class Iteration:
@@ -47,7 +48,9 @@ class Iteration:
         self._noise = real.new_empty((steps, *real.shape[1:]))
         self._priors = real.new_empty((steps, *real.shape[1:]))
         self._between = real.new_empty((settings.discriminator_steps, 1, 1, 1))
-        self._optimisers = [_adam(network, settings) for network in (generator, discriminator)]
+        self._optimisers = [
+            adam(network, settings.learning_rate, settings.betas) for network in (generator, discriminator)
+        ]
         self._losses = (real.new_zeros(()), real.new_zeros(()))
         self._replayed = Replayed(real.device, record=self._fast)
 
@@ -71,9 +74,7 @@ class Iteration:
 
     def lower_rates(self) -> None:
         """From here on both learning rates are a tenth."""
-        for optimiser in self._optimisers:
-            for group in optimiser.param_groups:
-                group["lr"] *= 0.1  # in place where it is a tensor
+        set_rate(self._optimisers, 0.1 * self._settings.learning_rate)
 
     def _take_steps(self) -> None:
         settings, of_generator = self._settings, self._settings.discriminator_steps
@@ -95,7 +96,7 @@ class Iteration:
             apart = self._discriminator(fake).float().mean() - self._discriminator(real).float().mean()
         penalty = gradient_penalty(self._discriminator, real, fake, self._between[step], fast=self._fast)
         loss = apart + self._settings.gp_weight * penalty
-        self._descend(loss, self._optimisers[1])
+        _descend(loss, self._optimisers[1])
         return loss
 
     def _generator_step(self, step: int) -> Tensor:
@@ -104,28 +105,19 @@ class Iteration:
             adversarial = -self._discriminator(self._fake(step)).float().mean()
             reconstruction = F.mse_loss(self._generator(*self._reconstruct_from).float(), self._real)
         loss = adversarial + self._settings.reconstruction_weight * reconstruction
-        self._descend(loss, self._optimisers[0])
+        _descend(loss, self._optimisers[0])
         return loss
 
     def _fake(self, step: int) -> Tensor:
         one = slice(step, step + 1)
         return self._generator(self._noise[one], self._priors[one]).float()
 
-    def _descend(self, loss: Tensor, optimiser: torch.optim.Optimizer) -> None:
-        optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-
     def _precision(self) -> AbstractContextManager[Any]:
         """Convolutions of the fast mode are in bfloat16 where the device has it; the gradient penalty never is."""
         return in_bfloat16(self._real.device) if self._fast else nullcontext()
 
 
-def _adam(network: Generator | Discriminator, settings: SinGANSettings) -> torch.optim.Optimizer:
-    parameters = list(network.parameters())
-    device = parameters[0].device
-    if device.type == "cuda":
-        # A recording reads rate and step count from the GPU.
-        rate = torch.tensor(settings.learning_rate, device=device)
-        return torch.optim.Adam(parameters, rate, settings.betas, foreach=True, capturable=True)
-    return torch.optim.Adam(parameters, settings.learning_rate, settings.betas)
+def _descend(loss: Tensor, optimiser: torch.optim.Optimizer) -> None:
+    optimiser.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimiser.step()
