@@ -91,7 +91,7 @@ def test_the_rate_falls_to_a_tenth_at_its_part_of_the_iterations(image, tmp_path
 
 def test_a_finished_scale_is_freed_at_once():
     """A GPU's recording in a cycle of references would be freed at any time, during the next recording too."""
-    generator, discriminator = _networks(4, 1, CPU, None, None)
+    generator, discriminator = _networks(4, 1, None, None)
     real = torch.zeros(1, 1, 16, 16)
     iteration = Iteration(generator, discriminator, real, (real, real), SETTINGS)
     iteration.run(Serial(lambda count: real), 0.1, torch.Generator())
@@ -135,11 +135,11 @@ def test_frozen_scales_keep_their_running_statistics(image, tmp_path):
 
 
 def test_weights_start_from_the_scale_below_where_the_width_is_equal():
-    generator, discriminator = _networks(4, 1, CPU, None, None)
-    same_g, same_d = _networks(4, 2, CPU, generator, discriminator)
+    generator, discriminator = _networks(4, 1, None, None)
+    same_g, same_d = _networks(4, 2, generator, discriminator)
     assert torch.equal(same_g.layers[0].weight, generator.layers[0].weight)
     assert torch.equal(same_d.layers[0].weight, discriminator.layers[0].weight)
-    wider, _ = _networks(8, 2, CPU, generator, discriminator)
+    wider, _ = _networks(8, 2, generator, discriminator)
     assert wider.layers[0].weight.shape[0] == 8
 
 

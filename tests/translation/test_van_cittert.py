@@ -78,3 +78,11 @@ def test_result_is_float32_in_0_to_1_and_the_input_is_left_alone():
     untouched = van_cittert(image, SPACING, VanCittertSettings(iterations=0))
     np.testing.assert_array_equal(untouched, image)
     assert not np.shares_memory(untouched, image)
+
+
+def test_the_order_in_memory_changes_no_number():
+    """The filters run over (Y, X, Z), along Z first, as they would over (Z, Y, X)."""
+    image = np.random.default_rng(3).random((9, 12, 10)).astype(np.float32)
+    sigma = (1.1, 0.7, 0.8)
+    moved = blur(np.ascontiguousarray(np.moveaxis(image, 0, 2)), sigma, axes=(2, 0, 1))
+    assert np.array_equal(np.moveaxis(moved, 2, 0), blur(image, sigma))

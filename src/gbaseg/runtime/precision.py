@@ -11,15 +11,20 @@ from torch import nn
 from gbaseg.runtime.device import has_bfloat16
 
 
+def short_float(device: torch.device) -> torch.dtype:
+    """bfloat16 on a device that multiplies it by itself; without the instructions it would be slower than float32."""
+    on_gpu = device.type == "cuda"
+    helps = torch.cuda.is_bf16_supported(including_emulation=False) if on_gpu else has_bfloat16()
+    return torch.bfloat16 if helps else torch.float32
+
+
 def in_bfloat16(device: torch.device) -> AbstractContextManager[Any]:
     """Forward passes inside compute their convolutions in bfloat16 on a device that has it; elsewhere nothing changes.
 
-    A device without the instructions would be slower than in float32. Weights, and so gradients and optimisers, stay
-    float32; results are to be made float32 by the caller.
+    Weights, and so gradients and optimisers, stay float32; results are to be made float32 by the caller.
     """
-    on_gpu = device.type == "cuda"
-    helps = torch.cuda.is_bf16_supported(including_emulation=False) if on_gpu else has_bfloat16()
-    return torch.autocast(device.type, torch.bfloat16) if helps else nullcontext()
+    width = short_float(device)
+    return nullcontext() if width == torch.float32 else torch.autocast(device.type, width)
 
 
 def in_float32(device: torch.device) -> AbstractContextManager[Any]:

@@ -9,10 +9,9 @@ from torch import nn
 from torch.optim import Adam, Optimizer
 
 
-def place(network: nn.Module, device: torch.device) -> None:
-    """Move a network of 2D convolutions to a device, in place, its weights in the order that is fastest there."""
-    # Tensor cores want channels last; a CPU would pay for it with a copy at every norm.
-    layout = torch.channels_last if device.type == "cuda" else torch.contiguous_format
+def place(network: nn.Module, device: torch.device, *, channels_last: bool) -> None:
+    """Move a network of 2D convolutions to a device, in place, its weights in the order that images shall have."""
+    layout = torch.channels_last if channels_last else torch.contiguous_format
     network.to(device, memory_format=layout)  # type: ignore[call-overload]
 
 

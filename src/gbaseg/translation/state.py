@@ -30,7 +30,8 @@ class State:
         self.discriminators = nn.ModuleList([self.judge_target, self.judge_source])
         for networks in (self.generators, self.discriminators):
             initialise(networks, draw)
-            place(networks, device)
+            # Tensor cores want it; a CPU would pay for it with a copy at every instance norm.
+            place(networks, device, channels_last=device.type == "cuda")
         self.optimiser_g, self.optimiser_d = (
             adam(networks, settings.learning_rate, settings.betas)
             for networks in (self.generators, self.discriminators)

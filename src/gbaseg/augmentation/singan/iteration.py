@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any
-
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from gbaseg.augmentation.settings import SinGANSettings
+from gbaseg.augmentation.singan.losses import Losses
 from gbaseg.augmentation.singan.networks import Discriminator, Generator
-from gbaseg.augmentation.singan.penalty import gradient_penalty
 from gbaseg.augmentation.singan.priors import Priors
+from gbaseg.augmentation.singan.written_losses import WrittenLosses
 from gbaseg.runtime.graphs import Replayed
-from gbaseg.runtime.precision import in_bfloat16
 from gbaseg.runtime.training import adam, set_rate
 
 
@@ -40,9 +36,11 @@ class Iteration:
             reconstruct_from: noise and prior, each (1, 1, H, W), from which `real` is to be reconstructed.
             settings: numbers.
         """
-        self._generator, self._discriminator = generator.train(), discriminator.train()
-        self._real, self._reconstruct_from, self._settings = real, reconstruct_from, settings
-        self._fast = settings.mode == "fast"
+        fast = settings.mode == "fast"
+        self._losses = (WrittenLosses if fast else Losses)(
+            generator.train(), discriminator.train(), real, reconstruct_from, settings
+        )
+        self._real, self._settings = real, settings
         steps = settings.discriminator_steps + settings.generator_steps
         # A step each.
         self._noise = real.new_empty((steps, *real.shape[1:]))
@@ -51,13 +49,13 @@ class Iteration:
         self._optimisers = [
             adam(network, settings.learning_rate, settings.betas) for network in (generator, discriminator)
         ]
-        self._losses = (real.new_zeros(()), real.new_zeros(()))
-        self._replayed = Replayed(real.device, record=self._fast)
+        self._last = (real.new_zeros(()), real.new_zeros(()))
+        self._replayed = Replayed(real.device, record=fast)
 
     @property
     def losses(self) -> tuple[Tensor, Tensor]:
         """Of generator and discriminator, in the last step of each."""
-        return self._losses
+        return self._last
 
     def run(self, priors: Priors, amplitude: float, draw: torch.Generator) -> None:
         """One iteration.
@@ -79,45 +77,18 @@ class Iteration:
     def _take_steps(self) -> None:
         settings, of_generator = self._settings, self._settings.discriminator_steps
         loss_g = loss_d = self._real.new_zeros(())
-        for step in range(settings.discriminator_steps):
-            loss_d = self._discriminator_step(step)
-        # The original takes this gradient too, and throws it away.
-        self._discriminator.requires_grad_(not self._fast)
+        for step in range(of_generator):
+            self._optimisers[1].zero_grad(set_to_none=False)
+            loss_d = self._losses.of_discriminator(*self._drawn(step), self._between[step])
+            self._optimisers[1].step()
         for step in range(of_generator, of_generator + settings.generator_steps):
-            loss_g = self._generator_step(step)
-        self._discriminator.requires_grad_(True)
-        self._losses = (loss_g.detach(), loss_d.detach())
-
-    def _discriminator_step(self, step: int) -> Tensor:
-        real = self._real
-        with torch.set_grad_enabled(not self._fast), self._precision():
-            fake = self._fake(step).detach()
-        with self._precision():
-            apart = self._discriminator(fake).float().mean() - self._discriminator(real).float().mean()
-        penalty = gradient_penalty(self._discriminator, real, fake, self._between[step], fast=self._fast)
-        loss = apart + self._settings.gp_weight * penalty
-        _descend(loss, self._optimisers[1])
-        return loss
-
-    def _generator_step(self, step: int) -> Tensor:
-        with self._precision():
+            self._optimisers[0].zero_grad(set_to_none=False)
             # A new fake for each step: the original backpropagates through weights its last step has changed.
-            adversarial = -self._discriminator(self._fake(step)).float().mean()
-            reconstruction = F.mse_loss(self._generator(*self._reconstruct_from).float(), self._real)
-        loss = adversarial + self._settings.reconstruction_weight * reconstruction
-        _descend(loss, self._optimisers[0])
-        return loss
+            loss_g = self._losses.of_generator(*self._drawn(step))
+            self._optimisers[0].step()
+        self._last = (loss_g, loss_d)
 
-    def _fake(self, step: int) -> Tensor:
+    def _drawn(self, step: int) -> tuple[Tensor, Tensor]:
+        """Noise and prior of a step's random image, each (1, 1, H, W)."""
         one = slice(step, step + 1)
-        return self._generator(self._noise[one], self._priors[one]).float()
-
-    def _precision(self) -> AbstractContextManager[Any]:
-        """Convolutions of the fast mode are in bfloat16 where the device has it; the gradient penalty never is."""
-        return in_bfloat16(self._real.device) if self._fast else nullcontext()
-
-
-def _descend(loss: Tensor, optimiser: torch.optim.Optimizer) -> None:
-    optimiser.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
-    optimiser.step()
+        return self._noise[one], self._priors[one]

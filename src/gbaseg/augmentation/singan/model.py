@@ -16,6 +16,7 @@ from gbaseg.augmentation.settings import SinGANSettings
 from gbaseg.augmentation.singan.networks import Generator
 from gbaseg.augmentation.singan.pyramid import Pyramid
 from gbaseg.augmentation.singan.resize import resize
+from gbaseg.runtime.training import place
 
 # (scale, shape) -> noise of unit amplitude.
 Draw = Callable[[int, tuple[int, ...]], Tensor]
@@ -136,7 +137,8 @@ def load_singan(path: str | Path, device: torch.device) -> SinGAN:
     pyramid = Pyramid((height, width), numbers["ratio"], numbers["last_scale"], numbers["left_out"])
     model = SinGAN(settings, pyramid, tensors["image"], tensors["z_rec"], amplitudes=list(numbers["amplitudes"]))
     for scale in range(len(model.amplitudes)):
-        generator = Generator(pyramid.channels(scale, settings.width, settings.max_width)).to(device)
+        generator = Generator(pyramid.channels(scale, settings.width, settings.max_width))
+        place(generator, device, channels_last=settings.mode == "fast")
         prefix = f"generators.{scale}."
         generator.load_state_dict(
             {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

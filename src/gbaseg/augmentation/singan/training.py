@@ -25,8 +25,8 @@ from gbaseg.runtime.seeds import derive, torch_generator
 from gbaseg.runtime.threads import torch_threads
 from gbaseg.runtime.training import place
 
-# Measured on two cores: at 44,000 one thread is a tenth faster, at 118,000 two are half as fast again.
-_FEW_VALUES = 65_536
+# Measured on two cores: up to 27,000 two threads are at most a tenth faster than one, at 46,000 two thirds.
+_FEW_VALUES = 32_768
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,9 @@ def train_singan(
         for scale, (real, checkpoint) in enumerate(zip(reals, checkpoints, strict=True)):
             channels = pyramid.channels(scale, settings.width, settings.max_width)
             below = model.generators[-1] if model.generators else None
-            generator, discriminator = _networks(channels, derive(seed, scale), device, below, discriminator)
+            generator, discriminator = _networks(channels, derive(seed, scale), below, discriminator)
+            for network in (generator, discriminator):
+                place(network, device, channels_last=settings.mode == "fast")
             if scale < finished:
                 saved = torch.load(checkpoint, map_location=device, weights_only=True)
                 generator.load_state_dict(saved["generator"])
@@ -117,7 +119,6 @@ def train_singan(
 def _networks(
     channels: int,
     seed: int,
-    device: torch.device,
     generator_below: Generator | None,
     discriminator_below: Discriminator | None,
 ) -> tuple[Generator, Discriminator]:
@@ -131,7 +132,6 @@ def _networks(
             network.load_state_dict(below.state_dict())
         else:
             initialise(network, draw)
-        place(network, device)
     return generator, discriminator
 
 
@@ -188,7 +188,7 @@ def _priors(model: SinGAN, scale: int, size: tuple[int, int], draw: torch.Genera
 
 
 def _threads(settings: SinGANSettings, values: int) -> AbstractContextManager[None]:
-    """One thread for a layer of so few values that a second one costs a CPU more than it saves."""
+    """One thread for a layer of so few values that a second one gains little, and loses much to any neighbour."""
     return torch_threads(1) if settings.mode == "fast" and values < _FEW_VALUES else nullcontext()
 
 

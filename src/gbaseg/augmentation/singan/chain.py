@@ -1,0 +1,218 @@
+"""Gradients of a network's layers written out: what automatic differentiation gives, in fewer and larger pieces.
+
+A network is a chain of blocks i = 1 .. 4, h = W a + b, a' = leaky(norm(h)), and a plain convolution at its end. Written
+out, the second derivative of a batch norm is one formula in place of some thirty operations, and everything may lie
+channels last. All of it is checked against automatic differentiation in float64.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+_SLOPE = 0.2
+# Stride, padding, dilation, transposed, output padding, groups.
+_PLAIN = ([1, 1], [0, 0], [1, 1], False, [0, 0], 1)
+
+
+@dataclass(frozen=True)
+class _Block:
+    """What one block read and made."""
+
+    images: Tensor  # a
+    values: Tensor  # h
+    mean: Tensor
+    scale: Tensor  # 1 / standard deviation
+    result: Tensor  # a'
+
+
+class Chain:
+    """A network's layers with the weights they have now."""
+
+    def __init__(self, layers: nn.Sequential, width: torch.dtype | None = None) -> None:
+        """
+        Args:
+            layers: of `networks`.
+            width: that convolutions are computed in; None: the weights' own.
+        """
+        self._convolutions = [layer for layer in layers if isinstance(layer, nn.Conv2d)]
+        self._norms = [layer for layer in layers if isinstance(layer, nn.BatchNorm2d)]
+        self._width = width or self._convolutions[0].weight.dtype
+        width = self._width
+        self._weights = [layer.weight.detach().to(width) for layer in self._convolutions]
+        self._biases = [layer.bias.detach().to(width) for layer in self._convolutions if layer.bias is not None]
+
+    def forward(self, images: Tensor) -> Pass:
+        """Run the layers, in training mode; (N, 1, H, W)."""
+        images, blocks = images.to(self._width), []
+        for weight, bias, norm in zip(self._weights, self._biases, self._norms, strict=False):
+            values = torch.conv2d(images, weight, bias)
+            if weight.is_contiguous(memory_format=torch.channels_last):
+                # With one channel both orders are the same, and the convolution takes the wrong one.
+                values = values.contiguous(memory_format=torch.channels_last)
+            result, mean, scale = torch.native_batch_norm(
+                values,
+                norm.weight,
+                norm.bias,
+                norm.running_mean,
+                norm.running_var,
+                True,
+                norm.momentum or 0.0,
+                norm.eps,
+            )
+            blocks.append(_Block(images, values, mean, scale, nn.functional.leaky_relu_(result, _SLOPE)))
+            images = result
+        result = torch.conv2d(images, self._weights[-1], self._biases[-1])
+        # At least float32: losses are.
+        return Pass(self, blocks, result.to(torch.promote_types(self._width, torch.float32)))
+
+    def image_gradient(self, at: int, incoming: Tensor, images: Tensor) -> Tensor:
+        """Of convolution `at`, for what it read."""
+        return self._convolution_backward(at, incoming, images, [True, False, False])[0]
+
+    def weight_gradient(self, at: int, incoming: Tensor, images: Tensor) -> None:
+        """Of convolution `at`, added to its weight's gradient."""
+        _add(self._convolutions[at].weight, self._convolution_backward(at, incoming, images, [False, True, False])[1])
+
+    def both_gradients(self, at: int, incoming: Tensor, images: Tensor, *, for_images: bool = True) -> Tensor:
+        """`image_gradient` and `weight_gradient`, and the bias's where no norm takes it out again."""
+        last = at == len(self._norms)
+        gradients = self._convolution_backward(at, incoming, images, [for_images, True, last])
+        _add(self._convolutions[at].weight, gradients[1])
+        if last:
+            _add(self._convolutions[at].bias, gradients[2])
+        return gradients[0]
+
+    def convolve(self, at: int, images: Tensor) -> Tensor:
+        """Convolution `at` without its bias: also the derivative of `image_gradient` for what comes in."""
+        return torch.conv2d(images, self._weights[at])
+
+    def norm_gradient(self, at: int, incoming: Tensor, block: _Block, *, train: bool) -> Tensor:
+        """Of norm `at`, for its input; with `train` also added to its weight's and bias's gradients."""
+        norm = self._norms[at]
+        for_values, for_weight, for_bias = torch.ops.aten.native_batch_norm_backward(
+            incoming, block.values, norm.weight, norm.running_mean, norm.running_var, block.mean, block.scale, True,
+            norm.eps, [True, train, train],
+        )  # fmt: skip
+        if train:
+            _add(norm.weight, for_weight)
+            _add(norm.bias, for_bias)
+        return for_values
+
+    def norm_second(self, at: int, second: Tensor, incoming: Tensor, block: _Block) -> tuple[Tensor, Tensor]:
+        """Derivative of `norm_gradient`, for what came in and for the norm's input; its weight's is added.
+
+        With xhat = (h - mean) s and P(t) = t - mean(t) - xhat mean(t xhat) the norm's gradient is w s P(g). For v, the
+        gradient of its result, v . w s P(g) has the derivatives
+
+            for g:  w s P(v)
+            for w:  s n c,                   c = mean(v g) - mean(v) mean(g) - mean(v xhat) mean(g xhat)
+            for h:  - w s^2 (mean(g xhat) P(v) + mean(v xhat) P(g) + xhat c)
+
+        Args:
+            at: which norm.
+            second: v, (N, C, H, W).
+            incoming: g, likewise.
+            block: h, mean and s.
+        """
+        over = (0, 2, 3)
+        weight, scale = self._norms[at].weight.detach(), block.scale
+        normal = (block.values - _wide(block.mean)).mul_(_wide(scale))
+        v, g, vx, gx, vg = (
+            part.mean(over) for part in (second, incoming, second * normal, incoming * normal, second * incoming)
+        )
+        c = vg - v * g - vx * gx
+        _add(self._norms[at].weight, scale * (second.numel() / second.shape[1]) * c)
+        projected = (second - _wide(v)).addcmul_(normal, _wide(vx), value=-1.0)
+        factor = -weight * scale**2
+        for_values = projected * _wide(factor * gx)
+        for_values.addcmul_(incoming, _wide(factor * vx)).addcmul_(normal, _wide(factor * (c - vx * gx)))
+        return projected.mul_(_wide(weight * scale)), for_values.sub_(_wide(factor * vx * g))
+
+    def _convolution_backward(
+        self, at: int, incoming: Tensor, images: Tensor, wanted: list[bool]
+    ) -> tuple[Tensor, ...]:
+        weight = self._weights[at]
+        return torch.ops.aten.convolution_backward(  # type: ignore[no-any-return]
+            incoming, images, weight, [weight.shape[0]], *_PLAIN, wanted
+        )
+
+
+class Pass:
+    """One run of a chain, with what its gradients need."""
+
+    def __init__(self, chain: Chain, blocks: list[_Block], result: Tensor) -> None:
+        self._chain, self._blocks = chain, blocks
+        self._width = blocks[0].images.dtype
+        self.result = result
+
+    def backward(self, incoming: Tensor, *, train: bool = True, for_images: bool = False) -> Tensor:
+        """Gradient of the loss for the images (where wanted); with `train` also added to the parameters' gradients.
+
+        Args:
+            incoming: gradient for the result, of its shape.
+            train: whether the parameters get theirs.
+            for_images: whether the images get theirs; without, the return value is undefined.
+        """
+        chain, last = self._chain, len(self._blocks)
+        differentiate = chain.both_gradients if train else chain.image_gradient
+        gradient = differentiate(last, incoming.to(self._width), self._blocks[-1].result)
+        for at, block in reversed(list(enumerate(self._blocks))):
+            gradient = chain.norm_gradient(at, _leaky_gradient(gradient, block), block, train=train)
+            if train:
+                gradient = chain.both_gradients(at, gradient, block.images, for_images=for_images or at > 0)
+            else:
+                gradient = chain.image_gradient(at, gradient, block.images)
+        return gradient
+
+    def penalise(self, weight: float) -> Tensor:
+        """WGAN-GP's penalty, mean over pixels of (|gradient| - 1)^2; `weight` times its gradient is the parameters'.
+
+        The gradient is that of the summed result for the images; its norm is taken over the channels of each pixel, as
+        in SinGAN, and there is one.
+        """
+        chain, blocks, last = self._chain, self._blocks, len(self._blocks)
+        ones = torch.ones_like(self.result)
+        # Down the chain: the gradient for the images, with what went into and out of each norm's gradient.
+        gradient, went = chain.image_gradient(last, ones, blocks[-1].result), []
+        for at, block in reversed(list(enumerate(blocks))):
+            into = _leaky_gradient(gradient, block)
+            out = chain.norm_gradient(at, into, block, train=False)
+            gradient = chain.image_gradient(at, out, block.images)
+            went.append((into, out))
+        went.reverse()
+        excess = gradient.abs() - 1.0
+        # Up: the derivative of all that, which is linear in the gradient and not in weights and activations.
+        second = excess * gradient.sign() * (2.0 * weight / excess.numel())
+        for_values = []
+        for at, (block, (into, out)) in enumerate(zip(blocks, went, strict=True)):
+            chain.weight_gradient(at, out, second)
+            second, values = chain.norm_second(at, chain.convolve(at, second), into, block)
+            second = _leaky_gradient(second, block)
+            for_values.append(values)
+        chain.weight_gradient(last, ones, second)
+        # Down again: what the activations have to do with it.
+        for at, block in reversed(list(enumerate(blocks))):
+            values = for_values[at]
+            if at + 1 < last:
+                values += chain.norm_gradient(at, _leaky_gradient(gradient, block), block, train=True)
+            gradient = chain.both_gradients(at, values, block.images, for_images=at > 0)
+        return (excess**2).mean()
+
+
+def _wide(values: Tensor) -> Tensor:
+    """(C) to (C, 1, 1)."""
+    return values[:, None, None]
+
+
+def _leaky_gradient(incoming: Tensor, block: _Block) -> Tensor:
+    return torch.ops.aten.leaky_relu_backward(incoming, block.result, _SLOPE, True)  # type: ignore[no-any-return]
+
+
+def _add(parameter: Tensor | None, gradient: Tensor) -> None:
+    assert parameter is not None
+    if parameter.grad is None:
+        parameter.grad = torch.zeros_like(parameter)
+    parameter.grad += gradient

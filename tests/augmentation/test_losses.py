@@ -1,0 +1,92 @@
+"""SinGAN's losses: written-out gradients against automatic ones, in float64."""
+
+import pytest
+import torch
+
+from gbaseg.augmentation.settings import SinGANSettings
+from gbaseg.augmentation.singan import written_losses
+from gbaseg.augmentation.singan.losses import Losses
+from gbaseg.augmentation.singan.networks import Discriminator, Generator, initialise
+from gbaseg.augmentation.singan.written_losses import WrittenLosses
+
+SETTINGS = SinGANSettings(gp_weight=0.7, reconstruction_weight=3.0)
+SIZE = (23, 19)
+
+
+def _images(count, dtype=torch.float64):
+    draw = torch.Generator().manual_seed(1)
+    return torch.randn(count, 1, 1, *SIZE, generator=draw, dtype=torch.float64).to(dtype)
+
+
+def _losses(kind, layout, dtype=torch.float64):
+    """On the same networks each time, with weights large enough that no term of the gradient is small."""
+    networks = [Generator(6), Discriminator(6)]
+    for seed, network in enumerate(networks):
+        initialise(network, torch.Generator().manual_seed(seed))
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.mul_(8.0)
+        network.to(dtype=dtype, memory_format=layout)
+    real, noise, prior = _images(3, dtype)
+    return kind(*networks, real, (noise, prior), SETTINGS)
+
+
+def _gradients(network):
+    # A norm takes out the bias before it: its gradient is 0, or what rounding leaves of it, or none at all.
+    return {
+        name: torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+        for name, parameter in network.named_parameters()
+    }
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("step", ["of_discriminator", "of_generator"])
+def test_written_gradients_are_those_of_automatic_differentiation(step, layout, monkeypatch):
+    monkeypatch.setattr(written_losses, "short_float", lambda device: torch.float64)
+    *given, _ = _images(3)
+    if step == "of_discriminator":
+        given.append(torch.tensor(0.4, dtype=torch.float64))
+    found = []
+    for kind in (Losses, WrittenLosses):
+        losses = _losses(kind, layout)
+        loss = getattr(losses, step)(*given)
+        network = losses.discriminator if step == "of_discriminator" else losses.generator
+        statistics = {name: value for name, value in network.named_buffers() if "running" in name}
+        found.append((loss, _gradients(network), statistics))
+    (loss, gradients, statistics), (our_loss, our_gradients, our_statistics) = found
+    torch.testing.assert_close(our_loss, loss, rtol=1e-12, atol=1e-12)
+    assert sum(float(gradient.norm()) > 1e-2 for gradient in gradients.values()) >= 13
+    for name, gradient in gradients.items():
+        torch.testing.assert_close(our_gradients[name], gradient, rtol=1e-9, atol=1e-11, msg=name)
+    for name, statistic in statistics.items():
+        torch.testing.assert_close(our_statistics[name], statistic, rtol=1e-9, atol=1e-11, msg=name)
+
+
+def test_a_second_step_adds_to_the_gradient_of_the_first():
+    losses = _losses(WrittenLosses, torch.channels_last, torch.float32)
+    noise, prior, _ = _images(3, torch.float32)
+    losses.of_generator(noise, prior)
+    once = {name: gradient.clone() for name, gradient in _gradients(losses.generator).items()}
+    losses.of_generator(noise, prior)
+    for name, gradient in _gradients(losses.generator).items():
+        torch.testing.assert_close(gradient, 2.0 * once[name])
+
+
+def test_the_generators_step_leaves_the_discriminator_without_gradients():
+    losses = _losses(WrittenLosses, torch.channels_last, torch.float32)
+    losses.of_generator(*_images(2, torch.float32))
+    assert all(parameter.grad is None for parameter in losses.discriminator.parameters())
+
+
+def test_bfloat16_gradients_point_the_same_way(monkeypatch):
+    """Half width costs digits, not directions: the cosine to float32's gradient is over 0.9 for every weight."""
+    noise, prior, _ = _images(3, torch.float32)
+    found = []
+    for width in (torch.float32, torch.bfloat16):
+        monkeypatch.setattr(written_losses, "short_float", lambda device, width=width: width)
+        losses = _losses(WrittenLosses, torch.channels_last, torch.float32)
+        losses.of_discriminator(noise, prior, torch.tensor(0.4))
+        found.append(_gradients(losses.discriminator))
+    for name in (name for name in found[0] if name.endswith("weight")):
+        one, other = (gradients[name].flatten() for gradients in found)
+        assert torch.nn.functional.cosine_similarity(one, other, dim=0) > 0.9, name
