@@ -16,7 +16,7 @@ run: $(VENV)/installed
 	gbaseg show
 
 test: $(VENV)/installed lint types
-	python -m pytest -n auto --dist loadfile
+	OMP_NUM_THREADS=1 python -m pytest -n auto --dist loadfile
 
 lint: $(VENV)/installed
 	ruff check .

@@ -17,7 +17,7 @@ from harness import Figure, in_turns, publish, seconds
 
 from gbaseg.augmentation.settings import SinGANSettings
 from gbaseg.augmentation.singan.pyramid import make_pyramid
-from gbaseg.augmentation.singan.training import train_singan
+from gbaseg.augmentation.singan.training import Wanted, train_singan
 from gbaseg.runtime.device import choose_device
 from gbaseg.runtime.engine import Task, run
 
@@ -44,7 +44,7 @@ def train_one(image: np.ndarray, settings: SinGANSettings, seed: int = 1) -> Non
     """Train a model and throw it away."""
     device = choose_device()
     with tempfile.TemporaryDirectory() as scratch:
-        train_singan(image, settings, seed, device, Path(scratch), k_star=3)
+        train_singan(Wanted(image, seed, Path(scratch)), settings, device, k_star=3)
         if device.type == "cuda":
             torch.cuda.synchronize()
 

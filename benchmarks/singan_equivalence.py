@@ -16,7 +16,7 @@ from singan import slice_like_a_head, spot
 
 from gbaseg.augmentation.settings import AugmentationSettings, SinGANSettings
 from gbaseg.augmentation.singan.equivalence import Traits, compare, traits_of
-from gbaseg.augmentation.singan.training import train_singan
+from gbaseg.augmentation.singan.training import Wanted, train_singan
 from gbaseg.runtime.device import choose_device
 
 PAGE = Path(__file__).parent.parent / "docs" / "singan_equivalence.md"
@@ -31,7 +31,11 @@ def models(mode: str, size: int, iterations: int, seeds: range) -> list[Traits]:
         reports = []
         with tempfile.TemporaryDirectory() as scratch:
             model = train_singan(
-                image, singan, seed, choose_device(), Path(scratch), on_scale=reports.append, name=f"{mode} {seed}"
+                Wanted(image, seed, Path(scratch)),
+                singan,
+                choose_device(),
+                on_scale=reports.append,
+                name=f"{mode} {seed}",
             )
         found.append(traits_of(model, reports, mask, settings, factor=1.4, k_star=3, seed=seed))
     return found

@@ -6,7 +6,7 @@ import torch
 
 from gbaseg.augmentation.settings import AugmentationSettings, BlendSettings, SinGANSettings
 from gbaseg.augmentation.singan.equivalence import Traits, compare, traits_of
-from gbaseg.augmentation.singan.training import train_singan
+from gbaseg.augmentation.singan.training import Wanted, train_singan
 
 SINGAN = SinGANSettings(min_size=16, scale_factor=0.7, iterations=8, width=8, max_width=8)
 AUGMENTATION = AugmentationSettings(singan=SINGAN, blend=BlendSettings(dilation_px=2, sigma_px=1.5))
@@ -27,7 +27,10 @@ def models(folder, mode, seeds, **changes):
     for seed in seeds:
         reports = []
         model = train_singan(
-            image, settings, seed, torch.device("cpu"), folder / f"{mode}{seed}{changes}", on_scale=reports.append
+            Wanted(image, seed, folder / f"{mode}{seed}{changes}"),
+            settings,
+            torch.device("cpu"),
+            on_scale=reports.append,
         )
         found.append(traits_of(model, reports, mask, AUGMENTATION, factor=1.4, k_star=1, seed=seed))
     return found

@@ -7,7 +7,7 @@ import torch
 from gbaseg.augmentation.gba import apply_gba, apply_naive
 from gbaseg.augmentation.settings import AugmentationSettings, BlendSettings, HarmoniseSettings, SinGANSettings
 from gbaseg.augmentation.singan.harmonise import harmonise, harmonise_volume
-from gbaseg.augmentation.singan.training import train_singan
+from gbaseg.augmentation.singan.training import Wanted, train_singan
 
 CODE, EQUATION = HarmoniseSettings(), HarmoniseSettings(down_steps="equation")
 QUIET = HarmoniseSettings(noise=False)
@@ -17,7 +17,7 @@ QUIET = HarmoniseSettings(noise=False)
 def model(tmp_path_factory):
     image = np.random.default_rng(0).random((30, 36), dtype=np.float32)
     settings = SinGANSettings(min_size=16, scale_factor=0.8, iterations=2, width=4, max_width=4)
-    return train_singan(image, settings, 1, torch.device("cpu"), tmp_path_factory.mktemp("singan"))
+    return train_singan(Wanted(image, 1, tmp_path_factory.mktemp("singan")), settings, torch.device("cpu"))
 
 
 @pytest.fixture

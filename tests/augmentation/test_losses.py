@@ -5,6 +5,7 @@ import torch
 
 from gbaseg.augmentation.settings import SinGANSettings
 from gbaseg.augmentation.singan import written_losses
+from gbaseg.augmentation.singan.bank import side_by_side
 from gbaseg.augmentation.singan.losses import Losses
 from gbaseg.augmentation.singan.networks import Discriminator, Generator, initialise
 from gbaseg.augmentation.singan.written_losses import WrittenLosses
@@ -90,3 +91,34 @@ def test_bfloat16_gradients_point_the_same_way(monkeypatch):
     for name in (name for name in found[0] if name.endswith("weight")):
         one, other = (gradients[name].flatten() for gradients in found)
         assert torch.nn.functional.cosine_similarity(one, other, dim=0) > 0.9, name
+
+
+@pytest.mark.parametrize("kind", [Losses, WrittenLosses])
+@pytest.mark.parametrize("step", ["of_discriminator", "of_generator"])
+def test_models_side_by_side_have_the_losses_and_gradients_that_each_has_alone(step, kind, monkeypatch):
+    monkeypatch.setattr(written_losses, "short_float", lambda device: torch.float64)
+    draw = torch.Generator().manual_seed(5)
+    real, noise, prior, other_noise, other_prior = torch.randn(5, 1, 3, *SIZE, generator=draw, dtype=torch.float64)
+    at = torch.tensor([0.1, 0.5, 0.8], dtype=torch.float64)[:, None, None]
+    pairs = []
+    for seed in range(3):
+        pair = Generator(6), Discriminator(6)
+        for network in pair:
+            initialise(network, torch.Generator().manual_seed(seed))
+            network.double()
+        pairs.append(pair)
+
+    def run(generator, discriminator, models):
+        losses = kind(
+            generator.double(), discriminator.double(), real[:, models], (noise[:, models], prior[:, models]), SETTINGS
+        )
+        given = [other_noise[:, models], other_prior[:, models]] + [at[models]] * (step == "of_discriminator")
+        return getattr(losses, step)(*given), discriminator if step == "of_discriminator" else generator
+
+    loss, bank = run(*(side_by_side(networks) for networks in zip(*pairs, strict=True)), slice(0, 3))
+    for model, pair in enumerate(pairs):
+        own_loss, own = run(*pair, slice(model, model + 1))
+        torch.testing.assert_close(loss[model : model + 1], own_loss, rtol=1e-10, atol=1e-12)
+        theirs = _gradients(bank)
+        for name, gradient in _gradients(own).items():
+            torch.testing.assert_close(theirs[name].chunk(3)[model], gradient, rtol=1e-9, atol=1e-11, msg=name)

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from gbaseg.augmentation.settings import SinGANSettings
-from gbaseg.augmentation.singan.iteration import Iteration
+from gbaseg.augmentation.singan.iteration import Chance, Iteration
 from gbaseg.augmentation.singan.model import load_singan, save_singan
 from gbaseg.augmentation.singan.priors import Serial
-from gbaseg.augmentation.singan.training import _networks, train_singan
+from gbaseg.augmentation.singan.training import Wanted, networks, train_singan
 from gbaseg.errors import UserError
 
 CPU = torch.device("cpu")
@@ -35,16 +35,16 @@ def _equal(one, other):
 
 def test_seeds_and_scales(image, tmp_path):
     reports = []
-    model = train_singan(image, SETTINGS, 1, CPU, tmp_path / "a", on_scale=reports.append)
+    model = train_singan(Wanted(image, 1, tmp_path / "a"), SETTINGS, CPU, on_scale=reports.append)
     assert [(report.height, report.width) for report in reports] == model.pyramid.sizes
     assert len(model.generators) == len(model.amplitudes) == model.last_scale + 1
     torch.manual_seed(99)  # the global generator must not matter
-    assert _equal(model, train_singan(image, SETTINGS, 1, CPU, tmp_path / "b"))
-    assert not _equal(model, train_singan(image, SETTINGS, 2, CPU, tmp_path / "c"))
+    assert _equal(model, train_singan(Wanted(image, 1, tmp_path / "b"), SETTINGS, CPU))
+    assert not _equal(model, train_singan(Wanted(image, 2, tmp_path / "c"), SETTINGS, CPU))
 
 
 def test_an_interrupted_training_ends_with_the_same_weights(image, tmp_path):
-    whole = train_singan(image, SETTINGS, 1, CPU, tmp_path / "whole")
+    whole = train_singan(Wanted(image, 1, tmp_path / "whole"), SETTINGS, CPU)
 
     class Interrupted(Exception):
         pass
@@ -54,11 +54,11 @@ def test_an_interrupted_training_ends_with_the_same_weights(image, tmp_path):
             raise Interrupted
 
     with pytest.raises(Interrupted):
-        train_singan(image, SETTINGS, 1, CPU, tmp_path / "parts", on_scale=interrupt)
+        train_singan(Wanted(image, 1, tmp_path / "parts"), SETTINGS, CPU, on_scale=interrupt)
     kept = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "parts").iterdir()}
     assert sorted(kept) == ["scale_00.pt", "scale_01.pt"]
     reports = []
-    resumed = train_singan(image, SETTINGS, 1, CPU, tmp_path / "parts", on_scale=reports.append)
+    resumed = train_singan(Wanted(image, 1, tmp_path / "parts"), SETTINGS, CPU, on_scale=reports.append)
     assert {name: (tmp_path / "parts" / name).stat().st_mtime_ns for name in kept} == kept
     assert _equal(whole, resumed) and resumed.amplitudes == whole.amplitudes
     assert [report.scale for report in reports] == list(range(whole.last_scale + 1))
@@ -69,9 +69,9 @@ def test_a_gpu_that_replays_iterations_ends_where_one_that_does_not_ends(image, 
     settings = SETTINGS.model_copy(update={"iterations": 12})
     # Weights before a norm have gradients of rounding alone, which Adam makes steps of.
     with torch.backends.cudnn.flags(enabled=True, deterministic=True):
-        replayed = train_singan(image, settings, 1, torch.device("cuda"), tmp_path / "replayed")
+        replayed = train_singan(Wanted(image, 1, tmp_path / "replayed"), settings, torch.device("cuda"))
         monkeypatch.setattr("gbaseg.runtime.graphs._WARM_UP", 10**9)
-        plain = train_singan(image, settings, 1, torch.device("cuda"), tmp_path / "plain")
+        plain = train_singan(Wanted(image, 1, tmp_path / "plain"), settings, torch.device("cuda"))
     for one, other in zip(_weights(replayed), _weights(plain), strict=True):
         torch.testing.assert_close(one, other, rtol=0.02, atol=2e-3)
 
@@ -85,16 +85,16 @@ def test_the_rate_falls_to_a_tenth_at_its_part_of_the_iterations(image, tmp_path
 
     monkeypatch.setattr(Iteration, "run", spied)
     settings = SETTINGS.model_copy(update={"iterations": 5, "decay_at_fraction": 0.6})
-    model = train_singan(image, settings, 1, CPU, tmp_path)
+    model = train_singan(Wanted(image, 1, tmp_path), settings, CPU)
     assert rates == [pytest.approx([rate] * 2) for rate in [5e-3] * 3 + [5e-4] * 2] * (model.last_scale + 1)
 
 
 def test_a_finished_scale_is_freed_at_once():
     """A GPU's recording in a cycle of references would be freed at any time, during the next recording too."""
-    generator, discriminator = _networks(4, 1, None, None)
+    generator, discriminator = networks(4, 1, None, None)
     real = torch.zeros(1, 1, 16, 16)
     iteration = Iteration(generator, discriminator, real, (real, real), SETTINGS)
-    iteration.run(Serial(lambda count: real), 0.1, torch.Generator())
+    iteration.run([Chance(Serial(lambda count: real), 0.1, torch.Generator())])
     gone = weakref.ref(iteration)
     gc.disable()
     try:
@@ -105,7 +105,7 @@ def test_a_finished_scale_is_freed_at_once():
 
 
 def test_noise_amplitude_is_a_tenth_of_what_the_scale_below_cannot_say(image, tmp_path):
-    model = train_singan(image, SETTINGS, 1, CPU, tmp_path)
+    model = train_singan(Wanted(image, 1, tmp_path), SETTINGS, CPU)
     assert model.amplitudes[0] == 1.0
     real = model.resize(model.image, model.pyramid.size(1))
     all_generators = model.generators
@@ -120,13 +120,13 @@ def test_the_reconstruction_improves_with_training(image, tmp_path):
     for iterations in (1, 20):
         settings = SETTINGS.model_copy(update={"iterations": iterations, "width": 6, "max_width": 6})
         reports = []
-        train_singan(image, settings, 1, CPU, tmp_path / str(iterations), on_scale=reports.append)
+        train_singan(Wanted(image, 1, tmp_path / str(iterations)), settings, CPU, on_scale=reports.append)
         errors.append(reports[-1].reconstruction_rmse)
     assert errors[1] < 0.7 * errors[0]
 
 
 def test_frozen_scales_keep_their_running_statistics(image, tmp_path):
-    model = train_singan(image, SETTINGS, 1, CPU, tmp_path)
+    model = train_singan(Wanted(image, 1, tmp_path), SETTINGS, CPU)
     before = [tensor.clone() for tensor in _weights(model)]
     draw = torch.Generator().manual_seed(0)
     one = model.sample(3, draw)
@@ -135,16 +135,16 @@ def test_frozen_scales_keep_their_running_statistics(image, tmp_path):
 
 
 def test_weights_start_from_the_scale_below_where_the_width_is_equal():
-    generator, discriminator = _networks(4, 1, None, None)
-    same_g, same_d = _networks(4, 2, generator, discriminator)
+    generator, discriminator = networks(4, 1, None, None)
+    same_g, same_d = networks(4, 2, generator, discriminator)
     assert torch.equal(same_g.layers[0].weight, generator.layers[0].weight)
     assert torch.equal(same_d.layers[0].weight, discriminator.layers[0].weight)
-    wider, _ = _networks(8, 2, generator, discriminator)
+    wider, _ = networks(8, 2, generator, discriminator)
     assert wider.layers[0].weight.shape[0] == 8
 
 
 def test_a_saved_model_is_the_same_model(image, tmp_path):
-    model = train_singan(image, SETTINGS, 1, CPU, tmp_path / "scratch")
+    model = train_singan(Wanted(image, 1, tmp_path / "scratch"), SETTINGS, CPU)
     save_singan(model, tmp_path / "one.safetensors")
     loaded = load_singan(tmp_path / "one.safetensors", CPU)
     assert _equal(model, loaded)
@@ -156,7 +156,7 @@ def test_a_saved_model_is_the_same_model(image, tmp_path):
 
 def test_faulty_slices(tmp_path):
     with pytest.raises(UserError, match="min_size"):
-        train_singan(np.zeros((16, 16), np.float32), SETTINGS, 1, CPU, tmp_path)
+        train_singan(Wanted(np.zeros((16, 16), np.float32), 1, tmp_path), SETTINGS, CPU)
     for wrong in (np.zeros((2, 32, 32)), np.full((32, 32), 1.5), np.full((32, 32), np.nan)):
         with pytest.raises(ValueError, match="2D slice"):
-            train_singan(wrong, SETTINGS, 1, CPU, tmp_path)
+            train_singan(Wanted(wrong, 1, tmp_path), SETTINGS, CPU)

@@ -6,7 +6,7 @@ import pytest
 from gbaseg.augmentation.settings import AugmentationSettings, Rule, SinGANSettings
 from gbaseg.augmentation.singan import training
 from gbaseg.params import Params
-from gbaseg.stages.train_singan import train_one
+from gbaseg.stages.train_singan import banks_of, train
 
 SINGAN = SinGANSettings(min_size=16, scale_factor=0.7, iterations=1, width=4, max_width=4)
 
@@ -18,28 +18,29 @@ def settings(factor=1.4, **changes):
 
 @pytest.fixture
 def trained(tmp_path, monkeypatch):
-    """Calls `train_one`; counts trainings."""
+    """Calls `train`; counts models trained."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GBASEG_DEVICE", "cpu")
     count = 0
-    train = training.train_singan
+    train_bank = training.train_bank
 
-    def counted(*args, **kwargs):
+    def counted(wanted, *args, **kwargs):
         nonlocal count
-        count += 1
-        return train(*args, **kwargs)
+        count += len(wanted)
+        return train_bank(wanted, *args, **kwargs)
 
-    monkeypatch.setattr(training, "train_singan", counted)
+    monkeypatch.setattr(training, "train_bank", counted)
     calls = 0
 
-    def call(image, what):
+    def call(image, what, **others):
         nonlocal calls
         calls += 1
         folder = tmp_path / str(calls)
         folder.mkdir()
-        train_one(image, what, "shared", folder / "work", folder / "weights", folder / "curves")
-        curves = {path.name: path.read_bytes() for path in (folder / "curves").iterdir()}
-        return count, (folder / "weights").read_bytes(), curves
+        train({"shared": image, **others}, what, folder / "work", folder, folder / "curves")
+        assert {path.stem for path in folder.glob("*.safetensors")} == {"shared", *others}
+        curves = {path.name: path.read_bytes() for path in (folder / "curves" / "shared").iterdir()}
+        return count, (folder / "shared.safetensors").read_bytes(), curves
 
     return call
 
@@ -55,3 +56,16 @@ def test_the_same_slice_and_settings_never_train_twice(trained):
     other[3, 3] += 0.01
     assert trained(other, settings())[0] == 3
     assert trained(image, settings()) == (3, *first[1:])
+
+
+def test_of_a_bank_only_what_is_missing_is_trained(trained):
+    one, other, third = np.random.default_rng(0).random((3, 24, 24), dtype=np.float32)
+    first = trained(one, settings())
+    assert trained(one, settings(), other=other, third=third) == (3, *first[1:])
+    assert trained(one, settings(), other=other) == (3, *first[1:])
+
+
+def test_banks_are_of_one_shape_and_not_too_large():
+    slices = {name: np.zeros((4, 5) if name in "abd" else (4, 4)) for name in "abcde"}
+    assert [list(bank) for bank in banks_of(slices, 2)] == [["a", "b"], ["d"], ["c", "e"]]
+    assert [list(bank) for bank in banks_of(slices, 1)] == [["a"], ["b"], ["d"], ["c"], ["e"]]

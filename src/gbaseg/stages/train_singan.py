@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
@@ -32,6 +33,8 @@ ABOUT = "models.json"
 # Where models lie by what they were trained on and with.
 TRAINED = Store(ROOT / "store" / "singan")
 _WEIGHTS, _CURVES = "model.safetensors", "curves"
+# 256 x 256 at 128 channels takes some 1.5 GiB a model (computed, not measured).
+_ON_A_GPU = 8
 
 
 def run() -> None:
@@ -53,69 +56,114 @@ def run() -> None:
                 slice_yx.shape, settings.augmentation.singan.min_size, settings.augmentation.singan.scale_factor
             )
             check_start_scales(settings.augmentation.rules, pyramid.last_scale)
+        banks = banks_of({name: slice_yx for name, (slice_yx, _) in slices.items()}, at_once())
         run_tasks(
             [
                 Task(
-                    f"SinGAN {name}",
-                    train_one,
+                    f"SinGAN {', '.join(bank)}",
+                    train,
                     {
-                        "slice_yx": slice_yx,
+                        "slices": bank,
                         "settings": settings,
-                        "name": name,
-                        "work": scratch.work / name,
-                        "path": folder / f"{name}.safetensors",
-                        "curves": scratch.output(curves) / name,
+                        "work": scratch.work,
+                        "folder": folder,
+                        "curves": scratch.output(curves),
                     },
                 )
-                for name, (slice_yx, _) in slices.items()
+                for bank in banks
             ],
-            # A single model has all cores to itself.
-            exclusive=choose_device().type == "cuda" or len(slices) == 1,
+            # A single bank has all cores to itself.
+            exclusive=choose_device().type == "cuda" or len(banks) == 1,
         )
         # Here, where no other model is under way.
         TRAINED.prune()
         write_json(folder / ABOUT, {"arm": "gba", "models": {name: about for name, (_, about) in slices.items()}})
 
 
-def train_one(slice_yx: np.ndarray, settings: Params, name: str, work: Path, path: Path, curves: Path) -> None:
-    """Write one model's weights and curves, trained now or by an earlier run on the same; may run in a worker."""
-    singan, seed, device = settings.augmentation.singan, derive(settings.seed, "singan", name), choose_device()
-    k_star = largest_k_star(settings.augmentation.rules)
-    # Of the rules only what changes the model: another lambda or another case trains nothing anew.
-    used = k_star if singan.pyramid == "used" else None
-    content = [slice_yx.shape, slice_yx.astype(np.float32).tobytes().hex()]
-    key = key_of("singan", recipe("train_singan"), singan.model_dump(mode="json"), seed, device.type, used, content)
-    if TRAINED.find(key) is not None:
+def at_once() -> int:
+    """Models side by side in one training: what a GPU has room for; a CPU has a core for each."""
+    return _ON_A_GPU if choose_device().type == "cuda" else 1
+
+
+def banks_of(slices: Mapping[str, np.ndarray], at_once: int) -> list[dict[str, np.ndarray]]:
+    """Slices of one shape together, at most `at_once`."""
+    shapes = {image.shape: None for image in slices.values()}
+    alike = [[name for name, image in slices.items() if image.shape == shape] for shape in shapes]
+    return [
+        {name: slices[name] for name in names[start : start + at_once]}
+        for names in alike
+        for start in range(0, len(names), at_once)
+    ]
+
+
+def train(slices: Mapping[str, np.ndarray], settings: Params, work: Path, folder: Path, curves: Path) -> None:
+    """Write models' weights and curves, trained now or by an earlier run on the same; may run in a worker.
+
+    Args:
+        slices: (Y, X), of one shape, by model name.
+        settings: all.
+        work: for what a later call goes on from.
+        folder, curves: where a model's weights and its folder of curves are put.
+    """
+    keys = {name: _key(name, slice_yx, settings) for name, slice_yx in slices.items()}
+    missing = {name: slice_yx for name, slice_yx in slices.items() if TRAINED.find(keys[name]) is None}
+    for name in slices.keys() - missing.keys():
         log(f"SinGAN {name}: trained before on this slice with these settings")
-    found = TRAINED.get(key, lambda folder: _train(slice_yx, settings, name, seed, k_star, work, folder))
-    shutil.copyfile(found / _WEIGHTS, path)
-    shutil.copytree(found / _CURVES, curves)
+    if missing:
+        _train(missing, settings, work, keys)
+    for name, key in keys.items():
+        found = TRAINED.folder / key
+        shutil.copyfile(found / _WEIGHTS, folder / f"{name}.safetensors")
+        shutil.copytree(found / _CURVES, curves / name)
 
 
-def _train(slice_yx: np.ndarray, settings: Params, name: str, seed: int, k_star: int, work: Path, folder: Path) -> None:
+def _seed(name: str, settings: Params) -> int:
+    return derive(settings.seed, "singan", name)
+
+
+def _key(name: str, slice_yx: np.ndarray, settings: Params) -> str:
+    """Of what the model follows from; whether others are trained beside it changes its rounding alone."""
+    singan = settings.augmentation.singan
+    # Of the rules only what changes the model: another lambda or another case trains nothing anew.
+    used = largest_k_star(settings.augmentation.rules) if singan.pyramid == "used" else None
+    content = [slice_yx.shape, slice_yx.astype(np.float32).tobytes().hex()]
+    of_stage = [recipe("train_singan"), singan.model_dump(mode="json"), _seed(name, settings)]
+    return key_of("singan", *of_stage, choose_device().type, used, content)
+
+
+def _train(slices: Mapping[str, np.ndarray], settings: Params, work: Path, keys: Mapping[str, str]) -> None:
     from gbaseg.augmentation.singan.model import save_singan
-    from gbaseg.augmentation.singan.training import train_singan
+    from gbaseg.augmentation.singan.training import ScaleReport, Wanted, train_bank
     from gbaseg.runtime.curves import curves as log_curves
 
-    work.mkdir(parents=True, exist_ok=True)
-    with log_curves(work / "live", folder / _CURVES) as live:
-        model = train_singan(
-            slice_yx,
-            settings.augmentation.singan,
-            seed,
-            choose_device(),
-            work,
-            k_star=k_star,
-            on_scale=lambda report: live.log(
+    names = list(slices)
+    for name in names:
+        (work / name).mkdir(parents=True, exist_ok=True)
+    with ExitStack() as open_until_done:
+        stored = {name: open_until_done.enter_context(TRAINED.add(keys[name])) for name in names}
+        live = [
+            open_until_done.enter_context(log_curves(work / name / "live", stored[name] / _CURVES)) for name in names
+        ]
+
+        def told(place: int, report: ScaleReport) -> None:
+            live[place].log(
                 report.scale,
                 {
                     key: asdict(report)[key]
                     for key in ("noise_amplitude", "reconstruction_rmse", "discriminator_loss", "generator_loss")
                 },
-            ),
-            name=f"SinGAN {name}",
+            )
+
+        models = train_bank(
+            [Wanted(slice_yx, _seed(name, settings), work / name) for name, slice_yx in slices.items()],
+            settings.augmentation.singan,
+            choose_device(),
+            k_star=largest_k_star(settings.augmentation.rules),
+            on_scale=told,
+            name=f"SinGAN {names[0]}" + (f" and {len(names) - 1} more" if len(names) > 1 else ""),
         )
-    save_singan(model, folder / _WEIGHTS)
+        for name, model in zip(names, models, strict=True):
+            save_singan(model, stored[name] / _WEIGHTS)
 
 
 def chosen_slices(settings: Params) -> dict[str, tuple[np.ndarray, dict]]:

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-_SLOPE = 0.2
-# Stride, padding, dilation, transposed, output padding, groups.
-_PLAIN = ([1, 1], [0, 0], [1, 1], False, [0, 0], 1)
+from gbaseg.augmentation.singan.bank import mean_of_each, share_of_each
+from gbaseg.augmentation.singan.networks import SLOPE
+
+# Stride, padding, dilation, transposed, output padding.
+_PLAIN = ([1, 1], [0, 0], [1, 1], False, [0, 0])
 
 
 @dataclass(frozen=True)
@@ -39,16 +41,17 @@ class Chain:
         """
         self._convolutions = [layer for layer in layers if isinstance(layer, nn.Conv2d)]
         self._norms = [layer for layer in layers if isinstance(layer, nn.BatchNorm2d)]
+        self._models = self._convolutions[0].groups
         self._width = width or self._convolutions[0].weight.dtype
         width = self._width
         self._weights = [layer.weight.detach().to(width) for layer in self._convolutions]
         self._biases = [layer.bias.detach().to(width) for layer in self._convolutions if layer.bias is not None]
 
     def forward(self, images: Tensor) -> Pass:
-        """Run the layers, in training mode; (N, 1, H, W)."""
+        """Run the layers, in training mode; (N, M, H, W), M models."""
         images, blocks = images.to(self._width), []
         for weight, bias, norm in zip(self._weights, self._biases, self._norms, strict=False):
-            values = torch.conv2d(images, weight, bias)
+            values = torch.conv2d(images, weight, bias, groups=self._models)
             if weight.is_contiguous(memory_format=torch.channels_last):
                 # With one channel both orders are the same, and the convolution takes the wrong one.
                 values = values.contiguous(memory_format=torch.channels_last)
@@ -62,9 +65,9 @@ class Chain:
                 norm.momentum or 0.0,
                 norm.eps,
             )
-            blocks.append(_Block(images, values, mean, scale, nn.functional.leaky_relu_(result, _SLOPE)))
+            blocks.append(_Block(images, values, mean, scale, nn.functional.leaky_relu_(result, SLOPE)))
             images = result
-        result = torch.conv2d(images, self._weights[-1], self._biases[-1])
+        result = torch.conv2d(images, self._weights[-1], self._biases[-1], groups=self._models)
         # At least float32: losses are.
         return Pass(self, blocks, result.to(torch.promote_types(self._width, torch.float32)))
 
@@ -87,7 +90,7 @@ class Chain:
 
     def convolve(self, at: int, images: Tensor) -> Tensor:
         """Convolution `at` without its bias: also the derivative of `image_gradient` for what comes in."""
-        return torch.conv2d(images, self._weights[at])
+        return torch.conv2d(images, self._weights[at], groups=self._models)
 
     def norm_gradient(self, at: int, incoming: Tensor, block: _Block, *, train: bool) -> Tensor:
         """Of norm `at`, for its input; with `train` also added to its weight's and bias's gradients."""
@@ -117,14 +120,13 @@ class Chain:
             incoming: g, likewise.
             block: h, mean and s.
         """
-        over = (0, 2, 3)
         weight, scale = self._norms[at].weight.detach(), block.scale
         normal = (block.values - _wide(block.mean)).mul_(_wide(scale))
         v, g, vx, gx, vg = (
-            part.mean(over) for part in (second, incoming, second * normal, incoming * normal, second * incoming)
+            mean_of_each(part) for part in (second, incoming, second * normal, incoming * normal, second * incoming)
         )
         c = vg - v * g - vx * gx
-        _add(self._norms[at].weight, scale * (second.numel() / second.shape[1]) * c)
+        _add(self._norms[at].weight, scale / share_of_each(second) * c)
         projected = (second - _wide(v)).addcmul_(normal, _wide(vx), value=-1.0)
         factor = -weight * scale**2
         for_values = projected * _wide(factor * gx)
@@ -136,7 +138,7 @@ class Chain:
     ) -> tuple[Tensor, ...]:
         weight = self._weights[at]
         return torch.ops.aten.convolution_backward(  # type: ignore[no-any-return]
-            incoming, images, weight, [weight.shape[0]], *_PLAIN, wanted
+            incoming, images, weight, [weight.shape[0]], *_PLAIN, self._models, wanted
         )
 
 
@@ -168,10 +170,9 @@ class Pass:
         return gradient
 
     def penalise(self, weight: float) -> Tensor:
-        """WGAN-GP's penalty, mean over pixels of (|gradient| - 1)^2; `weight` times its gradient is the parameters'.
+        """WGAN-GP's penalty of each model, (M); `weight` times its gradient is added to the parameters'.
 
-        The gradient is that of the summed result for the images; its norm is taken over the channels of each pixel, as
-        in SinGAN, and there is one.
+        See `penalty.gradient_penalty`.
         """
         chain, blocks, last = self._chain, self._blocks, len(self._blocks)
         ones = torch.ones_like(self.result)
@@ -185,7 +186,7 @@ class Pass:
         went.reverse()
         excess = gradient.abs() - 1.0
         # Up: the derivative of all that, which is linear in the gradient and not in weights and activations.
-        second = excess * gradient.sign() * (2.0 * weight / excess.numel())
+        second = excess * gradient.sign() * (2.0 * weight * share_of_each(excess))
         for_values = []
         for at, (block, (into, out)) in enumerate(zip(blocks, went, strict=True)):
             chain.weight_gradient(at, out, second)
@@ -199,7 +200,7 @@ class Pass:
             if at + 1 < last:
                 values += chain.norm_gradient(at, _leaky_gradient(gradient, block), block, train=True)
             gradient = chain.both_gradients(at, values, block.images, for_images=at > 0)
-        return (excess**2).mean()
+        return mean_of_each(excess**2)
 
 
 def _wide(values: Tensor) -> Tensor:
@@ -208,7 +209,7 @@ def _wide(values: Tensor) -> Tensor:
 
 
 def _leaky_gradient(incoming: Tensor, block: _Block) -> Tensor:
-    return torch.ops.aten.leaky_relu_backward(incoming, block.result, _SLOPE, True)  # type: ignore[no-any-return]
+    return torch.ops.aten.leaky_relu_backward(incoming, block.result, SLOPE, True)  # type: ignore[no-any-return]
 
 
 def _add(parameter: Tensor | None, gradient: Tensor) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -14,11 +17,27 @@ from gbaseg.runtime.graphs import Replayed
 from gbaseg.runtime.training import adam, set_rate
 
 
+@dataclass(frozen=True)
+class Chance:
+    """Where a model's random images come from.
+
+    Args:
+        priors: random images of the scales below.
+        amplitude: of the noise on them.
+        draw: for the noise and the penalty's points, on the image's device.
+    """
+
+    priors: Priors
+    amplitude: float
+    draw: torch.Generator
+
+
 class Iteration:
-    """Trains a generator against a discriminator on one image.
+    """Trains generators against discriminators, each pair on one image: M models side by side.
 
     All that is random is drawn before the steps, into tensors that stay where they are: so a GPU can repeat the
-    whole iteration from one recording, and a CPU draws in three calls.
+    whole iteration from one recording, and a CPU draws in three calls. Each model has its own chance: what it is
+    trained on does not depend on its neighbours.
     """
 
     def __init__(
@@ -32,8 +51,8 @@ class Iteration:
         """
         Args:
             generator, discriminator: of this scale; trained in place.
-            real: (1, 1, H, W), the training slice at this scale, in [-1, 1].
-            reconstruct_from: noise and prior, each (1, 1, H, W), from which `real` is to be reconstructed.
+            real: (1, M, H, W), the training slices at this scale, in [-1, 1].
+            reconstruct_from: noise and prior, each (1, M, H, W), from which `real` is to be reconstructed.
             settings: numbers.
         """
         fast = settings.mode == "fast"
@@ -42,32 +61,27 @@ class Iteration:
         )
         self._real, self._settings = real, settings
         steps = settings.discriminator_steps + settings.generator_steps
-        # A step each.
-        self._noise = real.new_empty((steps, *real.shape[1:]))
-        self._priors = real.new_empty((steps, *real.shape[1:]))
-        self._between = real.new_empty((settings.discriminator_steps, 1, 1, 1))
+        _, models, height, width = real.shape
+        # A model each, and then a step each: what one model draws lies together.
+        self._noise, self._priors = (real.new_empty((models, steps, height, width)) for _ in range(2))
+        self._between = real.new_empty((models, settings.discriminator_steps))
         self._optimisers = [
             adam(network, settings.learning_rate, settings.betas) for network in (generator, discriminator)
         ]
-        self._last = (real.new_zeros(()), real.new_zeros(()))
+        self._last = (real.new_zeros(models), real.new_zeros(models))
         self._replayed = Replayed(real.device, record=fast)
 
     @property
     def losses(self) -> tuple[Tensor, Tensor]:
-        """Of generator and discriminator, in the last step of each."""
+        """Of generators and discriminators, each (M), in the last step of each."""
         return self._last
 
-    def run(self, priors: Priors, amplitude: float, draw: torch.Generator) -> None:
-        """One iteration.
-
-        Args:
-            priors: random images of the scales below.
-            amplitude: of the noise.
-            draw: for the noise and the penalty's points, on the image's device.
-        """
-        self._noise.normal_(generator=draw).mul_(amplitude)
-        self._between.uniform_(generator=draw)
-        priors.fill(self._priors)
+    def run(self, chances: Sequence[Chance]) -> None:
+        """One iteration; a chance a model."""
+        for model, chance in enumerate(chances):
+            self._noise[model].normal_(generator=chance.draw).mul_(chance.amplitude)
+            self._between[model].uniform_(generator=chance.draw)
+            chance.priors.fill(self._priors[model].unsqueeze(1))
         self._replayed(self._take_steps)
 
     def lower_rates(self) -> None:
@@ -76,10 +90,10 @@ class Iteration:
 
     def _take_steps(self) -> None:
         settings, of_generator = self._settings, self._settings.discriminator_steps
-        loss_g = loss_d = self._real.new_zeros(())
+        loss_g, loss_d = self._last
         for step in range(of_generator):
             self._optimisers[1].zero_grad(set_to_none=False)
-            loss_d = self._losses.of_discriminator(*self._drawn(step), self._between[step])
+            loss_d = self._losses.of_discriminator(*self._drawn(step), self._between[:, step, None, None])
             self._optimisers[1].step()
         for step in range(of_generator, of_generator + settings.generator_steps):
             self._optimisers[0].zero_grad(set_to_none=False)
@@ -89,6 +103,5 @@ class Iteration:
         self._last = (loss_g, loss_d)
 
     def _drawn(self, step: int) -> tuple[Tensor, Tensor]:
-        """Noise and prior of a step's random image, each (1, 1, H, W)."""
-        one = slice(step, step + 1)
-        return self._noise[one], self._priors[one]
+        """Noise and prior of a step's random images, each (1, M, H, W)."""
+        return self._noise[:, step].unsqueeze(0), self._priors[:, step].unsqueeze(0)

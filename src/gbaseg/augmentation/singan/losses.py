@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch.nn.functional as F
 from torch import Tensor
 
 from gbaseg.augmentation.settings import SinGANSettings
+from gbaseg.augmentation.singan.bank import mean_of_each
 from gbaseg.augmentation.singan.networks import Discriminator, Generator
 from gbaseg.augmentation.singan.penalty import gradient_penalty
 
@@ -17,9 +17,9 @@ class Losses:
     """What a scale's networks are trained on.
 
     Args:
-        generator, discriminator: of this scale.
-        real: (1, 1, H, W), the training slice at this scale, in [-1, 1].
-        reconstruct_from: noise and prior, each (1, 1, H, W), from which `real` is to be reconstructed.
+        generator, discriminator: of this scale, M models side by side.
+        real: (1, M, H, W), the training slices at this scale, in [-1, 1].
+        reconstruct_from: noise and prior, each (1, M, H, W), from which `real` is to be reconstructed.
         settings: the losses' weights.
     """
 
@@ -30,29 +30,30 @@ class Losses:
     settings: SinGANSettings
 
     def of_discriminator(self, noise: Tensor, prior: Tensor, at: Tensor) -> Tensor:
-        """The discriminator's loss on one random image; its gradient is added to the discriminator's parameters.
+        """Each model's loss on one random image, (M); its gradient is added to the discriminator's parameters.
 
         Args:
-            noise, prior: (1, 1, H, W), of the random image.
-            at: where between it and the real one the penalty is taken.
+            noise, prior: (1, M, H, W), of the random images.
+            at: (M, 1, 1), where between them and the real ones the penalty is taken.
         """
         fake = self.generator(noise, prior).detach()
-        apart = self.discriminator(fake).mean() - self.discriminator(self.real).mean()
+        apart = mean_of_each(self.discriminator(fake)) - mean_of_each(self.discriminator(self.real))
         loss = apart + self.settings.gp_weight * gradient_penalty(self.discriminator, self.real, fake, at)
         _differentiate(loss)
         return loss.detach()
 
     def of_generator(self, noise: Tensor, prior: Tensor) -> Tensor:
-        """The generator's loss on one random image and the reconstruction; its gradient is added likewise.
+        """Each model's loss on one random image and the reconstruction, (M); its gradient is added to the generator's.
 
         The original, too, leaves a gradient in the discriminator, which its next step throws away.
         """
-        adversarial = -self.discriminator(self.generator(noise, prior)).mean()
-        reconstruction = F.mse_loss(self.generator(*self.reconstruct_from), self.real)
+        adversarial = -mean_of_each(self.discriminator(self.generator(noise, prior)))
+        reconstruction = mean_of_each((self.generator(*self.reconstruct_from) - self.real) ** 2)
         loss = adversarial + self.settings.reconstruction_weight * reconstruction
         _differentiate(loss)
         return loss.detach()
 
 
-def _differentiate(loss: Tensor) -> None:
-    loss.backward()  # type: ignore[no-untyped-call]
+def _differentiate(losses: Tensor) -> None:
+    # No model's parameters are in another's loss.
+    losses.sum().backward()  # type: ignore[no-untyped-call]

@@ -7,48 +7,52 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 LAYERS = 5
+SLOPE = 0.2  # of the leaky ReLUs
 # Five unpadded 3 x 3 convolutions take this many pixels from each side; one output sees 11 x 11.
 MARGIN = LAYERS
 
 
-def _block(channels_in: int, channels_out: int) -> list[nn.Module]:
-    return [nn.Conv2d(channels_in, channels_out, 3), nn.BatchNorm2d(channels_out), nn.LeakyReLU(0.2)]
+def _block(channels_in: int, channels_out: int, models: int) -> list[nn.Module]:
+    return [nn.Conv2d(channels_in, channels_out, 3, groups=models), nn.BatchNorm2d(channels_out), nn.LeakyReLU(SLOPE)]
 
 
-def _convolutions(width: int) -> nn.Sequential:
+def _convolutions(width: int, models: int) -> nn.Sequential:
     """Five 3 x 3 convolutions, the last one plain: 28,609 / 112,513 / 446,209 parameters for width 32 / 64 / 128."""
-    body = [layer for _ in range(LAYERS - 2) for layer in _block(width, width)]
-    return nn.Sequential(*_block(1, width), *body, nn.Conv2d(width, 1, 3))
+    wide = width * models
+    body = [layer for _ in range(LAYERS - 2) for layer in _block(wide, wide, models)]
+    return nn.Sequential(*_block(models, wide, models), *body, nn.Conv2d(wide, models, 3, groups=models))
 
 
 class Generator(nn.Module):
     """Adds detail to an image of its scale: prior + tanh(convolutions(noise + prior))."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, models: int = 1) -> None:
+        """`width` channels for each of `models` side by side (`bank`)."""
         super().__init__()
         self.width = width
-        self.layers = _convolutions(width)
+        self.layers = _convolutions(width, models)
 
     def forward(self, noise: Tensor, prior: Tensor) -> Tensor:
         """
         Args:
-            noise: (N, 1, H, W), of the scale's amplitude.
-            prior: (N, 1, H, W), the image of the scale below, brought to this size.
+            noise: (N, M, H, W), of the scale's amplitude; M models.
+            prior: (N, M, H, W), the image of the scale below, brought to this size.
 
         Returns:
-            (N, 1, H, W).
+            (N, M, H, W).
         """
         # Padded once here, not at each layer: a border of zeros inside would give the position away.
         return prior + torch.tanh(self.layers(F.pad(noise + prior, (MARGIN,) * 4)))
 
 
 class Discriminator(nn.Module):
-    """Scores every 11 x 11 patch: (N, 1, H, W) to (N, 1, H - 10, W - 10), no bounds (Wasserstein critic)."""
+    """Scores every 11 x 11 patch: (N, M, H, W) to (N, M, H - 10, W - 10), no bounds (Wasserstein critic)."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, models: int = 1) -> None:
+        """`width` channels for each of `models` side by side (`bank`)."""
         super().__init__()
         self.width = width
-        self.layers = _convolutions(width)
+        self.layers = _convolutions(width, models)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.layers(images)

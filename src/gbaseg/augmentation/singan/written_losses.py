@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gbaseg.augmentation.singan.bank import mean_of_each, share_of_each
 from gbaseg.augmentation.singan.chain import Chain, Pass
 from gbaseg.augmentation.singan.losses import Losses
 from gbaseg.augmentation.singan.networks import MARGIN, Discriminator, Generator
@@ -21,23 +22,25 @@ class WrittenLosses(Losses):
         critic = self._short(self.discriminator)
         fake, _ = _generate(self._short(self.generator), noise, prior)
         of_fake, of_real = critic.forward(fake), critic.forward(self.real)
-        of_fake.backward(torch.full_like(of_fake.result, 1.0 / of_fake.result.numel()))
-        of_real.backward(torch.full_like(of_real.result, -1.0 / of_real.result.numel()))
+        share = share_of_each(of_real.result)
+        of_fake.backward(torch.full_like(of_fake.result, share))
+        of_real.backward(torch.full_like(of_real.result, -share))
         between = Chain(self.discriminator.layers).forward(point_between(self.real, fake, at))
         penalty = between.penalise(self.settings.gp_weight)
-        return of_fake.result.mean() - of_real.result.mean() + self.settings.gp_weight * penalty
+        return mean_of_each(of_fake.result) - mean_of_each(of_real.result) + self.settings.gp_weight * penalty
 
     @torch.no_grad()
     def of_generator(self, noise: Tensor, prior: Tensor) -> Tensor:
         generator = self._short(self.generator)
         fake, added = _generate(generator, noise, prior)
         scored = self._short(self.discriminator).forward(fake)
-        _blame(added, scored.backward(torch.full_like(scored.result, -1.0 / scored.result.numel()), train=False))
+        incoming = torch.full_like(scored.result, -share_of_each(scored.result))
+        _blame(added, scored.backward(incoming, train=False))
 
         again, added = _generate(generator, *self.reconstruct_from)
         error, weight = again - self.real, self.settings.reconstruction_weight
-        _blame(added, error * (2.0 * weight / error.numel()))
-        return weight * (error**2).mean() - scored.result.mean()
+        _blame(added, error * (2.0 * weight * share_of_each(error)))
+        return weight * mean_of_each(error**2) - mean_of_each(scored.result)
 
     def _short(self, network: Generator | Discriminator) -> Chain:
         return Chain(network.layers, short_float(self.real.device))
