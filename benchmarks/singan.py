@@ -7,7 +7,7 @@ the ratio, `--size 256 --iterations 2000 --minutes 10 4` how long one model take
 """
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
@@ -17,7 +17,7 @@ from harness import Figure, in_turns, publish, seconds
 
 from gbaseg.augmentation.settings import SinGANSettings
 from gbaseg.augmentation.singan.pyramid import make_pyramid
-from gbaseg.augmentation.singan.training import Wanted, train_singan
+from gbaseg.augmentation.singan.training import Wanted, train_bank
 from gbaseg.runtime.device import choose_device
 from gbaseg.runtime.engine import Task, run
 
@@ -42,15 +42,20 @@ def slice_like_a_head(size: int) -> np.ndarray:
 
 def train_one(image: np.ndarray, settings: SinGANSettings, seed: int = 1) -> None:
     """Train a model and throw it away."""
+    train_some(image, settings, [seed])
+
+
+def train_some(image: np.ndarray, settings: SinGANSettings, seeds: Sequence[int]) -> None:
+    """The same with a bank of models in one network."""
     device = choose_device()
     with tempfile.TemporaryDirectory() as scratch:
-        train_singan(Wanted(image, seed, Path(scratch)), settings, device, k_star=3)
+        train_bank([Wanted(image, seed, Path(scratch) / str(seed)) for seed in seeds], settings, device, k_star=3)
         if device.type == "cuda":
             torch.cuda.synchronize()
 
 
 def side_by_side(image: np.ndarray, settings: SinGANSettings, count: int) -> None:
-    """As `train_singan` trains one model a case: each on a core of its own."""
+    """As the stage trains one model a case on a CPU: each on a core of its own."""
     run([Task(f"model {n}", train_one, {"image": image, "settings": settings, "seed": n}) for n in range(count)])
 
 
@@ -94,8 +99,17 @@ def main(size: int, iterations: int, turns: int, bar: float, minutes: tuple[floa
             lambda: train(mode="fast", pyramid="used"), lambda: train(mode="reference"), turns, f"{reference}, full",
         ),
     ]  # fmt: skip
+    fast, plain = (SinGANSettings(iterations=iterations, mode=mode) for mode in ("fast", "reference"))
+    figures.append(
+        in_turns(
+            f"four SinGANs in one network, {about}",
+            lambda: train_some(image, fast, range(4)),
+            lambda: [train_one(image, fast, seed) for seed in range(4)],
+            turns,
+            "mode fast, one after the other",
+        )
+    )
     if device.type == "cpu":
-        fast, plain = (SinGANSettings(iterations=iterations, mode=mode) for mode in ("fast", "reference"))
         figures.append(
             in_turns(
                 f"two SinGANs side by side, {about}",

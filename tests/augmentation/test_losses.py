@@ -14,12 +14,18 @@ SETTINGS = SinGANSettings(gp_weight=0.7, reconstruction_weight=3.0)
 SIZE = (23, 19)
 
 
-def _images(count, dtype=torch.float64):
+DEVICES = [
+    "cpu",
+    pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")),
+]
+
+
+def _images(count, dtype=torch.float64, device="cpu"):
     draw = torch.Generator().manual_seed(1)
-    return torch.randn(count, 1, 1, *SIZE, generator=draw, dtype=torch.float64).to(dtype)
+    return torch.randn(count, 1, 1, *SIZE, generator=draw, dtype=torch.float64).to(device, dtype)
 
 
-def _losses(kind, layout, dtype=torch.float64):
+def _losses(kind, layout, dtype=torch.float64, device="cpu"):
     """On the same networks each time, with weights large enough that no term of the gradient is small."""
     networks = [Generator(6), Discriminator(6)]
     for seed, network in enumerate(networks):
@@ -27,8 +33,8 @@ def _losses(kind, layout, dtype=torch.float64):
         with torch.no_grad():
             for parameter in network.parameters():
                 parameter.mul_(8.0)
-        network.to(dtype=dtype, memory_format=layout)
-    real, noise, prior = _images(3, dtype)
+        network.to(device, dtype, memory_format=layout)
+    real, noise, prior = _images(3, dtype, device)
     return kind(*networks, real, (noise, prior), SETTINGS)
 
 
@@ -40,19 +46,23 @@ def _gradients(network):
     }
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize("step", ["of_discriminator", "of_generator"])
-def test_written_gradients_are_those_of_automatic_differentiation(step, layout, monkeypatch):
+def test_written_gradients_are_those_of_automatic_differentiation(step, layout, device, monkeypatch):
     monkeypatch.setattr(written_losses, "short_float", lambda device: torch.float64)
-    *given, _ = _images(3)
+    *given, _ = _images(3, device=device)
     if step == "of_discriminator":
-        given.append(torch.tensor(0.4, dtype=torch.float64))
+        given.append(torch.tensor(0.4, dtype=torch.float64, device=device))
     found = []
     for kind in (Losses, WrittenLosses):
-        losses = _losses(kind, layout)
+        losses = _losses(kind, layout, device=device)
         loss = getattr(losses, step)(*given)
         network = losses.discriminator if step == "of_discriminator" else losses.generator
-        statistics = {name: value for name, value in network.named_buffers() if "running" in name}
+        both = enumerate((losses.generator, losses.discriminator))
+        statistics = {
+            f"{which}: {name}": value for which, one in both for name, value in one.named_buffers() if "running" in name
+        }
         found.append((loss, _gradients(network), statistics))
     (loss, gradients, statistics), (our_loss, our_gradients, our_statistics) = found
     torch.testing.assert_close(our_loss, loss, rtol=1e-12, atol=1e-12)
@@ -79,39 +89,40 @@ def test_the_generators_step_leaves_the_discriminator_without_gradients():
     assert all(parameter.grad is None for parameter in losses.discriminator.parameters())
 
 
-def test_bfloat16_gradients_point_the_same_way(monkeypatch):
+@pytest.mark.parametrize("device", DEVICES)
+def test_bfloat16_gradients_point_the_same_way(device, monkeypatch):
     """Half width costs digits, not directions: the cosine to float32's gradient is over 0.9 for every weight."""
-    noise, prior, _ = _images(3, torch.float32)
+    noise, prior, _ = _images(3, torch.float32, device)
     found = []
     for width in (torch.float32, torch.bfloat16):
         monkeypatch.setattr(written_losses, "short_float", lambda device, width=width: width)
-        losses = _losses(WrittenLosses, torch.channels_last, torch.float32)
-        losses.of_discriminator(noise, prior, torch.tensor(0.4))
+        losses = _losses(WrittenLosses, torch.channels_last, torch.float32, device)
+        losses.of_discriminator(noise, prior, torch.tensor(0.4, device=device))
         found.append(_gradients(losses.discriminator))
     for name in (name for name in found[0] if name.endswith("weight")):
         one, other = (gradients[name].flatten() for gradients in found)
         assert torch.nn.functional.cosine_similarity(one, other, dim=0) > 0.9, name
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("kind", [Losses, WrittenLosses])
 @pytest.mark.parametrize("step", ["of_discriminator", "of_generator"])
-def test_models_side_by_side_have_the_losses_and_gradients_that_each_has_alone(step, kind, monkeypatch):
+def test_models_side_by_side_have_the_losses_and_gradients_that_each_has_alone(step, kind, device, monkeypatch):
     monkeypatch.setattr(written_losses, "short_float", lambda device: torch.float64)
     draw = torch.Generator().manual_seed(5)
-    real, noise, prior, other_noise, other_prior = torch.randn(5, 1, 3, *SIZE, generator=draw, dtype=torch.float64)
-    at = torch.tensor([0.1, 0.5, 0.8], dtype=torch.float64)[:, None, None]
+    images = torch.randn(5, 1, 3, *SIZE, generator=draw, dtype=torch.float64).to(device)
+    real, noise, prior, other_noise, other_prior = images
+    at = torch.tensor([0.1, 0.5, 0.8], dtype=torch.float64, device=device)[:, None, None]
     pairs = []
     for seed in range(3):
         pair = Generator(6), Discriminator(6)
         for network in pair:
             initialise(network, torch.Generator().manual_seed(seed))
-            network.double()
+            network.to(device, torch.float64)
         pairs.append(pair)
 
     def run(generator, discriminator, models):
-        losses = kind(
-            generator.double(), discriminator.double(), real[:, models], (noise[:, models], prior[:, models]), SETTINGS
-        )
+        losses = kind(generator, discriminator, real[:, models], (noise[:, models], prior[:, models]), SETTINGS)
         given = [other_noise[:, models], other_prior[:, models]] + [at[models]] * (step == "of_discriminator")
         return getattr(losses, step)(*given), discriminator if step == "of_discriminator" else generator
 

@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+import torch
 
 from gbaseg.augmentation.settings import AugmentationSettings, Rule, SinGANSettings
 from gbaseg.augmentation.singan import training
+from gbaseg.augmentation.singan.model import load_singan
 from gbaseg.params import Params
-from gbaseg.stages.train_singan import banks_of, train
+from gbaseg.stages.train_singan import TRAINED, banks_of, train
 
 SINGAN = SinGANSettings(min_size=16, scale_factor=0.7, iterations=1, width=4, max_width=4)
 
@@ -63,6 +65,30 @@ def test_of_a_bank_only_what_is_missing_is_trained(trained):
     first = trained(one, settings())
     assert trained(one, settings(), other=other, third=third) == (3, *first[1:])
     assert trained(one, settings(), other=other) == (3, *first[1:])
+
+
+def test_each_model_of_a_bank_has_its_own_slice_name_and_curves(trained, tmp_path):
+    one, other = np.random.default_rng(0).random((2, 24, 24), dtype=np.float32)
+    trained(one, settings(), other=other)
+    for name, image in (("shared", one), ("other", other)):
+        model = load_singan(tmp_path / "1" / f"{name}.safetensors", torch.device("cpu"))
+        assert np.allclose(model.image[0, 0].numpy(), 2 * image - 1)
+        curve = (tmp_path / "1" / "curves" / name / "noise_amplitude.tsv").read_text().split()
+        assert float(curve[-1]) == pytest.approx(model.amplitudes[-1])
+
+
+def test_a_training_that_fails_leaves_nothing_to_be_found(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GBASEG_DEVICE", "cpu")
+
+    def fail(*args, **kwargs):
+        raise MemoryError
+
+    monkeypatch.setattr(training, "train_bank", fail)
+    images = dict(zip("ab", np.random.default_rng(0).random((2, 24, 24), dtype=np.float32), strict=True))
+    with pytest.raises(MemoryError):
+        train(images, settings(), tmp_path / "work", tmp_path, tmp_path / "curves")
+    assert not list(TRAINED.folder.iterdir()) and not list(tmp_path.glob("*.safetensors"))
 
 
 def test_banks_are_of_one_shape_and_not_too_large():

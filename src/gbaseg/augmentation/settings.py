@@ -83,6 +83,11 @@ class SinGANSettings(Settings):
     sample_uses: Count = Field(
         8, description="Mode fast: training steps that a random image of the scales below is drawn for"
     )
+    models_at_once: Count = Field(
+        1,
+        description="pseudo_target: models trained side by side in one network; each is what it would be alone, up to "
+        "rounding, and needs its own memory (ours)",
+    )
     eight_bit: bool = Field(False, description="Truncate to 8 bits at each resize, as the original code does")
 
     @model_validator(mode="after")

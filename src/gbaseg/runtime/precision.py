@@ -13,8 +13,12 @@ from gbaseg.runtime.device import has_bfloat16
 
 def short_float(device: torch.device) -> torch.dtype:
     """bfloat16 on a device that multiplies it by itself; without the instructions it would be slower than float32."""
-    on_gpu = device.type == "cuda"
-    helps = torch.cuda.is_bf16_supported(including_emulation=False) if on_gpu else has_bfloat16()
+    if device.type == "cuda":
+        # The question is about the current device.
+        with torch.cuda.device(device):
+            helps = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        helps = has_bfloat16()
     return torch.bfloat16 if helps else torch.float32
 
 

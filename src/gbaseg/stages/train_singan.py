@@ -33,8 +33,6 @@ ABOUT = "models.json"
 # Where models lie by what they were trained on and with.
 TRAINED = Store(ROOT / "store" / "singan")
 _WEIGHTS, _CURVES = "model.safetensors", "curves"
-# 256 x 256 at 128 channels takes some 1.5 GiB a model (computed, not measured).
-_ON_A_GPU = 8
 
 
 def run() -> None:
@@ -56,7 +54,8 @@ def run() -> None:
                 slice_yx.shape, settings.augmentation.singan.min_size, settings.augmentation.singan.scale_factor
             )
             check_start_scales(settings.augmentation.rules, pyramid.last_scale)
-        banks = banks_of({name: slice_yx for name, (slice_yx, _) in slices.items()}, at_once())
+        at_once = settings.augmentation.singan.models_at_once
+        banks = banks_of({name: slice_yx for name, (slice_yx, _) in slices.items()}, at_once)
         run_tasks(
             [
                 Task(
@@ -80,11 +79,6 @@ def run() -> None:
         write_json(folder / ABOUT, {"arm": "gba", "models": {name: about for name, (_, about) in slices.items()}})
 
 
-def at_once() -> int:
-    """Models side by side in one training: what a GPU has room for; a CPU has a core for each."""
-    return _ON_A_GPU if choose_device().type == "cuda" else 1
-
-
 def banks_of(slices: Mapping[str, np.ndarray], at_once: int) -> list[dict[str, np.ndarray]]:
     """Slices of one shape together, at most `at_once`."""
     shapes = {image.shape: None for image in slices.values()}
@@ -106,15 +100,24 @@ def train(slices: Mapping[str, np.ndarray], settings: Params, work: Path, folder
         folder, curves: where a model's weights and its folder of curves are put.
     """
     keys = {name: _key(name, slice_yx, settings) for name, slice_yx in slices.items()}
-    missing = {name: slice_yx for name, slice_yx in slices.items() if TRAINED.find(keys[name]) is None}
-    for name in slices.keys() - missing.keys():
-        log(f"SinGAN {name}: trained before on this slice with these settings")
+
+    def take(name: str) -> bool:
+        found = TRAINED.find(keys[name])
+        if found is not None:
+            shutil.copyfile(found / _WEIGHTS, folder / f"{name}.safetensors")
+            shutil.copytree(found / _CURVES, curves / name)
+        return found is not None
+
+    missing = {}
+    for name, slice_yx in slices.items():
+        if take(name):
+            log(f"SinGAN {name}: trained before on this slice with these settings")
+        else:
+            missing[name] = slice_yx
     if missing:
         _train(missing, settings, work, keys)
-    for name, key in keys.items():
-        found = TRAINED.folder / key
-        shutil.copyfile(found / _WEIGHTS, folder / f"{name}.safetensors")
-        shutil.copytree(found / _CURVES, curves / name)
+    for name in missing:
+        take(name)
 
 
 def _seed(name: str, settings: Params) -> int:
@@ -122,13 +125,13 @@ def _seed(name: str, settings: Params) -> int:
 
 
 def _key(name: str, slice_yx: np.ndarray, settings: Params) -> str:
-    """Of what the model follows from; whether others are trained beside it changes its rounding alone."""
     singan = settings.augmentation.singan
+    # Models beside it change a model's rounding alone.
+    numbers = singan.model_dump(mode="json", exclude={"models_at_once"})
     # Of the rules only what changes the model: another lambda or another case trains nothing anew.
     used = largest_k_star(settings.augmentation.rules) if singan.pyramid == "used" else None
     content = [slice_yx.shape, slice_yx.astype(np.float32).tobytes().hex()]
-    of_stage = [recipe("train_singan"), singan.model_dump(mode="json"), _seed(name, settings)]
-    return key_of("singan", *of_stage, choose_device().type, used, content)
+    return key_of("singan", recipe("train_singan"), numbers, _seed(name, settings), choose_device().type, used, content)
 
 
 def _train(slices: Mapping[str, np.ndarray], settings: Params, work: Path, keys: Mapping[str, str]) -> None:

@@ -19,7 +19,7 @@ Network = TypeVar("Network", Generator, Discriminator)
 def side_by_side(networks: Sequence[Network]) -> Network:
     """One network that does to channel m of its images what `networks[m]` does to its own; its weights are copies."""
     one = networks[0]
-    whole = type(one)(one.width, len(networks))
+    whole = type(one)(one.width, len(networks)).to(next(one.parameters()))
     states = [network.state_dict() for network in networks]
     # A scalar counts batches: all have seen as many.
     whole.load_state_dict(

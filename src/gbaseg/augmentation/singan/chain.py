@@ -33,23 +33,22 @@ class _Block:
 class Chain:
     """A network's layers with the weights they have now."""
 
-    def __init__(self, layers: nn.Sequential, width: torch.dtype | None = None) -> None:
+    def __init__(self, layers: nn.Sequential, dtype: torch.dtype | None = None) -> None:
         """
         Args:
             layers: of `networks`.
-            width: that convolutions are computed in; None: the weights' own.
+            dtype: that convolutions are computed in; None: the weights' own.
         """
         self._convolutions = [layer for layer in layers if isinstance(layer, nn.Conv2d)]
         self._norms = [layer for layer in layers if isinstance(layer, nn.BatchNorm2d)]
         self._models = self._convolutions[0].groups
-        self._width = width or self._convolutions[0].weight.dtype
-        width = self._width
-        self._weights = [layer.weight.detach().to(width) for layer in self._convolutions]
-        self._biases = [layer.bias.detach().to(width) for layer in self._convolutions if layer.bias is not None]
+        self._dtype = dtype or self._convolutions[0].weight.dtype
+        self._weights = [layer.weight.detach().to(self._dtype) for layer in self._convolutions]
+        self._biases = [layer.bias.detach().to(self._dtype) for layer in self._convolutions if layer.bias is not None]
 
     def forward(self, images: Tensor) -> Pass:
         """Run the layers, in training mode; (N, M, H, W), M models."""
-        images, blocks = images.to(self._width), []
+        images, blocks = images.to(self._dtype), []
         for weight, bias, norm in zip(self._weights, self._biases, self._norms, strict=False):
             values = torch.conv2d(images, weight, bias, groups=self._models)
             if weight.is_contiguous(memory_format=torch.channels_last):
@@ -69,7 +68,7 @@ class Chain:
             images = result
         result = torch.conv2d(images, self._weights[-1], self._biases[-1], groups=self._models)
         # At least float32: losses are.
-        return Pass(self, blocks, result.to(torch.promote_types(self._width, torch.float32)))
+        return Pass(self, blocks, result.to(torch.promote_types(self._dtype, torch.float32)))
 
     def image_gradient(self, at: int, incoming: Tensor, images: Tensor) -> Tensor:
         """Of convolution `at`, for what it read."""
@@ -147,26 +146,24 @@ class Pass:
 
     def __init__(self, chain: Chain, blocks: list[_Block], result: Tensor) -> None:
         self._chain, self._blocks = chain, blocks
-        self._width = blocks[0].images.dtype
+        self._dtype = blocks[0].images.dtype
         self.result = result
 
-    def backward(self, incoming: Tensor, *, train: bool = True, for_images: bool = False) -> Tensor:
-        """Gradient of the loss for the images (where wanted); with `train` also added to the parameters' gradients.
-
-        Args:
-            incoming: gradient for the result, of its shape.
-            train: whether the parameters get theirs.
-            for_images: whether the images get theirs; without, the return value is undefined.
-        """
+    def train(self, incoming: Tensor) -> None:
+        """Add the loss's gradient to the parameters' gradients, given that for the result, of its shape."""
         chain, last = self._chain, len(self._blocks)
-        differentiate = chain.both_gradients if train else chain.image_gradient
-        gradient = differentiate(last, incoming.to(self._width), self._blocks[-1].result)
+        gradient = chain.both_gradients(last, incoming.to(self._dtype), self._blocks[-1].result)
         for at, block in reversed(list(enumerate(self._blocks))):
-            gradient = chain.norm_gradient(at, _leaky_gradient(gradient, block), block, train=train)
-            if train:
-                gradient = chain.both_gradients(at, gradient, block.images, for_images=for_images or at > 0)
-            else:
-                gradient = chain.image_gradient(at, gradient, block.images)
+            gradient = chain.norm_gradient(at, _leaky_gradient(gradient, block), block, train=True)
+            gradient = chain.both_gradients(at, gradient, block.images, for_images=at > 0)
+
+    def image_gradient(self, incoming: Tensor) -> Tensor:
+        """The loss's gradient for the images, given that for the result."""
+        chain, last = self._chain, len(self._blocks)
+        gradient = chain.image_gradient(last, incoming.to(self._dtype), self._blocks[-1].result)
+        for at, block in reversed(list(enumerate(self._blocks))):
+            gradient = chain.norm_gradient(at, _leaky_gradient(gradient, block), block, train=False)
+            gradient = chain.image_gradient(at, gradient, block.images)
         return gradient
 
     def penalise(self, weight: float) -> Tensor:

@@ -36,8 +36,8 @@ class Iteration:
     """Trains generators against discriminators, each pair on one image: M models side by side.
 
     All that is random is drawn before the steps, into tensors that stay where they are: so a GPU can repeat the
-    whole iteration from one recording, and a CPU draws in three calls. Each model has its own chance: what it is
-    trained on does not depend on its neighbours.
+    whole iteration from one recording, and a CPU draws in three calls a model. Each model has a chance of its own:
+    what it is trained on does not depend on its neighbours.
     """
 
     def __init__(
@@ -68,13 +68,13 @@ class Iteration:
         self._optimisers = [
             adam(network, settings.learning_rate, settings.betas) for network in (generator, discriminator)
         ]
-        self._last = (real.new_zeros(models), real.new_zeros(models))
+        self._loss_g, self._loss_d = (real.new_zeros(models) for _ in range(2))
         self._replayed = Replayed(real.device, record=fast)
 
     @property
     def losses(self) -> tuple[Tensor, Tensor]:
         """Of generators and discriminators, each (M), in the last step of each."""
-        return self._last
+        return self._loss_g, self._loss_d
 
     def run(self, chances: Sequence[Chance]) -> None:
         """One iteration; a chance a model."""
@@ -90,17 +90,15 @@ class Iteration:
 
     def _take_steps(self) -> None:
         settings, of_generator = self._settings, self._settings.discriminator_steps
-        loss_g, loss_d = self._last
         for step in range(of_generator):
             self._optimisers[1].zero_grad(set_to_none=False)
-            loss_d = self._losses.of_discriminator(*self._drawn(step), self._between[:, step, None, None])
+            self._loss_d = self._losses.of_discriminator(*self._drawn(step), self._between[:, step, None, None])
             self._optimisers[1].step()
         for step in range(of_generator, of_generator + settings.generator_steps):
             self._optimisers[0].zero_grad(set_to_none=False)
             # A new fake for each step: the original backpropagates through weights its last step has changed.
-            loss_g = self._losses.of_generator(*self._drawn(step))
+            self._loss_g = self._losses.of_generator(*self._drawn(step))
             self._optimisers[0].step()
-        self._last = (loss_g, loss_d)
 
     def _drawn(self, step: int) -> tuple[Tensor, Tensor]:
         """Noise and prior of a step's random images, each (1, M, H, W)."""

@@ -31,8 +31,9 @@ class Wanted:
         image: the slice, (H, W), in [0, 1].
         seed: equal seeds give equal models, bit for bit on a CPU with the same number of threads and of models side
             by side; by rounding apart with other numbers.
-        scratch: folder for one checkpoint a scale. A call with the same scratch goes on after the last finished
-            scale and ends with the same weights as if it had never been interrupted: each scale has its own seed.
+        scratch: folder for one checkpoint a scale. A call with the same scratch goes on after the last scale that all
+            models of the bank have finished, and ends with the same weights as if it had never been interrupted: each
+            scale has its own seed.
     """
 
     image: np.ndarray
@@ -84,6 +85,8 @@ def train_bank(
     growing = [_Growing(one, settings, pyramid, device) for one in wanted]
     scales = len(pyramid.sizes)
     finished = min(one.finished() for one in growing)
+    for one in growing:
+        one.forget(finished)
     with meter(name, scales * settings.iterations, finished * settings.iterations) as bar:
         for scale in range(scales):
             pairs = [one.next_networks() for one in growing]
@@ -127,6 +130,11 @@ class _Growing:
         """Scales of which there are checkpoints."""
         missing = (scale for scale, path in enumerate(self._checkpoints) if not path.is_file())
         return next(missing, len(self._checkpoints))
+
+    def forget(self, scale: int) -> None:
+        """Remove the checkpoints from `scale` on: they would not be those of the scales that are now trained below."""
+        for path in self._checkpoints[scale:]:
+            path.unlink(missing_ok=True)
 
     def next_networks(self) -> tuple[Generator, Discriminator]:
         """The networks of the next scale, with the weights they start from."""

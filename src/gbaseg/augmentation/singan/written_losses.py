@@ -15,27 +15,23 @@ from gbaseg.runtime.precision import short_float
 
 
 class WrittenLosses(Losses):
-    """As `Losses`. The gradient penalty stays in float32, as do norms, losses and parameters."""
+    """As `Losses`. Not in bfloat16: the gradient penalty with all its layers, statistics, losses and parameters."""
 
     @torch.no_grad()
     def of_discriminator(self, noise: Tensor, prior: Tensor, at: Tensor) -> Tensor:
-        critic = self._short(self.discriminator)
-        fake, _ = _generate(self._short(self.generator), noise, prior)
-        of_fake, of_real = critic.forward(fake), critic.forward(self.real)
-        share = share_of_each(of_real.result)
-        of_fake.backward(torch.full_like(of_fake.result, share))
-        of_real.backward(torch.full_like(of_real.result, -share))
+        fake = _generate(self._short(self.generator), noise, prior)[0]
+        critic, weight = self._short(self.discriminator), self.settings.gp_weight
+        apart = _raise(critic, fake, -1.0) + _raise(critic, self.real, 1.0)
         between = Chain(self.discriminator.layers).forward(point_between(self.real, fake, at))
-        penalty = between.penalise(self.settings.gp_weight)
-        return mean_of_each(of_fake.result) - mean_of_each(of_real.result) + self.settings.gp_weight * penalty
+        return weight * between.penalise(weight) - apart
 
     @torch.no_grad()
     def of_generator(self, noise: Tensor, prior: Tensor) -> Tensor:
         generator = self._short(self.generator)
         fake, added = _generate(generator, noise, prior)
         scored = self._short(self.discriminator).forward(fake)
-        incoming = torch.full_like(scored.result, -share_of_each(scored.result))
-        _blame(added, scored.backward(incoming, train=False))
+        share = share_of_each(scored.result)
+        _blame(added, scored.image_gradient(torch.full_like(scored.result, -share)))
 
         again, added = _generate(generator, *self.reconstruct_from)
         error, weight = again - self.real, self.settings.reconstruction_weight
@@ -46,6 +42,13 @@ class WrittenLosses(Losses):
         return Chain(network.layers, short_float(self.real.device))
 
 
+def _raise(critic: Chain, images: Tensor, sign: float) -> Tensor:
+    """`sign` times the critics' mean scores, (M); that they grow is what their parameters get a gradient for."""
+    scored = critic.forward(images)
+    scored.train(torch.full_like(scored.result, -sign * share_of_each(scored.result)))
+    return sign * mean_of_each(scored.result)
+
+
 def _generate(generator: Chain, noise: Tensor, prior: Tensor) -> tuple[Tensor, Pass]:
     """As `Generator.forward`, and the layers' pass."""
     added = generator.forward(F.pad(noise + prior, (MARGIN,) * 4))
@@ -54,4 +57,4 @@ def _generate(generator: Chain, noise: Tensor, prior: Tensor) -> tuple[Tensor, P
 
 def _blame(added: Pass, incoming: Tensor) -> None:
     """Take a gradient for an image back through `_generate` to the generator's parameters."""
-    added.backward(incoming * (1.0 - torch.tanh(added.result) ** 2))
+    added.train(incoming * (1.0 - torch.tanh(added.result) ** 2))
