@@ -102,9 +102,9 @@ def main(size: int, iterations: int, turns: int, bar: float, minutes: tuple[floa
     fast, plain = (SinGANSettings(iterations=iterations, mode=mode) for mode in ("fast", "reference"))
     figures.append(
         in_turns(
-            f"four SinGANs in one network, {about}",
-            lambda: train_some(image, fast, range(4)),
-            lambda: [train_one(image, fast, seed) for seed in range(4)],
+            f"two SinGANs in one network, {about}",
+            lambda: train_some(image, fast, range(2)),
+            lambda: [train_one(image, fast, seed) for seed in range(2)],
             turns,
             "mode fast, one after the other",
         )

@@ -38,6 +38,12 @@ def _losses(kind, layout, dtype=torch.float64, device="cpu"):
     return kind(*networks, real, (noise, prior), SETTINGS)
 
 
+def _take(losses, step, noise, prior, at):
+    if step == "of_generator":
+        return losses.of_generator(noise, prior)
+    return losses.of_discriminator(losses.fakes(noise, prior), at)
+
+
 def _gradients(network):
     # A norm takes out the bias before it: its gradient is 0, or what rounding leaves of it, or none at all.
     return {
@@ -51,13 +57,12 @@ def _gradients(network):
 @pytest.mark.parametrize("step", ["of_discriminator", "of_generator"])
 def test_written_gradients_are_those_of_automatic_differentiation(step, layout, device, monkeypatch):
     monkeypatch.setattr(written_losses, "short_float", lambda device: torch.float64)
-    *given, _ = _images(3, device=device)
-    if step == "of_discriminator":
-        given.append(torch.tensor(0.4, dtype=torch.float64, device=device))
+    noise, prior, _ = _images(3, device=device)
+    at = torch.tensor(0.4, dtype=torch.float64, device=device)
     found = []
     for kind in (Losses, WrittenLosses):
         losses = _losses(kind, layout, device=device)
-        loss = getattr(losses, step)(*given)
+        loss = _take(losses, step, noise, prior, at)
         network = losses.discriminator if step == "of_discriminator" else losses.generator
         both = enumerate((losses.generator, losses.discriminator))
         statistics = {
@@ -97,7 +102,7 @@ def test_bfloat16_gradients_point_the_same_way(device, monkeypatch):
     for width in (torch.float32, torch.bfloat16):
         monkeypatch.setattr(written_losses, "short_float", lambda device, width=width: width)
         losses = _losses(WrittenLosses, torch.channels_last, torch.float32, device)
-        losses.of_discriminator(noise, prior, torch.tensor(0.4, device=device))
+        losses.of_discriminator(losses.fakes(noise, prior), torch.tensor(0.4, device=device))
         found.append(_gradients(losses.discriminator))
     for name in (name for name in found[0] if name.endswith("weight")):
         one, other = (gradients[name].flatten() for gradients in found)
@@ -123,8 +128,8 @@ def test_models_side_by_side_have_the_losses_and_gradients_that_each_has_alone(s
 
     def run(generator, discriminator, models):
         losses = kind(generator, discriminator, real[:, models], (noise[:, models], prior[:, models]), SETTINGS)
-        given = [other_noise[:, models], other_prior[:, models]] + [at[models]] * (step == "of_discriminator")
-        return getattr(losses, step)(*given), discriminator if step == "of_discriminator" else generator
+        loss = _take(losses, step, other_noise[:, models], other_prior[:, models], at[models])
+        return loss, discriminator if step == "of_discriminator" else generator
 
     loss, bank = run(*(side_by_side(networks) for networks in zip(*pairs, strict=True)), slice(0, 3))
     for model, pair in enumerate(pairs):
@@ -133,3 +138,15 @@ def test_models_side_by_side_have_the_losses_and_gradients_that_each_has_alone(s
         theirs = _gradients(bank)
         for name, gradient in _gradients(own).items():
             torch.testing.assert_close(theirs[name].chunk(3)[model], gradient, rtol=1e-9, atol=1e-11, msg=name)
+
+
+def test_fakes_are_made_one_after_the_other(monkeypatch):
+    """Three at a time are what three single ones are, each with norms of its own; so is what the norms remember."""
+    monkeypatch.setattr(written_losses, "short_float", lambda device: torch.float64)
+    noise, prior = torch.randn(2, 3, 1, *SIZE, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    plain, written = (_losses(kind, torch.channels_last) for kind in (Losses, WrittenLosses))
+    one_by_one = torch.cat([plain.generator(noise[n : n + 1], prior[n : n + 1]) for n in range(3)])
+    torch.testing.assert_close(written.fakes(noise, prior), one_by_one, rtol=1e-10, atol=1e-12)
+    for ours, theirs in zip(written.generator.buffers(), plain.generator.buffers(), strict=True):
+        if ours.is_floating_point():
+            torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)

@@ -25,8 +25,8 @@ class _Block:
 
     images: Tensor  # a
     values: Tensor  # h
-    mean: Tensor
-    scale: Tensor  # 1 / standard deviation
+    means: list[Tensor]  # of h, (C) for each image
+    scales: list[Tensor]  # 1 / standard deviation, likewise
     result: Tensor  # a'
 
 
@@ -47,25 +47,21 @@ class Chain:
         self._biases = [layer.bias.detach().to(self._dtype) for layer in self._convolutions if layer.bias is not None]
 
     def forward(self, images: Tensor) -> Pass:
-        """Run the layers, in training mode; (N, M, H, W), M models."""
+        """Run the layers, in training mode.
+
+        Args:
+            images: (N, M, H, W), M models. Norms take each image by itself, one after the other: N passes of one
+                image, in fewer and larger convolutions.
+        """
         images, blocks = images.to(self._dtype), []
         for weight, bias, norm in zip(self._weights, self._biases, self._norms, strict=False):
             values = torch.conv2d(images, weight, bias, groups=self._models)
             if weight.is_contiguous(memory_format=torch.channels_last):
                 # With one channel both orders are the same, and the convolution takes the wrong one.
                 values = values.contiguous(memory_format=torch.channels_last)
-            result, mean, scale = torch.native_batch_norm(
-                values,
-                norm.weight,
-                norm.bias,
-                norm.running_mean,
-                norm.running_var,
-                True,
-                norm.momentum or 0.0,
-                norm.eps,
-            )
-            blocks.append(_Block(images, values, mean, scale, nn.functional.leaky_relu_(result, SLOPE)))
-            images = result
+            block = self._normalise(images, values, norm)
+            blocks.append(block)
+            images = block.result
         result = torch.conv2d(images, self._weights[-1], self._biases[-1], groups=self._models)
         # At least float32: losses are.
         return Pass(self, blocks, result.to(torch.promote_types(self._dtype, torch.float32)))
@@ -93,15 +89,17 @@ class Chain:
 
     def norm_gradient(self, at: int, incoming: Tensor, block: _Block, *, train: bool) -> Tensor:
         """Of norm `at`, for its input; with `train` also added to its weight's and bias's gradients."""
-        norm = self._norms[at]
-        for_values, for_weight, for_bias = torch.ops.aten.native_batch_norm_backward(
-            incoming, block.values, norm.weight, norm.running_mean, norm.running_var, block.mean, block.scale, True,
-            norm.eps, [True, train, train],
-        )  # fmt: skip
-        if train:
-            _add(norm.weight, for_weight)
-            _add(norm.bias, for_bias)
-        return for_values
+        norm, for_values = self._norms[at], []
+        for one, (mean, scale) in enumerate(zip(block.means, block.scales, strict=True)):
+            gradients = torch.ops.aten.native_batch_norm_backward(
+                incoming[one : one + 1], block.values[one : one + 1], norm.weight, norm.running_mean,
+                norm.running_var, mean, scale, True, norm.eps, [True, train, train],
+            )  # fmt: skip
+            for_values.append(gradients[0])
+            if train:
+                _add(norm.weight, gradients[1])
+                _add(norm.bias, gradients[2])
+        return for_values[0] if len(for_values) == 1 else torch.cat(for_values)
 
     def norm_second(self, at: int, second: Tensor, incoming: Tensor, block: _Block) -> tuple[Tensor, Tensor]:
         """Derivative of `norm_gradient`, for what came in and for the norm's input; its weight's is added.
@@ -115,22 +113,36 @@ class Chain:
 
         Args:
             at: which norm.
-            second: v, (N, C, H, W).
+            second: v, (1, C, H, W).
             incoming: g, likewise.
             block: h, mean and s.
         """
-        weight, scale = self._norms[at].weight.detach(), block.scale
-        normal = (block.values - _wide(block.mean)).mul_(_wide(scale))
+        weight, mean, scale = self._norms[at].weight.detach(), block.means[0], block.scales[0]
+        normal = (block.values - _wide(mean)).mul_(_wide(scale))
         v, g, vx, gx, vg = (
             mean_of_each(part) for part in (second, incoming, second * normal, incoming * normal, second * incoming)
         )
         c = vg - v * g - vx * gx
         _add(self._norms[at].weight, scale / share_of_each(second) * c)
-        projected = (second - _wide(v)).addcmul_(normal, _wide(vx), value=-1.0)
-        factor = -weight * scale**2
-        for_values = projected * _wide(factor * gx)
-        for_values.addcmul_(incoming, _wide(factor * vx)).addcmul_(normal, _wide(factor * (c - vx * gx)))
-        return projected.mul_(_wide(weight * scale)), for_values.sub_(_wide(factor * vx * g))
+        # Each is a sum of v, g, xhat and 1, with a factor a channel.
+        factor = weight * scale
+        for_incoming = torch.addcmul(_wide(-factor * v), second, _wide(factor)).addcmul_(normal, _wide(-factor * vx))
+        factor = -factor * scale
+        for_values = torch.addcmul(_wide(-factor * (gx * v + vx * g)), second, _wide(factor * gx))
+        for_values.addcmul_(incoming, _wide(factor * vx)).addcmul_(normal, _wide(factor * (c - 2.0 * vx * gx)))
+        return for_incoming, for_values
+
+    def _normalise(self, images: Tensor, values: Tensor, norm: nn.BatchNorm2d) -> _Block:
+        result, means, scales = torch.empty_like(values), [], []
+        for one in range(len(values)):
+            normal, mean, scale = torch.native_batch_norm(
+                values[one : one + 1], norm.weight, norm.bias, norm.running_mean, norm.running_var, True,
+                norm.momentum or 0.0, norm.eps,
+            )  # fmt: skip
+            torch.ops.aten.leaky_relu.out(normal, SLOPE, out=result[one : one + 1])
+            means.append(mean)
+            scales.append(scale)
+        return _Block(images, values, means, scales, result)
 
     def _convolution_backward(
         self, at: int, incoming: Tensor, images: Tensor, wanted: list[bool]
@@ -142,7 +154,7 @@ class Chain:
 
 
 class Pass:
-    """One run of a chain, with what its gradients need."""
+    """One run of a chain, with what its gradients need; `result` is (N, M, H - 10, W - 10)."""
 
     def __init__(self, chain: Chain, blocks: list[_Block], result: Tensor) -> None:
         self._chain, self._blocks = chain, blocks
@@ -167,7 +179,7 @@ class Pass:
         return gradient
 
     def penalise(self, weight: float) -> Tensor:
-        """WGAN-GP's penalty of each model, (M); `weight` times its gradient is added to the parameters'.
+        """WGAN-GP's penalty of each model on one image, (M); `weight` times its gradient is added to the parameters'.
 
         See `penalty.gradient_penalty`.
         """

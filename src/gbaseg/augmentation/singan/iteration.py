@@ -90,16 +90,18 @@ class Iteration:
 
     def _take_steps(self) -> None:
         settings, of_generator = self._settings, self._settings.discriminator_steps
+        # The generator stays as it is meanwhile.
+        fakes = self._losses.fakes(*self._drawn(0, of_generator))
         for step in range(of_generator):
             self._optimisers[1].zero_grad(set_to_none=False)
-            self._loss_d = self._losses.of_discriminator(*self._drawn(step), self._between[:, step, None, None])
+            self._loss_d = self._losses.of_discriminator(fakes[step : step + 1], self._between[:, step, None, None])
             self._optimisers[1].step()
         for step in range(of_generator, of_generator + settings.generator_steps):
             self._optimisers[0].zero_grad(set_to_none=False)
             # A new fake for each step: the original backpropagates through weights its last step has changed.
-            self._loss_g = self._losses.of_generator(*self._drawn(step))
+            self._loss_g = self._losses.of_generator(*self._drawn(step, step + 1))
             self._optimisers[0].step()
 
-    def _drawn(self, step: int) -> tuple[Tensor, Tensor]:
-        """Noise and prior of a step's random images, each (1, M, H, W)."""
-        return self._noise[:, step].unsqueeze(0), self._priors[:, step].unsqueeze(0)
+    def _drawn(self, first: int, end: int) -> tuple[Tensor, Tensor]:
+        """Noise and priors of some steps' random images, each (N, M, H, W)."""
+        return self._noise[:, first:end].transpose(0, 1), self._priors[:, first:end].transpose(0, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from gbaseg.augmentation.settings import SinGANSettings
@@ -29,14 +30,17 @@ class Losses:
     reconstruct_from: tuple[Tensor, Tensor]
     settings: SinGANSettings
 
-    def of_discriminator(self, noise: Tensor, prior: Tensor, at: Tensor) -> Tensor:
+    def fakes(self, noise: Tensor, prior: Tensor) -> Tensor:
+        """Random images for the discriminator, (N, M, H, W) of noise and priors of that shape, one after the other."""
+        return torch.cat([self.generator(*one) for one in zip(noise.split(1), prior.split(1), strict=True)]).detach()
+
+    def of_discriminator(self, fake: Tensor, at: Tensor) -> Tensor:
         """Each model's loss on one random image, (M); its gradient is added to the discriminator's parameters.
 
         Args:
-            noise, prior: (1, M, H, W), of the random images.
-            at: (M, 1, 1), where between them and the real ones the penalty is taken.
+            fake: (1, M, H, W), of `fakes`.
+            at: (M, 1, 1), where between it and the real one the penalty is taken.
         """
-        fake = self.generator(noise, prior).detach()
         apart = mean_of_each(self.discriminator(fake)) - mean_of_each(self.discriminator(self.real))
         loss = apart + self.settings.gp_weight * gradient_penalty(self.discriminator, self.real, fake, at)
         _differentiate(loss)
