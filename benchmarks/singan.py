@@ -1,6 +1,6 @@
 """SinGAN's training: mode fast against mode reference of the same code, on one slice.
 
-    python benchmarks/singan.py --size 64 --iterations 20 --turns 3
+    python benchmarks/singan.py --size 64 --iterations 20 --turns 5
 
 With `--size 256` K is 16, as in the paper. On a GPU two calls measure the bars: `--size 256 --iterations 100 --bar 10`
 the ratio, `--size 256 --iterations 2000 --minutes 10 4` how long one model takes at the paper's budget.
@@ -19,7 +19,6 @@ from gbaseg.augmentation.settings import SinGANSettings
 from gbaseg.augmentation.singan.pyramid import make_pyramid
 from gbaseg.augmentation.singan.training import Wanted, train_bank
 from gbaseg.runtime.device import choose_device
-from gbaseg.runtime.engine import Task, run
 
 
 def spot(size: int) -> np.ndarray:
@@ -54,11 +53,6 @@ def train_some(image: np.ndarray, settings: SinGANSettings, seeds: Sequence[int]
             torch.cuda.synchronize()
 
 
-def side_by_side(image: np.ndarray, settings: SinGANSettings, count: int) -> None:
-    """As the stage trains one model a case on a CPU: each on a core of its own."""
-    run([Task(f"model {n}", train_one, {"image": image, "settings": settings, "seed": n}) for n in range(count)])
-
-
 def within(about: str, pyramid: str, train: Callable[..., None], minutes: float) -> Figure:
     """One model's time against the time that it may take."""
     taken = seconds(lambda: train(mode="fast", pyramid=pyramid))
@@ -70,7 +64,7 @@ def within(about: str, pyramid: str, train: Callable[..., None], minutes: float)
 @click.command(help=__doc__)
 @click.option("--size", default=64, show_default=True, help="Pixels a side.")
 @click.option("--iterations", default=20, show_default=True, help="A scale.")
-@click.option("--turns", default=3, show_default=True, type=click.IntRange(min=1))
+@click.option("--turns", default=5, show_default=True, type=click.IntRange(min=1))
 @click.option("--bar", default=2.0, show_default=True, help="Least ratio aimed at.")
 @click.option("--minutes", nargs=2, type=float, help="Only time mode fast: bars of the pyramids full and used.")
 def main(size: int, iterations: int, turns: int, bar: float, minutes: tuple[float, float] | None) -> None:
@@ -99,7 +93,7 @@ def main(size: int, iterations: int, turns: int, bar: float, minutes: tuple[floa
             lambda: train(mode="fast", pyramid="used"), lambda: train(mode="reference"), turns, f"{reference}, full",
         ),
     ]  # fmt: skip
-    fast, plain = (SinGANSettings(iterations=iterations, mode=mode) for mode in ("fast", "reference"))
+    fast = SinGANSettings(iterations=iterations)
     figures.append(
         in_turns(
             f"two SinGANs in one network, {about}",
@@ -109,16 +103,6 @@ def main(size: int, iterations: int, turns: int, bar: float, minutes: tuple[floa
             "mode fast, one after the other",
         )
     )
-    if device.type == "cpu":
-        figures.append(
-            in_turns(
-                f"two SinGANs side by side, {about}",
-                lambda: side_by_side(image, fast, 2),
-                lambda: [train_one(image, plain, seed) for seed in range(2)],
-                turns,
-                f"{reference}, one after the other on all cores",
-            )
-        )
     publish("singan" if device.type == "cpu" else f"singan_{device.type}", figures)
 
 
