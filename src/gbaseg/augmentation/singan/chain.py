@@ -8,6 +8,7 @@ channels last. All of it is checked against automatic differentiation in float64
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -53,7 +54,8 @@ class Chain:
             images: (N, M, H, W), M models. Norms take each image by itself, one after the other: N passes of one
                 image, in fewer and larger convolutions.
         """
-        images, blocks = images.to(self._dtype), []
+        images = images.to(self._dtype)
+        blocks: list[_Block] = []
         for weight, bias, norm in zip(self._weights, self._biases, self._norms, strict=False):
             values = torch.conv2d(images, weight, bias, groups=self._models)
             if weight.is_contiguous(memory_format=torch.channels_last):
@@ -62,9 +64,12 @@ class Chain:
             block = self._normalise(images, values, norm)
             blocks.append(block)
             images = block.result
+        return Pass(self, blocks)
+
+    def score(self, images: Tensor) -> Tensor:
+        """The last convolution, in float32 at least, as losses are."""
         result = torch.conv2d(images, self._weights[-1], self._biases[-1], groups=self._models)
-        # At least float32: losses are.
-        return Pass(self, blocks, result.to(torch.promote_types(self._dtype, torch.float32)))
+        return result.to(torch.promote_types(self._dtype, torch.float32))
 
     def image_gradient(self, at: int, incoming: Tensor, images: Tensor) -> Tensor:
         """Of convolution `at`, for what it read."""
@@ -154,18 +159,23 @@ class Chain:
 
 
 class Pass:
-    """One run of a chain, with what its gradients need; `result` is (N, M, H - 10, W - 10)."""
+    """One run of a chain, with what its gradients need."""
 
-    def __init__(self, chain: Chain, blocks: list[_Block], result: Tensor) -> None:
+    def __init__(self, chain: Chain, blocks: list[_Block]) -> None:
         self._chain, self._blocks = chain, blocks
+        self._downwards = list(enumerate(blocks))[::-1]
         self._dtype = blocks[0].images.dtype
-        self.result = result
+
+    @cached_property
+    def result(self) -> Tensor:
+        """(N, M, H - 10, W - 10); the penalty needs its gradient alone."""
+        return self._chain.score(self._blocks[-1].result)
 
     def train(self, incoming: Tensor) -> None:
         """Add the loss's gradient to the parameters' gradients, given that for the result, of its shape."""
         chain, last = self._chain, len(self._blocks)
         gradient = chain.both_gradients(last, incoming.to(self._dtype), self._blocks[-1].result)
-        for at, block in reversed(list(enumerate(self._blocks))):
+        for at, block in self._downwards:
             gradient = chain.norm_gradient(at, _leaky_gradient(gradient, block), block, train=True)
             gradient = chain.both_gradients(at, gradient, block.images, for_images=at > 0)
 
@@ -173,7 +183,7 @@ class Pass:
         """The loss's gradient for the images, given that for the result."""
         chain, last = self._chain, len(self._blocks)
         gradient = chain.image_gradient(last, incoming.to(self._dtype), self._blocks[-1].result)
-        for at, block in reversed(list(enumerate(self._blocks))):
+        for at, block in self._downwards:
             gradient = chain.norm_gradient(at, _leaky_gradient(gradient, block), block, train=False)
             gradient = chain.image_gradient(at, gradient, block.images)
         return gradient
@@ -184,10 +194,12 @@ class Pass:
         See `penalty.gradient_penalty`.
         """
         chain, blocks, last = self._chain, self._blocks, len(self._blocks)
-        ones = torch.ones_like(self.result)
+        count, _, height, width = blocks[-1].result.shape
+        models = blocks[0].images.shape[1]
+        ones = blocks[-1].result.new_ones((count, models, height - 2, width - 2))
         # Down the chain: the gradient for the images, with what went into and out of each norm's gradient.
         gradient, went = chain.image_gradient(last, ones, blocks[-1].result), []
-        for at, block in reversed(list(enumerate(blocks))):
+        for at, block in self._downwards:
             into = _leaky_gradient(gradient, block)
             out = chain.norm_gradient(at, into, block, train=False)
             gradient = chain.image_gradient(at, out, block.images)
@@ -204,7 +216,7 @@ class Pass:
             for_values.append(values)
         chain.weight_gradient(last, ones, second)
         # Down again: what the activations have to do with it.
-        for at, block in reversed(list(enumerate(blocks))):
+        for at, block in self._downwards:
             values = for_values[at]
             if at + 1 < last:
                 values += chain.norm_gradient(at, _leaky_gradient(gradient, block), block, train=True)

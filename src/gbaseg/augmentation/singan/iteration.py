@@ -59,7 +59,7 @@ class Iteration:
         self._losses = (WrittenLosses if fast else Losses)(
             generator.train(), discriminator.train(), real, reconstruct_from, settings
         )
-        self._real, self._settings = real, settings
+        self._settings = settings
         steps = settings.discriminator_steps + settings.generator_steps
         _, models, height, width = real.shape
         # A model each, and then a step each: what one model draws lies together.
