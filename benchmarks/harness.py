@@ -18,6 +18,9 @@ from pathlib import Path
 
 import click
 
+from gbaseg.runtime.device import has_bfloat16
+from gbaseg.runtime.memory import keep_freed
+
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("torch", "nnunetv2", "SimpleITK", "scipy", "numpy", "MedPy")
 
@@ -68,6 +71,7 @@ def in_turns(
     note: str = "",
 ) -> Figure:
     """Time both, one after the other, `turns` times."""
+    keep_freed()  # as in every stage
     pairs = []
     for turn in range(turns):
         # The order changes, so that neither always finds the caches warm.
@@ -109,8 +113,9 @@ def machine() -> str:
     """Processor and cores, and the GPU where there is one."""
     import torch
 
+    instructions = torch.backends.cpu.get_cpu_capability() + (" with bfloat16" if has_bfloat16() else "")
     names = [line.partition(":")[2].strip() for line in _read("/proc/cpuinfo").splitlines() if "model name" in line]
-    found = f"{names[0] if names else platform.processor()}, {len(os.sched_getaffinity(0))} cores"
+    found = f"{names[0] if names else platform.processor()}, {len(os.sched_getaffinity(0))} cores, {instructions}"
     return f"{found}, {torch.cuda.get_device_name()}" if torch.cuda.is_available() else found
 
 

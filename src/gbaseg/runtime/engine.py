@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from gbaseg.errors import UserError
+from gbaseg.runtime.memory import keep_freed
 from gbaseg.runtime.progress import REPORT_FOLDER, Display, log
 from gbaseg.runtime.threads import torch_threads
 
@@ -86,6 +87,7 @@ def run(
     workers = workers_for(len(tasks), exclusive)
     if not tasks:
         return []
+    keep_freed()
     if (exclusive and workers == 1) or (light and len(tasks) < 8):
         return [_one_thread(task, exclusive) for task in tasks]
     with tempfile.TemporaryDirectory(prefix="gbaseg-") as folder, Display() as display:
@@ -124,6 +126,7 @@ def _raise_failure(name: str, future: Future[tuple[UserError | str | None, Any]]
 
 
 def _start_worker(folder: str, threads: int | None) -> None:
+    keep_freed()
     os.environ[REPORT_FOLDER] = folder
     if threads is not None:
         _use_threads(threads)

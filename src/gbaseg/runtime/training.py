@@ -22,7 +22,7 @@ def adam(network: nn.Module, rate: float, betas: tuple[float, float]) -> Optimiz
     if device.type == "cuda":
         # A recording reads rate and step count from the GPU.
         return Adam(parameters, torch.tensor(rate, device=device), betas, foreach=True, capturable=True)
-    return Adam(parameters, rate, betas, foreach=True)
+    return Adam(parameters, rate, betas, fused=True)
 
 
 def set_rate(optimisers: Iterable[Optimizer], rate: float) -> None:
