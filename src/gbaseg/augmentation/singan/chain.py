@@ -7,6 +7,7 @@ channels last. All of it is checked against automatic differentiation in float64
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -21,6 +22,23 @@ _PLAIN = ([1, 1], [0, 0], [1, 1], False, [0, 0])
 
 
 @dataclass(frozen=True)
+class _Norm:
+    """A batch norm's tensors; looking one up in a module takes as long as a small layer."""
+
+    weight: Tensor
+    bias: Tensor
+    running: tuple[Tensor, Tensor]  # mean and variance
+    momentum: float
+    eps: float
+
+    @classmethod
+    def of(cls, norm: nn.BatchNorm2d) -> _Norm:
+        assert norm.running_mean is not None and norm.running_var is not None
+        running = (norm.running_mean, norm.running_var)
+        return cls(norm.weight, norm.bias, running, norm.momentum or 0.0, norm.eps)
+
+
+@dataclass(frozen=True)
 class _Block:
     """What one block read and made."""
 
@@ -31,8 +49,18 @@ class _Block:
     result: Tensor  # a'
 
 
+@dataclass(frozen=True)
+class _Went:
+    """What went through a block on the way down to the images, one image's."""
+
+    into: Tensor  # g, the norm's gradient is taken of it
+    out: Tensor  # that gradient
+    total: Tensor  # sum of g, (C)
+    total_normal: Tensor  # sum of g xhat, (C)
+
+
 class Chain:
-    """A network's layers with the weights they have now."""
+    """A network's layers; the network stays where it is, so that its weights can be read again after each step."""
 
     def __init__(self, layers: nn.Sequential, dtype: torch.dtype | None = None) -> None:
         """
@@ -40,12 +68,21 @@ class Chain:
             layers: of `networks`.
             dtype: that convolutions are computed in; None: the weights' own.
         """
-        self._convolutions = [layer for layer in layers if isinstance(layer, nn.Conv2d)]
-        self._norms = [layer for layer in layers if isinstance(layer, nn.BatchNorm2d)]
-        self._models = self._convolutions[0].groups
-        self._dtype = dtype or self._convolutions[0].weight.dtype
-        self._weights = [layer.weight.detach().to(self._dtype) for layer in self._convolutions]
-        self._biases = [layer.bias.detach().to(self._dtype) for layer in self._convolutions if layer.bias is not None]
+        convolutions = [layer for layer in layers if isinstance(layer, nn.Conv2d)]
+        self._norms = [_Norm.of(layer) for layer in layers if isinstance(layer, nn.BatchNorm2d)]
+        self._models = convolutions[0].groups
+        self._own = [layer.weight for layer in convolutions]
+        self._own_biases = [layer.bias for layer in convolutions if layer.bias is not None]
+        self._dtype = dtype or self._own[0].dtype
+        # Those of the network's own width are the network's tensors, others are copies.
+        self._weights = [weight.detach().to(self._dtype) for weight in self._own]
+        self._biases = [bias.detach().to(self._dtype) for bias in self._own_biases]
+
+    def renewed(self) -> Chain:
+        """This chain, with the weights that the network has now."""
+        if self._dtype != self._own[0].dtype:
+            torch._foreach_copy_([*self._weights, *self._biases], [*self._own, *self._own_biases])
+        return self
 
     def forward(self, images: Tensor) -> Pass:
         """Run the layers, in training mode.
@@ -77,15 +114,15 @@ class Chain:
 
     def weight_gradient(self, at: int, incoming: Tensor, images: Tensor) -> None:
         """Of convolution `at`, added to its weight's gradient."""
-        _add(self._convolutions[at].weight, self._convolution_backward(at, incoming, images, [False, True, False])[1])
+        _add(self._own[at], self._convolution_backward(at, incoming, images, [False, True, False])[1])
 
     def both_gradients(self, at: int, incoming: Tensor, images: Tensor, *, for_images: bool = True) -> Tensor:
         """`image_gradient` and `weight_gradient`, and the bias's where no norm takes it out again."""
         last = at == len(self._norms)
         gradients = self._convolution_backward(at, incoming, images, [for_images, True, last])
-        _add(self._convolutions[at].weight, gradients[1])
+        _add(self._own[at], gradients[1])
         if last:
-            _add(self._convolutions[at].bias, gradients[2])
+            _add(self._own_biases[at], gradients[2])
         return gradients[0]
 
     def convolve(self, at: int, images: Tensor) -> Tensor:
@@ -95,18 +132,23 @@ class Chain:
     def norm_gradient(self, at: int, incoming: Tensor, block: _Block, *, train: bool) -> Tensor:
         """Of norm `at`, for its input; with `train` also added to its weight's and bias's gradients."""
         norm, for_values = self._norms[at], []
-        for one, (mean, scale) in enumerate(zip(block.means, block.scales, strict=True)):
-            gradients = torch.ops.aten.native_batch_norm_backward(
-                incoming[one : one + 1], block.values[one : one + 1], norm.weight, norm.running_mean,
-                norm.running_var, mean, scale, True, norm.eps, [True, train, train],
-            )  # fmt: skip
-            for_values.append(gradients[0])
+        parts = zip(_each(incoming), _each(block.values), block.means, block.scales, strict=True)
+        for gradient, values, mean, scale in parts:
+            for_value, for_weight, for_bias = _norm_backward(norm, gradient, values, mean, scale, train)
+            for_values.append(for_value)
             if train:
-                _add(norm.weight, gradients[1])
-                _add(norm.bias, gradients[2])
+                _add(norm.weight, for_weight)
+                _add(norm.bias, for_bias)
         return for_values[0] if len(for_values) == 1 else torch.cat(for_values)
 
-    def norm_second(self, at: int, second: Tensor, incoming: Tensor, block: _Block) -> tuple[Tensor, Tensor]:
+    def norm_passed(self, at: int, incoming: Tensor, block: _Block) -> _Went:
+        """The same of one image, with what `norm_second` needs of it."""
+        out, total_normal, total = _norm_backward(
+            self._norms[at], incoming, block.values, block.means[0], block.scales[0], True
+        )
+        return _Went(incoming, out, total, total_normal)
+
+    def norm_second(self, at: int, second: Tensor, went: _Went, block: _Block) -> tuple[Tensor, Tensor]:
         """Derivative of `norm_gradient`, for what came in and for the norm's input; its weight's is added.
 
         With xhat = (h - mean) s and P(t) = t - mean(t) - xhat mean(t xhat) the norm's gradient is w s P(g). For v, the
@@ -119,32 +161,27 @@ class Chain:
         Args:
             at: which norm.
             second: v, (1, C, H, W).
-            incoming: g, likewise.
+            went: g, likewise, with its sums and w s P(g).
             block: h, mean and s.
         """
-        weight, mean, scale = self._norms[at].weight.detach(), block.means[0], block.scales[0]
-        normal = (block.values - _wide(mean)).mul_(_wide(scale))
-        v, g, vx, gx, vg = (
-            mean_of_each(part) for part in (second, incoming, second * normal, incoming * normal, second * incoming)
-        )
-        c = vg - v * g - vx * gx
-        _add(self._norms[at].weight, scale / share_of_each(second) * c)
-        # Each is a sum of v, g, xhat and 1, with a factor a channel.
-        factor = weight * scale
-        for_incoming = torch.addcmul(_wide(-factor * v), second, _wide(factor)).addcmul_(normal, _wide(-factor * vx))
-        factor = -factor * scale
-        for_values = torch.addcmul(_wide(-factor * (gx * v + vx * g)), second, _wide(factor * gx))
-        for_values.addcmul_(incoming, _wide(factor * vx)).addcmul_(normal, _wide(factor * (c - 2.0 * vx * gx)))
-        return for_incoming, for_values
+        norm, mean, scale = self._norms[at], block.means[0], block.scales[0]
+        for_incoming, vx, v = _norm_backward(norm, second, block.values, mean, scale, True)
+        share = share_of_each(second)
+        c = mean_of_each(second * went.into) - share * share * (v * went.total + vx * went.total_normal)
+        _add(norm.weight, scale * c / share)
+        # xhat c taken apart: a factor of h and a constant.
+        factor = norm.weight * scale**3 * c
+        for_values = torch.addcmul(_wide(factor * mean), for_incoming, _wide(scale * went.total_normal), value=-share)
+        for_values.addcmul_(went.out, _wide(scale * vx), value=-share)
+        return for_incoming, for_values.addcmul_(block.values, _wide(factor), value=-1.0)
 
-    def _normalise(self, images: Tensor, values: Tensor, norm: nn.BatchNorm2d) -> _Block:
+    def _normalise(self, images: Tensor, values: Tensor, norm: _Norm) -> _Block:
         result, means, scales = torch.empty_like(values), [], []
-        for one in range(len(values)):
+        for value, place in zip(_each(values), _each(result), strict=True):
             normal, mean, scale = torch.native_batch_norm(
-                values[one : one + 1], norm.weight, norm.bias, norm.running_mean, norm.running_var, True,
-                norm.momentum or 0.0, norm.eps,
-            )  # fmt: skip
-            torch.ops.aten.leaky_relu.out(normal, SLOPE, out=result[one : one + 1])
+                value, norm.weight, norm.bias, *norm.running, True, norm.momentum, norm.eps
+            )
+            torch.ops.aten.leaky_relu.out(normal, SLOPE, out=place)
             means.append(mean)
             scales.append(scale)
         return _Block(images, values, means, scales, result)
@@ -200,18 +237,16 @@ class Pass:
         # Down the chain: the gradient for the images, with what went into and out of each norm's gradient.
         gradient, went = chain.image_gradient(last, ones, blocks[-1].result), []
         for at, block in self._downwards:
-            into = _leaky_gradient(gradient, block)
-            out = chain.norm_gradient(at, into, block, train=False)
-            gradient = chain.image_gradient(at, out, block.images)
-            went.append((into, out))
+            went.append(chain.norm_passed(at, _leaky_gradient(gradient, block), block))
+            gradient = chain.image_gradient(at, went[-1].out, block.images)
         went.reverse()
         excess = gradient.abs() - 1.0
         # Up: the derivative of all that, which is linear in the gradient and not in weights and activations.
         second = excess * gradient.sign() * (2.0 * weight * share_of_each(excess))
         for_values = []
-        for at, (block, (into, out)) in enumerate(zip(blocks, went, strict=True)):
-            chain.weight_gradient(at, out, second)
-            second, values = chain.norm_second(at, chain.convolve(at, second), into, block)
+        for at, (block, passed) in enumerate(zip(blocks, went, strict=True)):
+            chain.weight_gradient(at, passed.out, second)
+            second, values = chain.norm_second(at, chain.convolve(at, second), passed, block)
             second = _leaky_gradient(second, block)
             for_values.append(values)
         chain.weight_gradient(last, ones, second)
@@ -229,12 +264,25 @@ def _wide(values: Tensor) -> Tensor:
     return values[:, None, None]
 
 
+def _each(images: Tensor) -> Sequence[Tensor]:
+    """Image by image; of one alone no view is made, which would take as long as some layers do."""
+    return (images,) if len(images) == 1 else images.chunk(len(images))
+
+
 def _leaky_gradient(incoming: Tensor, block: _Block) -> Tensor:
     return torch.ops.aten.leaky_relu_backward(incoming, block.result, SLOPE, True)  # type: ignore[no-any-return]
 
 
-def _add(parameter: Tensor | None, gradient: Tensor) -> None:
-    assert parameter is not None
+def _norm_backward(
+    norm: _Norm, incoming: Tensor, values: Tensor, mean: Tensor, scale: Tensor, train: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients for the norm's input, weight (the sum of incoming xhat) and bias (the sum of incoming)."""
+    return torch.ops.aten.native_batch_norm_backward(  # type: ignore[no-any-return]
+        incoming, values, norm.weight, *norm.running, mean, scale, True, norm.eps, [True, train, train]
+    )
+
+
+def _add(parameter: Tensor, gradient: Tensor) -> None:
     if parameter.grad is None:
         parameter.grad = torch.zeros_like(parameter)
-    parameter.grad += gradient
+    parameter.grad.add_(gradient)
