@@ -8,7 +8,7 @@ from gbaseg.augmentation.settings import AugmentationSettings, Rule, SinGANSetti
 from gbaseg.augmentation.singan import training
 from gbaseg.augmentation.singan.model import load_singan
 from gbaseg.params import Params
-from gbaseg.stages.train_singan import TRAINED, banks_of, train
+from gbaseg.stages.train_singan import TRAINED, banks_of, train, what_matters
 
 SINGAN = SinGANSettings(min_size=16, scale_factor=0.7, iterations=1, width=4, max_width=4)
 
@@ -95,3 +95,8 @@ def test_banks_are_of_one_shape_and_not_too_large():
     slices = {name: np.zeros((4, 5) if name in "abd" else (4, 4)) for name in "abcde"}
     assert [list(bank) for bank in banks_of(slices, 2)] == [["a", "b"], ["d"], ["c", "e"]]
     assert [list(bank) for bank in banks_of(slices, 1)] == [["a"], ["b"], ["d"], ["c"], ["e"]]
+
+
+def test_fewer_models_at_once_go_on_with_a_training_that_was_broken_off():
+    assert what_matters(settings(models_at_once=2)) == what_matters(settings(models_at_once=1))
+    assert what_matters(settings(iterations=2)) != what_matters(settings(iterations=1))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +39,7 @@ _WEIGHTS, _CURVES = "model.safetensors", "curves"
 def run() -> None:
     """Run the stage: one model for all cases, or one for each case that is augmented; none for the other arms."""
     settings = params.load()
-    asked = {"seed": settings.seed, "augmentation": settings.augmentation.model_dump(exclude={"harmonise", "blend"})}
+    asked = what_matters(settings)
     inputs = [layout.STANDARD, layout.TRANSLATED, layout.pseudo_labelled(layout.SURVEY)]
     curves = layout.CURVES / "singan"
     with stage("train_singan", asked, inputs, [layout.SINGAN_MODEL, curves], resumable=True) as scratch:
@@ -77,6 +78,16 @@ def run() -> None:
         # Here, where no other model is under way.
         TRAINED.prune()
         write_json(folder / ABOUT, {"arm": "gba", "models": {name: about for name, (_, about) in slices.items()}})
+
+
+def what_matters(settings: Params) -> dict[str, Any]:
+    """What a training that was broken off is found again by.
+
+    Not by `models_at_once`: whoever ran out of memory lowers it and goes on.
+    """
+    augmentation = settings.augmentation.model_dump(exclude={"harmonise", "blend"})
+    del augmentation["singan"]["models_at_once"]
+    return {"seed": settings.seed, "augmentation": augmentation}
 
 
 def banks_of(slices: Mapping[str, np.ndarray], at_once: int) -> list[dict[str, np.ndarray]]:
