@@ -117,7 +117,7 @@ def main(size: int, iterations: int, seeds: int, bfloat16: bool) -> None:
         "intensities in [0, 1], of reconstruction error and noise amplitude in [-1, 1]. A trait is the same when fast\n"
         "is no further from the reference than two reference models are at most from each other.\n\n"
         f"{size} x {size} pixels, {iterations} iterations a scale, {seeds} seeds of each mode; {machine()}"
-        f"{', mode fast with bfloat16 as elsewhere' if bfloat16 else ''}.\n\n"
+        f"{'; mode fast with the bfloat16 of other processors' if bfloat16 else ''}.\n\n"
         f"{table.to_markdown(index=False)}\n",
         encoding="utf-8",
     )
