@@ -32,7 +32,8 @@ def test_patch_distance_of_a_shift_is_the_mean_projection_of_it():
     patches = sample_patches(smooth(0) + 0.5, 7, 300, np.random.default_rng(0))
     distance = patch_distance(patches, patches + 0.1, np.random.default_rng(1), directions=2000)
     assert distance == pytest.approx(0.1 * np.sqrt(49) * np.sqrt(2 / np.pi), rel=0.05)
-    assert patch_distance(patches, patches[::-1], np.random.default_rng(1)) == 0.0
+    # Up to rounding: some processors' product of matrices depends on where a row is.
+    assert patch_distance(patches, patches[::-1], np.random.default_rng(1)) == pytest.approx(0.0, abs=1e-6)
     with pytest.raises(ValueError, match="samples"):
         patch_distance(patches, patches[:-1], np.random.default_rng(1))
 
