@@ -18,6 +18,7 @@ import torch
 from harness import machine
 from singan import slice_like_a_head, spot
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map_only
 
 from gbaseg.augmentation.settings import AugmentationSettings, SinGANSettings
 from gbaseg.augmentation.singan.equivalence import Traits, compare, traits_of
@@ -47,15 +48,10 @@ class BFloat16ByFloat32(TorchDispatchMode):
         self._has.stop()
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        short = function in self._CONVOLUTIONS and args[0].dtype == torch.bfloat16
-        if not short:
+        if function not in self._CONVOLUTIONS or args[0].dtype != torch.bfloat16:
             return function(*args, **(kwargs or {}))
-        made = function(*(arg.float() if isinstance(arg, torch.Tensor) else arg for arg in args))
-        return (
-            made.bfloat16()
-            if isinstance(made, torch.Tensor)
-            else tuple(None if part is None else part.bfloat16() for part in made)
-        )
+        made = function(*tree_map_only(torch.Tensor, torch.Tensor.float, args))
+        return tree_map_only(torch.Tensor, torch.Tensor.bfloat16, made)
 
 
 def train(mode: str, size: int, iterations: int, seed: int, bfloat16: bool) -> Traits:
@@ -76,29 +72,14 @@ def train(mode: str, size: int, iterations: int, seed: int, bfloat16: bool) -> T
 @click.option("--seeds", default=8, show_default=True, type=click.IntRange(min=3), help="Of each mode.")
 @click.option("--bfloat16", is_flag=True, help="Mode fast as on a processor with bfloat16, on one without.")
 def main(size: int, iterations: int, seeds: int, bfloat16: bool) -> None:
-    wanted = [
-        (mode, seed) for mode, first in (("reference", 0), ("fast", seeds)) for seed in range(first, first + seeds)
+    about = {"size": size, "iterations": iterations}
+    tasks = [
+        Task(f"{mode} {seed}", train, {"mode": mode, "seed": seed, "bfloat16": bfloat16 and mode == "fast", **about})
+        for mode, first in (("reference", 0), ("fast", seeds))
+        for seed in range(first, first + seeds)
     ]
-    found = run(
-        [
-            Task(
-                f"{mode} {seed}",
-                train,
-                {
-                    "mode": mode,
-                    "size": size,
-                    "iterations": iterations,
-                    "seed": seed,
-                    "bfloat16": bfloat16 and mode == "fast",
-                },
-            )
-            for mode, seed in wanted
-        ],
-        exclusive=choose_device().type == "cuda",
-        name="models",
-    )
-    reference, fast = found[:seeds], found[seeds:]
-    rows = compare(reference, fast)
+    found = run(tasks, exclusive=choose_device().type == "cuda", name="models")
+    rows = compare(found[:seeds], found[seeds:])
     table = pd.DataFrame(
         [
             {

@@ -87,8 +87,8 @@ def run(
     workers = workers_for(len(tasks), exclusive)
     if not tasks:
         return []
-    keep_freed()
     if (exclusive and workers == 1) or (light and len(tasks) < 8):
+        keep_freed()
         return [_one_thread(task, exclusive) for task in tasks]
     with tempfile.TemporaryDirectory(prefix="gbaseg-") as folder, Display() as display:
         pool = ProcessPoolExecutor(

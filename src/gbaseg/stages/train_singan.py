@@ -85,9 +85,8 @@ def what_matters(settings: Params) -> dict[str, Any]:
 
     Not by `models_at_once`: whoever ran out of memory lowers it and goes on.
     """
-    augmentation = settings.augmentation.model_dump(exclude={"harmonise", "blend"})
-    del augmentation["singan"]["models_at_once"]
-    return {"seed": settings.seed, "augmentation": augmentation}
+    augmentation = settings.augmentation.model_dump(exclude={"harmonise", "blend", "singan"})
+    return {"seed": settings.seed, "augmentation": augmentation, "singan": _numbers(settings)}
 
 
 def banks_of(slices: Mapping[str, np.ndarray], at_once: int) -> list[dict[str, np.ndarray]]:
@@ -135,14 +134,18 @@ def _seed(name: str, settings: Params) -> int:
     return derive(settings.seed, "singan", name)
 
 
-def _key(name: str, slice_yx: np.ndarray, settings: Params) -> str:
-    singan = settings.augmentation.singan
+def _numbers(settings: Params) -> dict[str, Any]:
     # Models beside it change a model's rounding alone.
-    numbers = singan.model_dump(mode="json", exclude={"models_at_once"})
+    return settings.augmentation.singan.model_dump(mode="json", exclude={"models_at_once"})
+
+
+def _key(name: str, slice_yx: np.ndarray, settings: Params) -> str:
     # Of the rules only what changes the model: another lambda or another case trains nothing anew.
-    used = largest_k_star(settings.augmentation.rules) if singan.pyramid == "used" else None
+    used = largest_k_star(settings.augmentation.rules) if settings.augmentation.singan.pyramid == "used" else None
     content = [slice_yx.shape, slice_yx.astype(np.float32).tobytes().hex()]
-    return key_of("singan", recipe("train_singan"), numbers, _seed(name, settings), choose_device().type, used, content)
+    return key_of(
+        "singan", recipe("train_singan"), _numbers(settings), _seed(name, settings), choose_device().type, used, content
+    )
 
 
 def _train(slices: Mapping[str, np.ndarray], settings: Params, work: Path, keys: Mapping[str, str]) -> None:

@@ -23,7 +23,7 @@ _PLAIN = ([1, 1], [0, 0], [1, 1], False, [0, 0])
 
 @dataclass(frozen=True)
 class _Norm:
-    """A batch norm's tensors; looking one up in a module takes as long as a small layer."""
+    """A batch norm's tensors, looked up once: a module finds its own in Python, each time."""
 
     weight: Tensor
     bias: Tensor
@@ -60,7 +60,7 @@ class _Went:
 
 
 class Chain:
-    """A network's layers; the network stays where it is, so that its weights can be read again after each step."""
+    """A network's layers, for as long as the network stays where it is; each run reads the weights that it has then."""
 
     def __init__(self, layers: nn.Sequential, dtype: torch.dtype | None = None) -> None:
         """
@@ -78,12 +78,6 @@ class Chain:
         self._weights = [weight.detach().to(self._dtype) for weight in self._own]
         self._biases = [bias.detach().to(self._dtype) for bias in self._own_biases]
 
-    def renewed(self) -> Chain:
-        """This chain, with the weights that the network has now."""
-        if self._dtype != self._own[0].dtype:
-            torch._foreach_copy_([*self._weights, *self._biases], [*self._own, *self._own_biases])
-        return self
-
     def forward(self, images: Tensor) -> Pass:
         """Run the layers, in training mode.
 
@@ -91,6 +85,8 @@ class Chain:
             images: (N, M, H, W), M models. Norms take each image by itself, one after the other: N passes of one
                 image, in fewer and larger convolutions.
         """
+        if self._dtype != self._own[0].dtype:
+            torch._foreach_copy_([*self._weights, *self._biases], [*self._own, *self._own_biases])
         images = images.to(self._dtype)
         blocks: list[_Block] = []
         for weight, bias, norm in zip(self._weights, self._biases, self._norms, strict=False):
@@ -265,7 +261,7 @@ def _wide(values: Tensor) -> Tensor:
 
 
 def _each(images: Tensor) -> Sequence[Tensor]:
-    """Image by image; of one alone no view is made, which would take as long as some layers do."""
+    """Image by image; of one alone no view is made."""
     return (images,) if len(images) == 1 else images.chunk(len(images))
 
 

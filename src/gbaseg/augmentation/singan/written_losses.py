@@ -21,7 +21,7 @@ class WrittenLosses(Losses):
 
     @torch.no_grad()
     def fakes(self, noise: Tensor, prior: Tensor) -> Tensor:
-        return prior + torch.tanh(self._generator.renewed().forward(_padded(noise + prior)).result)
+        return prior + torch.tanh(self._generator.forward(_padded(noise + prior)).result)
 
     @torch.no_grad()
     def of_discriminator(self, fake: Tensor, at: Tensor) -> Tensor:
@@ -35,11 +35,11 @@ class WrittenLosses(Losses):
         # The random images and the reconstructions together.
         noise_rec, prior_rec = self.reconstruct_from
         priors = torch.cat([prior, prior_rec])
-        added = self._generator.renewed().forward(_padded(torch.cat([noise, noise_rec]) + priors))
+        added = self._generator.forward(_padded(torch.cat([noise, noise_rec]) + priors))
         change = torch.tanh(added.result)
         fake, again = (priors + change).split(1)
 
-        scored = self._discriminator.renewed().forward(fake)
+        scored = self._discriminator.forward(fake)
         for_fake = scored.image_gradient(torch.full_like(scored.result, -share_of_each(scored.result)))
         error, weight = again - self.real, self.settings.reconstruction_weight
         for_again = error * (2.0 * weight * share_of_each(error))
@@ -60,7 +60,7 @@ class WrittenLosses(Losses):
 
     def _set_apart(self, fake: Tensor) -> Tensor:
         """How much higher the discriminators score fake than real images, (M), and its gradient."""
-        scored = self._discriminator.renewed().forward(torch.cat([fake, self.real]))
+        scored = self._discriminator.forward(torch.cat([fake, self.real]))
         of_fake, of_real = scored.result.split(1)
         incoming = torch.full_like(scored.result, share_of_each(of_fake))
         incoming[1:].neg_()
