@@ -150,3 +150,20 @@ def test_fakes_are_made_one_after_the_other(monkeypatch):
     for ours, theirs in zip(written.generator.buffers(), plain.generator.buffers(), strict=True):
         if ours.is_floating_point():
             torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("width", [torch.float32, torch.bfloat16])
+def test_each_step_sees_the_weights_that_the_last_one_left(width, monkeypatch):
+    monkeypatch.setattr(written_losses, "short_float", lambda device: width)
+    noise, prior = _images(2, torch.float32)
+    losses = _losses(WrittenLosses, torch.channels_last, torch.float32)
+    before = losses.fakes(noise, prior)
+    with torch.no_grad():
+        for parameter in losses.generator.parameters():
+            parameter.mul_(0.5)
+    after = losses.fakes(noise, prior)
+    anew = WrittenLosses(losses.generator, losses.discriminator, losses.real, losses.reconstruct_from, SETTINGS).fakes(
+        noise, prior
+    )
+    assert torch.equal(after, anew)
+    assert not torch.allclose(after, before, atol=1e-2)
