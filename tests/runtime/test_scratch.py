@@ -95,3 +95,28 @@ def test_a_file_written_in_part_does_not_appear(tmp_path):
         partial.write_text("half")
         raise ValueError("no")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("left_over", ["folder", "file"])
+def test_what_a_broken_off_move_left_is_not_in_the_next(tmp_path, monkeypatch, left_over):
+    source, destination = tmp_path / "a" / "model", tmp_path / "b" / "model"
+    source.mkdir(parents=True)
+    (source / "fold_0").write_text("whole")
+    partial = destination.with_name(".model.partial")
+    partial.parent.mkdir()
+    if left_over == "folder":
+        partial.mkdir()
+        (partial / "fold_0").write_text("cut o")
+    else:
+        partial.write_text("cut o")
+    rename = Path.replace
+
+    def across(self, target):
+        if self == source:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "replace", across)
+    replace(source, destination)
+    assert [path.relative_to(destination).as_posix() for path in destination.rglob("*")] == ["fold_0"]
+    assert (destination / "fold_0").read_text() == "whole"

@@ -104,5 +104,13 @@ def replace(source: Path, destination: Path) -> None:
             raise
         # Another file system: copied beside the destination first, so that it too appears whole.
         beside = destination.with_name(f".{destination.name}.partial")
+        _remove(beside)  # of a move that was broken off: a folder would be put inside it
         shutil.move(source, beside)
         beside.replace(destination)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
