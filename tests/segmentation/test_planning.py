@@ -5,7 +5,7 @@ import copy
 import pytest
 
 from gbaseg.errors import UserError
-from gbaseg.segmentation.planning import adapt_plans
+from gbaseg.segmentation.planning import adapt_plans, at_spacing
 from gbaseg.segmentation.settings import NetworkSettings
 
 # What the planner writes, less what nobody here looks at.
@@ -131,3 +131,15 @@ def test_convolutions_of_each_stage():
     assert (given["n_conv_per_stage"], given["n_conv_per_stage_decoder"]) == ([1, 1, 1], [1, 1])
     given = architecture(convs_per_stage=3, patch_size_zyx=(16, 16, 16), features=(4, 8, 8))
     assert (given["n_conv_per_stage"], given["n_conv_per_stage_decoder"]) == ([3, 3, 3], [3, 3])
+
+
+def test_an_earlier_rounds_network_stays_on_a_finer_grid():
+    """A warm start puts its weights in: from 2 x 1.5 mm to 2 x 0.9 mm a new plan would have another first kernel."""
+    numbers = NetworkSettings(patch_size_zyx=(16, 48, 48), features=(4, 8, 8))
+    first = adapt_plans(PLANS, numbers, (2.0, 1.5, 1.5))
+    anew = adapt_plans(PLANS, numbers, (2.0, 0.9, 0.9))
+    assert first["configurations"]["3d_fullres"]["architecture"] != anew["configurations"]["3d_fullres"]["architecture"]
+    finer = at_spacing(first, (2.0, 0.9, 0.9))
+    assert finer["configurations"]["3d_fullres"].pop("spacing") == [2.0, 0.9, 0.9]
+    assert first["configurations"]["3d_fullres"].pop("spacing") == [2.0, 1.5, 1.5]
+    assert finer == first

@@ -10,7 +10,7 @@ from pathlib import Path
 from gbaseg.runtime.engine import Task, run
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.store import Store
-from gbaseg.segmentation.planning import PLANS_NAME, adapt_plans
+from gbaseg.segmentation.planning import PLANS_NAME, adapt_plans, at_spacing
 from gbaseg.segmentation.preprocessing import preprocess
 from gbaseg.segmentation.settings import SegmentationSettings
 from gbaseg.segmentation.splits import split_by_patient
@@ -80,10 +80,10 @@ def prepare(
     _write_json(workspace.preprocessed / "splits_final.json", splits)
     if frozen_plans is None:
         [plans] = run([Task("plan", plan, {"workspace": workspace, "spacing_zyx_mm": spacing_zyx_mm})])
+        plans = adapt_plans(plans, settings.network, spacing_zyx_mm)
     else:
-        plans = frozen_plans
+        plans = at_spacing(frozen_plans, spacing_zyx_mm)
         _write_json(workspace.preprocessed / "dataset_fingerprint.json", {})  # nnU-Net copies it; nothing reads it
-    plans = adapt_plans(plans, settings.network, spacing_zyx_mm)
     _write_json(workspace.preprocessed / f"{PLANS_NAME}.json", plans)
     chunks = _chunks([item.name for item in items], 8)
     log(f"training set: {len(items)} cases, preprocessed at {' x '.join(f'{s:g}' for s in spacing_zyx_mm[::-1])} mm")

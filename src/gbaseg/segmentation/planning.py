@@ -11,22 +11,29 @@ CONFIGURATION = "3d_fullres"
 PLANS_NAME = "nnUNetPlans"
 
 
+def at_spacing(plans: dict, spacing_zyx_mm: tuple[float, float, float]) -> dict:
+    """A copy of an earlier round's plans at another spacing: the network stays, so that its weights still fit."""
+    plans = copy.deepcopy(plans)
+    forward = plans["transpose_forward"]
+    plans["configurations"][CONFIGURATION]["spacing"] = [float(spacing_zyx_mm[axis]) for axis in forward]
+    return plans
+
+
 def adapt_plans(plans: dict, network: NetworkSettings, spacing_zyx_mm: tuple[float, float, float]) -> dict:
     """A copy of the plans for one configuration, with another spacing, patch, batch and width.
 
     Args:
-        plans: as nnU-Net's planner returns them, or as an earlier round used them.
+        plans: as nnU-Net's planner returns them.
         network: what to set; `None` leaves the planner's choice.
         spacing_zyx_mm: target spacing, in the order of the scan's axes.
 
     Raises:
         UserError: the patch cannot be halved as often as the stages ask for.
     """
-    plans = copy.deepcopy(plans)
+    plans = at_spacing(plans, spacing_zyx_mm)
     configuration = plans["configurations"][CONFIGURATION]
     plans["configurations"] = {CONFIGURATION: configuration}  # no 2D, no low-resolution stage: never trained here
     forward = plans["transpose_forward"]
-    configuration["spacing"] = [float(spacing_zyx_mm[axis]) for axis in forward]
     if network.batch_size is not None:
         configuration["batch_size"] = network.batch_size
     architecture = configuration["architecture"]["arch_kwargs"]
