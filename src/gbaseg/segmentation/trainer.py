@@ -30,6 +30,7 @@ class Trainer(nnUNetTrainer):
         device: torch.device = torch.device("cuda"),  # noqa: B008 - nnU-Net reads this signature
     ) -> None:
         super().__init__(plans, configuration, fold, dataset_json, device)
+        self.device = device  # nnU-Net takes the first GPU whichever is named
         self._resume_random: dict | None = None
         self._on_epoch: OnEpoch | None = None
 
@@ -63,7 +64,7 @@ class Trainer(nnUNetTrainer):
         super().on_train_start()
         # The loaders have drawn their first batch by now: put the generators back to where the checkpoint left them.
         if self._resume_random is not None:
-            _set_random_state(self._resume_random)
+            _set_random_state(self._resume_random, self.device)
 
     def curves_at(self, epoch: int) -> dict[str, float]:
         """Losses, Dice on patches of the held-out fold, and learning rate of one epoch."""
@@ -91,7 +92,7 @@ class Trainer(nnUNetTrainer):
         partial = Path(filename).with_suffix(".partial")
         super().save_checkpoint(str(partial))
         checkpoint = torch.load(partial, map_location="cpu", weights_only=False)
-        checkpoint["random"] = _random_state()
+        checkpoint["random"] = _random_state(self.device)
         torch.save(checkpoint, partial)
         partial.replace(filename)
 
@@ -113,18 +114,19 @@ class Trainer(nnUNetTrainer):
         """nnU-Net's drawing needs a library that no longer works."""
 
 
-def _random_state() -> dict:
+def _random_state(device: torch.device) -> dict:
     return {
         "python": random.getstate(),
         "numpy": np.random.get_state(),  # noqa: NPY002 - what nnU-Net's loaders draw from
         "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        # Of the device alone: a rerun may see fewer.
+        "cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
     }
 
 
-def _set_random_state(state: dict) -> None:
+def _set_random_state(state: dict, device: torch.device) -> None:
     random.setstate(state["python"])
     np.random.set_state(state["numpy"])  # noqa: NPY002
     torch.set_rng_state(state["torch"])
-    if state["cuda"]:
-        torch.cuda.set_rng_state_all(state["cuda"])
+    if state["cuda"] is not None and device.type == "cuda":
+        torch.cuda.set_rng_state(state["cuda"], device)
