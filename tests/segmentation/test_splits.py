@@ -64,3 +64,12 @@ def test_there_must_be_a_patient_a_fold():
     assert sorted(fold["val"] for fold in split_by_patient({"a": "p", "b": "q"}, 2, seed=1)) == [["a"], ["b"]]
     with pytest.raises(UserError, match=r"segmentation\.folds: 3 folds need as many patients; the training set has 2"):
         split_by_patient({"a": "p", "a2": "p", "b": "q"}, 3, seed=1)
+
+
+def test_a_fold_whose_patients_were_all_left_out_is_named():
+    """The last round on the target alone, less what is doubtful: nnU-Net would draw from an empty list."""
+    target = [f"t{n}" for n in range(7)]
+    everyone = split_by_patient({name: name for name in target}, 3, seed=1, pools=[target])
+    kept = {name: name for name in target if name not in everyone[1]["val"]}
+    with pytest.raises(UserError, match=r"segmentation\.folds: of 5 patients .* fold 1 of 3 holds out none"):
+        split_by_patient(kept, 3, seed=1, pools=[target])

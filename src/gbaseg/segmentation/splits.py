@@ -23,7 +23,7 @@ def split_by_patient(
         nnU-Net's `splits_final.json`: for each fold the names to train on and the names held out.
 
     Raises:
-        UserError: fewer patients than folds.
+        UserError: fewer patients than folds, or a fold that holds out none.
     """
     patients = sorted(set(patient_of.values()))
     if len(patients) < folds:
@@ -31,6 +31,11 @@ def split_by_patient(
             f"segmentation.folds: {folds} folds need as many patients; the training set has {len(patients)}"
         )
     fold_of = deal_patients(pools or [patients], folds, seed)
+    if idle := sorted(set(range(folds)) - {fold_of[patient] for patient in patients}):
+        raise UserError(
+            f"segmentation.folds: of {len(patients)} patients left to train on, fold {', '.join(map(str, idle))} of "
+            f"{folds} holds out none; take fewer folds, or leave fewer pseudo-labels out (self_training.confidence)"
+        )
     names = sorted(patient_of)
     return [
         {
