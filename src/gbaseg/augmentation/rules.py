@@ -35,7 +35,12 @@ class Copy:
     def name(self) -> str:
         """Name of the copy, as in `crossmoda2022_etz_1_large_l0.7_k3`."""
         start = "" if self.k_star is None else f"_k{self.k_star}"
-        return f"{self.case}_{self.rule}_l{self.factor:g}{start}"
+        return f"{copy_prefix(self.case, self.rule)}{self.factor:g}{start}"
+
+
+def copy_prefix(case: str, rule: str) -> str:
+    """What the names of all copies of a case by a rule begin with."""
+    return f"{case}_{rule}_l"
 
 
 def fires(rule: Rule, measurement: Measurement) -> bool:

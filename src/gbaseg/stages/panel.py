@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -62,12 +64,13 @@ def draw_panel(settings: Params) -> Figure:
     return case_panel(images, spacing_yx_mm=spacing_zyx[1:], zoom_mm=_ZOOM_MM)
 
 
-def source_case(settings: Params) -> tuple[Case, np.ndarray, int]:
-    """The source case with the largest tumour, its mask (Z, Y, X), and the tumour's central slice."""
+def source_case(settings: Params, among: Collection[str] | None = None) -> tuple[Case, np.ndarray, int]:
+    """The source case (of some names, or of all) with the largest tumour, its mask (Z, Y, X), and its central slice."""
     value = settings.labels[settings.dataset.tumour]
     masks = {}
     for case in select(read_table(layout.STANDARD), domain="source", splits=["train"]):
-        masks[case.case] = (case, volume.read(layout.STANDARD / case.label).array == value)
+        if among is None or case.case in among:
+            masks[case.case] = (case, volume.read(layout.STANDARD / case.label).array == value)
     case, mask = max(masks.values(), key=lambda pair: int(pair[1].sum()))
     return case, mask, central_tumour_slice(mask)
 

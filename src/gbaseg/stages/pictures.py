@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 
 from gbaseg import volume
 from gbaseg.augmentation.gba import apply_gba, apply_naive
+from gbaseg.augmentation.rules import copy_prefix
+from gbaseg.augmentation.settings import Rule
 from gbaseg.augmentation.singan.slices import central_tumour_slice
 from gbaseg.cases import Case, read_table, select
 from gbaseg.evaluation.image_figures import (
@@ -60,21 +62,21 @@ def _head_voxels(path: Path, count: int) -> np.ndarray:
 
 
 def naive_and_gba(settings: Params) -> Figure | None:
-    """Fig. 8: every factor of the first rule on the source case with the largest tumour; `None` without a SinGAN."""
-    rules = settings.augmentation.rules
-    if settings.augmentation.arm != "gba" or not rules:
+    """Fig. 8: every factor of a rule on the largest tumour that it copied; `None` where GBA made no copies."""
+    rules = copied_by(settings)
+    if not rules:
         return None
-    case, mask, z = source_case(settings)
+    case, mask, z = source_case(settings, rules)
+    rule = rules[case.case]
     image = volume.read(layout.TRANSLATED / f"images/{case.case}.nii.gz", np.float32)
     model = load_model(case.case, settings)
-    k_star = rules[0].k_star[-1]
     rows = []
-    for factor in rules[0].lambdas:
+    for factor in rule.lambdas:
         blended = apply_gba(
             image.array,
             mask,
             factor=factor,
-            k_star=k_star,
+            k_star=rule.k_star[-1],
             model=model,
             settings=settings.augmentation,
             seed=derive(settings.seed, "picture", f"{factor:g}"),
@@ -83,6 +85,20 @@ def naive_and_gba(settings: Params) -> Figure | None:
         spacing = image.grid.spacing_zyx_mm[1:]
         rows.append(BlendingRow(f"λ = {factor:g}", image.array[z], naive[z], blended[z], mask[z], spacing))
     return naive_against_gba(rows, _ZOOM_MM)
+
+
+def copied_by(settings: Params) -> dict[str, Rule]:
+    """Case -> the first rule for the tumour that GBA copied it by; those cases have a SinGAN."""
+    if settings.augmentation.arm != "gba":
+        return {}
+    copies = [copy.case for copy in read_table(layout.AUGMENTED)]
+    found: dict[str, Rule] = {}
+    for case in read_table(layout.TRANSLATED):
+        for rule in settings.augmentation.rules:
+            made = any(copy.startswith(copy_prefix(case.case, rule.name)) for copy in copies)
+            if made and rule.structure == settings.dataset.tumour:
+                found.setdefault(case.case, rule)
+    return found
 
 
 def overlays(settings: Params, scores: Sequence[tuple[str, Sequence[CaseScore]]]) -> Figure:
