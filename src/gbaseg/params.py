@@ -105,6 +105,13 @@ def _faults_between_sections(content: Mapping[str, Any]) -> list[str]:
             "standardise.fine_spacing_xyz_mm: found None; self_training.last_round_fine_grid: true needs a spacing "
             "(paper: [0.4, 0.4, 1.0])"
         )
+    evaluation = section("evaluation")
+    steered = self_training is not None and self_training.stop == "validation_dice"
+    if steered and evaluation is not None and "validation" not in evaluation.splits:
+        faults.append(
+            f"evaluation.splits: found {list(evaluation.splits)!r}; self_training.stop: validation_dice needs "
+            "validation among them"
+        )
     return faults
 
 

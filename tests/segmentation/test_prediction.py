@@ -31,10 +31,13 @@ def test_the_folds_softmax_is_averaged():
     assert mask.tolist() == [[[1, 0]]]
 
 
-@pytest.mark.parametrize(("threshold", "expected"), [(0.75, [1, 1]), (0.76, [0, 1])])
+@pytest.mark.parametrize(
+    ("threshold", "expected"), [(0.3, [1, 1, 1]), (0.31, [0, 1, 1]), (0.75, [0, 1, 1]), (0.76, [0, 0, 1])]
+)
 def test_a_voxel_belongs_to_a_structure_from_the_threshold_on(threshold, expected):
+    """Under 0.5 too, where no structure is the likelier answer."""
     settings = SETTINGS.model_copy(update={"threshold": threshold})
-    mask = decide(binary(row(0.5, 1.0), row(1.0, 1.0)), ONE, settings, "a", 1.0).mask
+    mask = decide(binary(row(0.2, 0.5, 1.0), row(0.4, 1.0, 1.0)), ONE, settings, "a", 1.0).mask
     assert mask.tolist() == [[expected]]
 
 

@@ -2,18 +2,29 @@
 
 import pytest
 
-from gbaseg.params import Params
+from gbaseg.errors import UserError
+from gbaseg.params import Params, check
 from gbaseg.stages import layout
-from gbaseg.stages.context import write_json
-from gbaseg.stages.evaluate import decide
+from gbaseg.stages.context import read_json, write_json
+from gbaseg.stages.verdict import Verdict, decide, read_verdict
+
+GO_ON, CONVERGED, FAILED = Verdict(), Verdict(stop=True), Verdict(stop=True, failed=True)
 
 
 def settings(**self_training):
     return Params(self_training=self_training)
 
 
-def metrics(dice):
-    return {"VS": {"dice": {"mean": dice}}}
+def metrics(dice, test=None):
+    """As `summarise` writes them; `test`: mean Dice of the test cases, where there are some."""
+    of = {"validation": dice} | ({} if test is None else {"test": test})
+    mean = sum(of.values()) / len(of)
+    return {"VS": {"dice": {"mean": mean}, "per_split": {split: {"dice": value} for split, value in of.items()}}}
+
+
+def left(round_id, verdict, scores=None):
+    verdict.write(layout.decision(round_id))
+    write_json(layout.round_metrics(round_id), scores or {})
 
 
 @pytest.fixture(autouse=True)
@@ -24,33 +35,60 @@ def project(tmp_path, monkeypatch):
 @pytest.mark.parametrize("dice", [0.1, 0.9, None])
 def test_by_agreement_the_scores_have_no_say(dice):
     scores = {} if dice is None else metrics(dice)
-    assert decide(settings(), "round_0", scores, None)["stop"] is False
-    assert decide(settings(), "round_1", scores, 0.996)["stop"] is False
-    assert decide(settings(), "round_1", scores, 0.998) == {"stop": True, "why": "rule agreement: converged"}
+    assert decide(settings(), "round_0", scores, None) == GO_ON
+    assert decide(settings(), "round_1", scores, 0.996) == GO_ON
+    assert decide(settings(), "round_1", scores, 0.998) == CONVERGED
 
 
-@pytest.mark.parametrize(("dice", "stop"), [(0.4, True), (0.41, False)])
-def test_the_papers_failure_rule(dice, stop):
-    verdict = decide(settings(stop="validation_dice"), "round_0", metrics(dice), None)
-    assert verdict["stop"] is stop
-    assert ("translation has failed" in verdict["why"]) is stop
+@pytest.mark.parametrize(("dice", "verdict"), [(0.4, FAILED), (0.41, GO_ON)])
+def test_the_papers_failure_rule(dice, verdict):
+    assert decide(settings(stop="validation_dice"), "round_0", metrics(dice), None) == verdict
 
 
-@pytest.mark.parametrize(("before", "now", "stop"), [(0.80, 0.8029, True), (0.80, 0.8031, False), (0.80, 0.79, False)])
-def test_the_papers_stop_rule(before, now, stop):
-    write_json(layout.round_metrics("round_0"), metrics(before))
-    write_json(layout.decision("round_0"), {"stop": False, "why": ""})
-    assert decide(settings(stop="validation_dice"), "round_1", metrics(now), 1.0)["stop"] is stop
+@pytest.mark.parametrize(
+    ("before", "now", "verdict"), [(0.80, 0.8029, CONVERGED), (0.80, 0.8031, GO_ON), (0.80, 0.79, GO_ON)]
+)
+def test_the_papers_stop_rule(before, now, verdict):
+    left("round_0", GO_ON, metrics(before))
+    assert decide(settings(stop="validation_dice"), "round_1", metrics(now), 1.0) == verdict
 
 
-def test_what_has_stopped_stays_stopped():
-    write_json(layout.decision("round_1"), {"stop": True, "why": ""})
-    verdict = decide(settings(stop="validation_dice"), "round_2", metrics(0.9), 1.0)
-    assert verdict == {"stop": True, "why": "stopped after round_1"}
+def test_test_cases_never_steer():
+    """They are scored beside the validation cases, and say the opposite here."""
+    by_dice = settings(stop="validation_dice")
+    assert decide(by_dice, "round_0", metrics(0.9, test=0.0), None) == GO_ON
+    assert decide(by_dice, "round_0", metrics(0.3, test=1.0), None) == FAILED
+    left("round_0", GO_ON, metrics(0.8, test=0.9))
+    assert decide(by_dice, "round_1", metrics(0.801, test=0.1), 1.0) == CONVERGED
+    only_test = {"VS": {"dice": {"mean": 0.1}, "per_split": {"test": {"dice": 0.1}}}}
+    assert decide(by_dice, "round_0", only_test, None) == GO_ON
+
+
+@pytest.mark.parametrize("verdict", [CONVERGED, FAILED])
+def test_what_has_stopped_stays_stopped_for_the_reason_it_had(verdict):
+    left("round_1", verdict)
+    assert decide(settings(stop="validation_dice"), "round_2", metrics(0.9), 1.0) == verdict
 
 
 def test_without_labelled_cases_the_papers_rule_never_stops():
-    write_json(layout.decision("round_0"), {"stop": False, "why": ""})
-    write_json(layout.round_metrics("round_0"), {})
-    assert decide(settings(stop="validation_dice"), "round_0", {}, None)["stop"] is False
-    assert decide(settings(stop="validation_dice"), "round_1", {}, 0.999)["stop"] is False
+    left("round_0", GO_ON)
+    assert decide(settings(stop="validation_dice"), "round_0", {}, None) == GO_ON
+    assert decide(settings(stop="validation_dice"), "round_1", {}, 0.999) == GO_ON
+
+
+def test_the_file_holds_what_steers_and_nothing_else():
+    """The next round depends on its bytes: the rule's name in it would train everything anew when it changes."""
+    decide(settings(stop="never"), "round_1", metrics(0.9), 0.5).write(layout.decision("round_1"))
+    assert read_json(layout.decision("round_1")) == {"stop": False, "failed": False}
+    assert read_verdict("round_1") == decide(settings(), "round_1", metrics(0.9), 0.5)
+
+
+def test_the_papers_rule_needs_validation_cases_among_those_that_are_scored():
+    content = {"self_training": {"stop": "validation_dice"}, "evaluation": {"splits": ["test"]}}
+    with pytest.raises(UserError, match=r"evaluation\.splits: found \['test'\]; .*validation_dice needs validation"):
+        check(content)
+
+
+def test_a_last_round_of_another_kind_runs_after_convergence_and_not_after_a_failed_translation():
+    assert [verdict.ends(differs=False) for verdict in (GO_ON, CONVERGED, FAILED)] == [False, True, True]
+    assert [verdict.ends(differs=True) for verdict in (GO_ON, CONVERGED, FAILED)] == [False, False, True]

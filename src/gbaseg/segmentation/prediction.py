@@ -144,8 +144,8 @@ def decide(
 def to_mask(probabilities: np.ndarray, settings: PredictionSettings) -> np.ndarray:
     """From mean probabilities (structure, Z, Y, X) to a mask (Z, Y, X), uint8, with values 1, 2, ... (METHOD 6).
 
-    A voxel belongs to the most probable structure where that is more probable than none and reaches
-    `settings.threshold`; the largest component(s) of each structure are kept, and grow down to `grow_threshold`.
+    A voxel belongs to the most probable structure where that reaches `settings.threshold`, under 0.5 also where none
+    is more probable; the largest component(s) of each structure are kept, and grow down to `grow_threshold`.
     """
     return _grown(_largest(_found(probabilities, settings), settings), probabilities, settings)
 
@@ -153,8 +153,7 @@ def to_mask(probabilities: np.ndarray, settings: PredictionSettings) -> np.ndarr
 def _found(probabilities: np.ndarray, settings: PredictionSettings) -> np.ndarray:
     best = probabilities.argmax(axis=0)
     highest = probabilities.max(axis=0)
-    background = 1.0 - probabilities.sum(axis=0)
-    return np.where((highest > background) & (highest >= settings.threshold), best + 1, 0).astype(np.uint8)
+    return np.where(highest >= settings.threshold, best + 1, 0).astype(np.uint8)
 
 
 def _largest(found: np.ndarray, settings: PredictionSettings) -> np.ndarray:

@@ -24,13 +24,15 @@ class NetworkSettings(Settings):
 
 
 class PredictionSettings(Settings):
-    """What a trained model is used with. Apart from the rest, so that another threshold trains nothing anew."""
+    """What a trained model is used with. Another threshold makes other pseudo-labels, and those train later rounds."""
 
     tile_step: Annotated[float, Field(gt=0, le=1)] = Field(
         0.5, description="step of the sliding window, in patch sizes (nnU-Net: 0.5)"
     )
     mirroring: bool = Field(True, description="average over mirrored images (nnU-Net: true)")
-    threshold: Fraction = Field(0.5, description="lowest ensemble softmax of a structure's voxel")
+    threshold: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.5, description="lowest ensemble softmax of a structure's voxel; under 0.5 also where none is more probable"
+    )
     components: Count = Field(1, description="largest connected components kept of each structure")
     grow_threshold: Annotated[float, Field(gt=0, le=1)] | None = Field(
         None,

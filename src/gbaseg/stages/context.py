@@ -25,7 +25,7 @@ def stage(
     """Work of one stage, whose outputs appear together and only when it has succeeded.
 
     Args:
-        name: of the stage, with the round where it has one.
+        name: of the stage, with the round where it has one: "train_segmentation/round_1".
         settings: what the results depend on besides the inputs.
         inputs: files and folders that are read; all have to be there.
         outputs: files and folders that are written.
@@ -33,12 +33,11 @@ def stage(
             inputs. Otherwise it starts afresh.
 
     Raises:
-        UserError: inputs are missing; all of them are named.
+        UserError: inputs are missing; all of them are named. A resumable stage has no recipe.
     """
     need(inputs)
     if resumable:
-        recipe = RECIPES.read_text() if RECIPES.is_file() else ""
-        folder = fingerprint(name, {**settings, "recipes": recipe}, inputs)
+        folder = fingerprint(name, {**settings, "recipe": recipe(name.split("/", maxsplit=1)[0])}, inputs)
     else:
         folder = name.replace("/", "_")
     log(f"{name}: started")
@@ -49,12 +48,19 @@ def stage(
 
 
 def recipe(name: str) -> int:
-    """Number of a stage's recipe; 0 where there is no such file."""
+    """Number of a stage's recipe; 0 where there is no such file.
+
+    Raises:
+        UserError: the file has none for this stage.
+    """
     from ruamel.yaml import YAML
 
     if not RECIPES.is_file():
         return 0
-    return int(YAML(typ="safe").load(RECIPES.read_text(encoding="utf-8"))[name])
+    recipes = YAML(typ="safe").load(RECIPES.read_text(encoding="utf-8")) or {}
+    if not isinstance(recipes.get(name), int):
+        raise UserError(f"{RECIPES}: {name}: {recipes.get(name)!r}; a whole number is wanted for every stage")
+    return int(recipes[name])
 
 
 def need(inputs: list[Path]) -> None:

@@ -1,4 +1,4 @@
-"""evaluate: Dice and ASSD of a round on the held-out target cases, and whether self-training goes on (METHOD 6, 7)."""
+"""evaluate: Dice and ASSD of a round on the held-out target cases, and whether self-training goes on (METHOD 7)."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from gbaseg.params import Params
 from gbaseg.runtime.engine import Task
 from gbaseg.runtime.engine import run as run_tasks
 from gbaseg.runtime.progress import log
-from gbaseg.self_training.agreement import stops
 from gbaseg.stages import layout
 from gbaseg.stages.context import read_json, stage, write_json
+from gbaseg.stages.verdict import decide
 
 
 def run(round_id: str) -> None:
@@ -35,11 +35,16 @@ def run(round_id: str) -> None:
         metrics["agreement"] = about["agreement"]
         if round_id != layout.SURVEY:
             verdict = decide(settings, round_id, metrics, about["agreement"])
-            write_json(scratch.output(layout.decision(round_id)), verdict)
-            metrics["converged"] = verdict["stop"]
+            verdict.write(scratch.output(layout.decision(round_id)))
+            metrics["converged"] = verdict.stop
             metrics["passed_on"] = about["passed_on"]
-            if round_id == settings.self_training.rounds[0].id and (dice := _mean_dice(settings, metrics)) is not None:
-                metrics["translation_failed"] = dice <= settings.translation.failure_dice
+            scored = metrics.get(settings.dataset.tumour)
+            if round_id == settings.self_training.rounds[0].id and scored and scored["dice"]["mean"] is not None:
+                # Of all cases that are scored, for the tables; what steers is the verdict.
+                metrics["translation_failed"] = scored["dice"]["mean"] <= settings.translation.failure_dice
+            if verdict.stop:
+                why = "the translation has failed" if verdict.failed else f"rule {settings.self_training.stop}"
+                log(f"{round_id}: self-training stops here: {why}")
         write_json(scratch.output(layout.round_metrics(round_id)), metrics)
         log(f"{round_id}: {_headline(settings, metrics)}")
 
@@ -80,33 +85,6 @@ def score_structure(
         structure=structure,
         empty_mm=settings.evaluation.empty_assd_mm,
     )
-
-
-def decide(settings: Params, round_id: str, metrics: dict[str, Any], agreement: float | None) -> dict[str, Any]:
-    """Whether the next round is trained: all that flows from here to training.
-
-    With `self_training.stop: agreement` nothing of the scores is in it.
-    """
-    self_training = settings.self_training
-    first = round_id == self_training.rounds[0].id
-    by_dice = self_training.stop == "validation_dice"
-    now = _mean_dice(settings, metrics) if by_dice else None
-    if by_dice and first and now is not None and now <= settings.translation.failure_dice:
-        return {"stop": True, "why": "the translation has failed: mean Dice at or under translation.failure_dice"}
-    before = None
-    if by_dice and not first:
-        previous = self_training.round(round_id).prev
-        if read_json(layout.decision(previous))["stop"]:
-            return {"stop": True, "why": f"stopped after {previous}"}
-        before = _mean_dice(settings, read_json(layout.round_metrics(previous)))
-    stop = stops(self_training, agreement, before, now)
-    return {"stop": stop, "why": f"rule {self_training.stop}: {'converged' if stop else 'not converged'}"}
-
-
-def _mean_dice(settings: Params, metrics: dict[str, Any]) -> float | None:
-    """Mean Dice of the tumour."""
-    scores = metrics.get(settings.dataset.tumour)
-    return scores["dice"]["mean"] if scores else None
 
 
 def _headline(settings: Params, metrics: dict[str, Any]) -> str:

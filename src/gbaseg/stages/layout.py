@@ -36,7 +36,7 @@ def model_of(round_id: str) -> Path:
 
 
 def decision(round_id: str) -> Path:
-    """Whether self-training goes on after a round: one bit, which is all that may flow from scores to training."""
+    """Whether self-training goes on after a round (`verdict`): all that may flow from scores to training."""
     return DECISIONS / f"{round_id}.json"
 
 

@@ -16,6 +16,7 @@ from gbaseg.segmentation.dataset import TrainingItem
 from gbaseg.stages import layout
 from gbaseg.stages.context import stage, write_json
 from gbaseg.stages.train_segmentation import train
+from gbaseg.stages.verdict import Verdict
 
 
 def run() -> None:
@@ -26,7 +27,12 @@ def run() -> None:
     asked = {
         "seed": settings.seed,
         "survey": settings.survey.model_dump(),
-        "segmentation": settings.segmentation.model_dump(exclude={"prediction"}),
+        # What a round alone has is no matter: the survey is one fold from scratch, with epochs of its own.
+        "segmentation": settings.segmentation.model_dump(
+            exclude={"prediction", "epochs", "last_round_epochs", "start"}
+        ),
+        "spacing": settings.standardise.spacing_xyz_mm,
+        "structures": settings.labels,
     }
     inputs = [layout.STANDARD, layout.TRANSLATED]
     with stage("survey", asked, inputs, [model, curves, go_on], resumable=True) as scratch:
@@ -45,7 +51,7 @@ def run() -> None:
         )
         about = {"trained_in": layout.SURVEY, "fine_grid": False, "passed_on": False}
         write_json(scratch.output(model) / layout.ROUND, about)
-        write_json(scratch.output(go_on), {"stop": False, "why": "the rounds have not begun"})
+        Verdict().write(scratch.output(go_on))
 
 
 def _items(settings: Params, folder: Path) -> list[TrainingItem]:

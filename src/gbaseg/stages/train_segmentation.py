@@ -22,6 +22,7 @@ from gbaseg.segmentation.workspace import Workspace
 from gbaseg.stages import layout
 from gbaseg.stages.context import read_json, stage, write_json
 from gbaseg.stages.pseudo_label import doubtful_cases
+from gbaseg.stages.verdict import read_verdict
 
 # Beside the stages' scratch folders: rounds and experiments share most of their images.
 PREPROCESSED = Store(ROOT / "store" / "preprocessed")
@@ -54,7 +55,7 @@ def run(round_id: str, last: bool | None = None) -> None:
     }
     with stage(f"train_segmentation/{round_id}", asked, inputs, [model, curves], resumable=True) as scratch:
         previous = layout.model_of(item.prev)
-        if read_json(layout.decision(item.prev))["stop"] and not (last and settings.self_training.last_round_differs):
+        if read_verdict(item.prev).ends(differs=last and settings.self_training.last_round_differs):
             log(f"{round_id}: self-training has stopped, the model of {item.prev} is passed on")
             shutil.copytree(previous, scratch.output(model))
             write_json(scratch.output(model) / layout.ROUND, {**read_json(previous / layout.ROUND), "passed_on": True})
@@ -153,7 +154,7 @@ def patient_pools() -> list[list[str]]:
 
 
 def target_weight(source: int, target: int, share: float | None) -> int:
-    """How many times as often a real target image is drawn as one of the source, for a least share of the patches.
+    """How many times as often a real target image is drawn as one of the source: what comes nearest to a share.
 
     Args:
         source, target: numbers of images.

@@ -1,0 +1,70 @@
+"""Whether self-training goes on after a round: all that flows from scores to training (METHOD 3 and 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from gbaseg.params import Params
+from gbaseg.self_training.agreement import stops
+from gbaseg.stages import layout
+from gbaseg.stages.context import read_json, write_json
+
+# The split that the paper's rules go by; the others are scored and never steer.
+_STEERS = "validation"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Nothing else may stand in the file: the next round is trained anew when it changes.
+
+    Args:
+        stop: the next round is not trained, unless it is a last one of another kind (`last_round_differs`).
+        failed: the translation has failed: no round is trained any more.
+    """
+
+    stop: bool = False
+    failed: bool = False
+
+    def ends(self, differs: bool) -> bool:
+        """Whether the next round passes its model on; `differs`: it is a last one of another kind."""
+        return self.failed or (self.stop and not differs)
+
+    def write(self, path: Path) -> None:
+        write_json(path, asdict(self))
+
+
+def read_verdict(round_id: str) -> Verdict:
+    """After a round, or after the survey, which never stops."""
+    return Verdict(**read_json(layout.decision(round_id)))
+
+
+def decide(settings: Params, round_id: str, metrics: Mapping[str, Any], agreement: float | None) -> Verdict:
+    """Whether the next round is trained.
+
+    Args:
+        round_id: of `self_training.rounds`.
+        metrics: of the round, see `evaluation.summary.summarise`; read with `stop: validation_dice` alone.
+        agreement: of the round's pseudo-labels with those of the round before; `None` for the first round.
+    """
+    self_training = settings.self_training
+    if self_training.stop != "validation_dice":
+        return Verdict(stop=stops(self_training, agreement, None, None))
+    now = validation_dice(settings, metrics)
+    if round_id == self_training.rounds[0].id:
+        failed = now is not None and now <= settings.translation.failure_dice
+        return Verdict(stop=failed, failed=failed)
+    previous = self_training.round(round_id).prev
+    verdict = read_verdict(previous)
+    if verdict.stop:
+        return verdict
+    before = validation_dice(settings, read_json(layout.round_metrics(previous)))
+    return Verdict(stop=stops(self_training, agreement, before, now))
+
+
+def validation_dice(settings: Params, metrics: Mapping[str, Any]) -> float | None:
+    """The tumour's mean Dice on the labelled validation cases; `None` where there are none."""
+    scores = metrics.get(settings.dataset.tumour, {}).get("per_split", {}).get(_STEERS)
+    return scores["dice"] if scores else None

@@ -1,0 +1,43 @@
+"""What every stage starts with."""
+
+import contextlib
+from pathlib import Path
+
+import pytest
+
+from gbaseg.errors import UserError
+from gbaseg.stages.context import stage
+
+
+class Broken(Exception):
+    pass
+
+
+@pytest.mark.parametrize("name", ["train_segmentation/round_1", "train_singan"])
+def test_interrupted_work_is_found_again_until_the_stage_s_own_recipe_is_raised(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    recipes, own = Path("recipes.yaml"), name.split("/")[0]
+
+    def checkpoints_of_a_try():
+        with contextlib.suppress(Broken), stage(name, {"seed": 1}, [], [Path("out")], resumable=True) as scratch:
+            there = len(list(scratch.work.iterdir()))
+            (scratch.work / "checkpoint").touch()
+            raise Broken
+        return there
+
+    recipes.write_text(f"{own}: 1\nsurvey: 1\n")
+    assert checkpoints_of_a_try() == 0
+    recipes.write_text(f"# Another stage's, and a comment.\n{own}: 1\nsurvey: 2\n")
+    assert checkpoints_of_a_try() == 1
+    recipes.write_text(f"{own}: 2\nsurvey: 2\n")
+    assert checkpoints_of_a_try() == 0
+
+
+def test_a_recipe_that_is_not_there_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("recipes.yaml").write_text("survey: 1\n")
+    with (
+        pytest.raises(UserError, match=r"recipes\.yaml: .*train_singan"),
+        stage("train_singan", {}, [], [Path("out")], resumable=True),
+    ):
+        pass
