@@ -24,6 +24,11 @@ def threads_asked():
     return os.environ["OMP_NUM_THREADS"]
 
 
+def visible_gpu():
+    time.sleep(0.3)
+    return os.environ.get("CUDA_VISIBLE_DEVICES"), os.environ.get("GBASEG_DEVICE")
+
+
 def fail():
     raise ValueError("the seventh seal")
 
@@ -81,3 +86,39 @@ def test_number_of_workers(monkeypatch):
     monkeypatch.setenv(WORKERS, "none")
     with pytest.raises(UserError, match="GBASEG_WORKERS=none"):
         workers_for(3)
+
+
+@pytest.fixture
+def machine_with_gpus(monkeypatch):
+    """As torch would show it; tasks run in workers, which see the variables alone."""
+    import torch
+
+    def show(count):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+
+    monkeypatch.delenv(WORKERS, raising=False)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.delenv("GBASEG_DEVICE", raising=False)
+    return show
+
+
+@pytest.mark.parametrize(("given", "expected"), [(None, {"0", "1"}), ("GPU-5f,GPU-9c", {"GPU-5f", "GPU-9c"})])
+def test_folds_are_dealt_out_among_the_gpus(machine_with_gpus, monkeypatch, given, expected):
+    machine_with_gpus(2)
+    if given:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given)
+    assert workers_for(5, exclusive=True) == 2
+    places = run([Task(f"fold {n}", visible_gpu) for n in range(3)], exclusive=True)
+    assert {gpu for gpu, _ in places} == expected
+
+
+def test_one_gpu_or_a_named_one_is_not_shared_out(machine_with_gpus, monkeypatch):
+    machine_with_gpus(1)
+    assert workers_for(5, exclusive=True) == 1
+    assert run([Task("a", visible_gpu)], exclusive=True) == [(None, None)]  # in this process
+    machine_with_gpus(4)
+    monkeypatch.setenv("GBASEG_DEVICE", "cuda:2")
+    assert workers_for(5, exclusive=True) == 1
+    monkeypatch.setenv(WORKERS, "2")
+    assert run([Task("a", visible_gpu), Task("b", visible_gpu)], exclusive=True) == [(None, "cuda:2")] * 2

@@ -1,6 +1,5 @@
 """Which case the pictures show."""
 
-from pathlib import Path
 
 import numpy as np
 import pytest

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 # Set by `--device`; read by every worker process.
 VARIABLE = "GBASEG_DEVICE"
+# NVIDIA's: the GPUs that a process sees.
+VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
 def check_name(wanted: str) -> None:
@@ -42,6 +44,22 @@ def choose_device() -> torch.device:
         found = torch.cuda.device_count() if torch.cuda.is_available() else 0
         raise UserError(f"--device {wanted}: this machine shows {found} CUDA device(s); try --device cpu")
     return device
+
+
+def gpus_to_share() -> list[str]:
+    """The GPUs that tasks are dealt out among, as CUDA_VISIBLE_DEVICES names them; none where one device is named.
+
+    A worker that sees its own GPU alone calls it the first, whatever library it goes through.
+    """
+    device = choose_device()
+    if device.type != "cuda" or device.index is not None:
+        return []
+    import torch
+
+    count = torch.cuda.device_count()
+    visible = os.environ.get(VISIBLE, "")
+    names = [name.strip() for name in visible.split(",")] if visible else [str(number) for number in range(count)]
+    return names[:count]
 
 
 def has_bfloat16() -> bool:

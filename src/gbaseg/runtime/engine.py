@@ -16,15 +16,17 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
+from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 from typing import Any
 
 from gbaseg.errors import UserError
+from gbaseg.runtime.device import VISIBLE, gpus_to_share
 from gbaseg.runtime.memory import keep_freed
 from gbaseg.runtime.progress import REPORT_FOLDER, Display, log
 from gbaseg.runtime.threads import torch_threads
 
-# Worker processes; default: one a core, and one where a task takes the machine to itself.
+# Worker processes; default: one a core, and one (one a GPU) where a task takes the machine to itself.
 WORKERS = "GBASEG_WORKERS"
 
 
@@ -50,12 +52,17 @@ def workers_for(tasks: int, exclusive: bool = False) -> int:
     asked = os.environ.get(WORKERS, "")
     if asked and not (asked.isdigit() and int(asked) > 0):
         raise UserError(f"{WORKERS}={asked}: expected a whole number of at least 1")
-    available = int(asked) if asked else 1 if exclusive else len(os.sched_getaffinity(0))
+    available = int(asked) if asked else len(_gpus()) if exclusive else len(os.sched_getaffinity(0))
     return max(1, min(tasks, available))
 
 
+def _gpus() -> list[str]:
+    # Without torch no task of this process is a GPU's.
+    return gpus_to_share() if "torch" in sys.modules else []
+
+
 def threads_for(tasks: int) -> int:
-    """How many threads each of a few long tasks has, when all cores are dealt out among them."""
+    """How many threads (or processes) each of a few long tasks has, when all cores are dealt out among them."""
     limit = os.environ.get("OMP_NUM_THREADS", "")
     cores = len(os.sched_getaffinity(0))
     return max(1, min(cores, int(limit) if limit.isdigit() else cores) // max(tasks, 1))
@@ -74,8 +81,8 @@ def run(
     Args:
         tasks: the calls.
         name: show how many of the tasks are done under this name; empty: the tasks show their own progress.
-        exclusive: a task takes the GPU, or all cores, to itself: one after the other in this process, unless
-            `GBASEG_WORKERS` says more.
+        exclusive: a task takes a GPU, or all cores, to itself: one after the other in this process; with several GPUs
+            in a worker process for each. `GBASEG_WORKERS` may say more.
         light: the tasks are too small to be worth a process of their own when there are few (< 8) of them.
         deal_cores: few and long tasks, such as folds: the cores are dealt out among them. Else each has one thread.
 
@@ -91,11 +98,15 @@ def run(
         keep_freed()
         return [_one_thread(task, exclusive) for task in tasks]
     with tempfile.TemporaryDirectory(prefix="gbaseg-") as folder, Display() as display:
+        spawn = multiprocessing.get_context("spawn")
+        gpus, places = _gpus() if exclusive else [], spawn.SimpleQueue()
+        for number in range(workers):
+            places.put(gpus[number % len(gpus)] if gpus else None)
         pool = ProcessPoolExecutor(
             workers,
-            mp_context=multiprocessing.get_context("spawn"),
+            mp_context=spawn,
             initializer=_start_worker,
-            initargs=(folder, None if exclusive else threads_for(len(tasks)) if deal_cores else 1),
+            initargs=(folder, places, None if exclusive else threads_for(len(tasks)) if deal_cores else 1),
         )
         futures = {pool.submit(_call, task): task.name for task in tasks}
         try:
@@ -125,8 +136,11 @@ def _raise_failure(name: str, future: Future[tuple[UserError | str | None, Any]]
         raise TaskFailed(f"{name} failed:\n{failure}")
 
 
-def _start_worker(folder: str, threads: int | None) -> None:
+def _start_worker(folder: str, places: SimpleQueue[str | None], threads: int | None) -> None:
     keep_freed()
+    gpu = places.get()
+    if gpu is not None:
+        os.environ[VISIBLE] = gpu  # CUDA reads it at its first call, which no worker has made yet
     os.environ[REPORT_FOLDER] = folder
     if threads is not None:
         _use_threads(threads)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gbaseg.runtime.device import choose_device
-from gbaseg.runtime.engine import Task, run
+from gbaseg.runtime.engine import Task, run, threads_for, workers_for
 from gbaseg.runtime.seeds import derive
 from gbaseg.segmentation.planning import CONFIGURATION, PLANS_NAME
 from gbaseg.segmentation.prediction import fold_file
@@ -21,6 +21,8 @@ from gbaseg.segmentation.workspace import Workspace
 
 if TYPE_CHECKING:
     import torch
+
+_MOST_AUGMENTERS = 12  # nnU-Net's own bound
 
 
 def train_folds(
@@ -45,6 +47,7 @@ def train_folds(
         warm_start: model folder to start the weights from; `None`: nnU-Net's initialisation.
     """
     exclusive = choose_device().type == "cuda"
+    at_once = workers_for(len(folds), exclusive)
     model.mkdir(parents=True, exist_ok=True)
     run(
         [
@@ -61,6 +64,7 @@ def train_folds(
                     "seed": derive(seed, "fold", fold),
                     "name": f"{name} fold {fold}",
                     "warm_start": warm_start / fold_file(fold) if warm_start is not None else None,
+                    "augmenters": threads_for(at_once),
                 },
             )
             for fold in folds
@@ -84,12 +88,20 @@ def train_fold(
     seed: int,
     name: str,
     warm_start: Path | None = None,
+    augmenters: int = 1,
 ) -> None:
-    """Train one fold, resuming where an earlier run of the same workspace stopped. Runs in a worker."""
+    """Train one fold, resuming where an earlier run of the same workspace stopped. Runs in a worker.
+
+    Args:
+        augmenters: nnU-Net's processes for patches, on a GPU and where nnUNet_n_proc_DA does not say otherwise.
+    """
     workspace.enter()
     device = choose_device()
     if device.type == "cpu":
         os.environ["nnUNet_n_proc_DA"] = "0"  # augment in this process: reproducible, and no core is left anyway
+    else:
+        # nnU-Net counts the machine's cores, of which a job may have been given a few.
+        os.environ.setdefault("nnUNet_n_proc_DA", str(min(augmenters, _MOST_AUGMENTERS)))
     # Compiling costs minutes a fold and changes the last bits; results before speed.
     os.environ.setdefault("nnUNet_compile", "false")
     from safetensors.torch import load_model, save_file
