@@ -160,6 +160,16 @@ def test_settings_that_are_not_allowed_begin_nothing(project):
     assert "no.such.key=1" in result.stderr and "Traceback" not in result.stderr
 
 
+def test_the_queue_takes_data_that_its_copies_of_the_folder_can_reach(project):
+    """They have what stages make, and what is named by its whole path."""
+    again = ("ablation", "arms", "--seeds", "10", "--arms", "gba")
+    result = gbaseg(*again, "-S", "dataset.root=data/raw/mine")
+    assert result.exit_code == 1
+    assert "data/raw/mine: queued experiments run in copies of this folder" in result.stderr
+    result = gbaseg(*again, "-S", f"dataset.root={Path('data/raw/mine').resolve()}")
+    assert result.exit_code == 0, result.output
+
+
 def test_what_waits_in_the_queue_is_not_queued_again(project):
     assert gbaseg("ablation", "arms", "--seeds", "8", "--arms", "gba").exit_code == 0
     again = gbaseg("ablation", "arms", "--seeds", "8", "--arms", "gba")

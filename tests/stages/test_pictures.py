@@ -1,6 +1,5 @@
 """Which case the pictures show."""
 
-
 import numpy as np
 import pytest
 

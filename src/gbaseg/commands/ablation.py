@@ -19,6 +19,7 @@ from gbaseg import params
 from gbaseg.commands.experiments import differences, experiments_of_this_commit, open_revision, queued_experiments
 from gbaseg.errors import UserError
 from gbaseg.runtime.progress import log
+from gbaseg.stages import layout
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,8 @@ def run(planned: Sequence[Experiment], extra: Sequence[str], now: bool) -> None:
     """
     planned = with_extra(planned, extra)
     wanted = {one.name: _settings_with(one.overrides) for one in planned}
+    if not now:
+        _refuse_data_out_of_reach(wanted)
     done, waiting = experiments_of_this_commit(), queued_experiments()
     _refuse_others(wanted, done)
     todo = []
@@ -131,6 +134,17 @@ def _settings_with(overrides: Sequence[str]) -> dict[str, Any]:
         content = YAML(typ="safe").load(copy.read_text(encoding="utf-8"))
     params.check(content, f"params.yaml with {', '.join(overrides)}")
     return content
+
+
+def _refuse_data_out_of_reach(wanted: Mapping[str, Mapping[str, Any]]) -> None:
+    """Queued experiments run in copies of this folder, in which only what a stage makes is there."""
+    roots = {name: str(settings["dataset"]["root"]) for name, settings in wanted.items()}
+    lost = sorted({root for root in roots.values() if not Path(root).is_absolute() and Path(root) != layout.PHANTOM})
+    if lost:
+        raise UserError(
+            f"dataset.root: {', '.join(lost)}: queued experiments run in copies of this folder, which do not have it; "
+            "name it by its whole path, or run the experiments here (--run)"
+        )
 
 
 def _refuse_others(wanted: Mapping[str, Mapping[str, Any]], done: Mapping[str, str]) -> None:
