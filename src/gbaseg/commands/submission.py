@@ -20,7 +20,7 @@ from gbaseg.standardise.case import StandardCase
 Split = Literal["train", "validation", "test"]
 # A file of git, not of DVC: nothing computes it.
 LEADERBOARD = layout.METRICS / "leaderboard.json"
-_NAMES = {"crossmoda2022": "crossmoda2022_{case}_Label.nii.gz", "table": "{case}.nii.gz"}
+_NAMES = {"crossmoda2022": "crossmoda2022_{case}_Label.nii.gz"}
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def run(out: Path, round_id: str | None, splits: Sequence[str], name: str | None
     """
     settings = params.load()
     round_id = settings.self_training.round(round_id).id if round_id else settings.self_training.last
-    name = name or _NAMES[settings.dataset.layout]
+    name = name or _NAMES.get(settings.dataset.layout, "{case}.nii.gz")
     if "{case}" not in name or "/" in name:
         raise UserError(f"--name {name}: expected a file name with {{case}} in it, such as {_NAMES['crossmoda2022']}")
     if out.exists() and any(out.iterdir()):

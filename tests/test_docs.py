@@ -1,0 +1,61 @@
+"""What the docs tell people to write is what the code takes."""
+
+import re
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from gbaseg import params
+from gbaseg.cases import read_table
+from gbaseg.presets import preset_content
+from gbaseg.runtime import device, engine
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(page, language):
+    """Fenced blocks of a page, those of list items too."""
+    text = (ROOT / page).read_text()
+    found = re.findall(rf"^( *)```{language}\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)
+    return [re.sub(rf"^{indent}", "", block, flags=re.MULTILINE) for indent, block in found]
+
+
+def over(settings, changes):
+    merged = {key: over(settings[key], value) if isinstance(value, dict) and key != "structures" else value
+              for key, value in changes.items()}  # fmt: skip
+    return {**settings, **merged}
+
+
+@pytest.mark.parametrize("preset", ["default", "lgg", "crossmoda2022"])
+def test_settings_for_own_data_are_allowed_over_every_preset(preset):
+    [changes] = blocks("docs/own_data.md", "yaml")
+    checked = params.check(over(preset_content(preset, ROOT / "presets"), YAML(typ="safe").load(changes)))
+    assert checked.dataset.layout == "table" and checked.labels == {"tumour": 1}
+
+
+def test_the_table_of_own_data_is_one(tmp_path):
+    [table] = blocks("docs/own_data.md", "csv")
+    (tmp_path / "cases.csv").write_text(table)
+    assert {(case.domain, case.split) for case in read_table(tmp_path)} == {
+        ("source", "train"), ("target", "train"), ("target", "test"),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_between_pages_lead_somewhere(page):
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text())
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_that_pages_name_are_there(page):
+    named = re.findall(r"`((?:src/gbaseg|stages|benchmarks|docs|presets|tests)/[\w./]+\.\w+)`", page.read_text())
+    missing = [name for name in named if not any((folder / name).is_file() for folder in (ROOT, ROOT / "src/gbaseg"))]
+    assert missing == []
+
+
+def test_variables_are_named_as_the_code_reads_them():
+    text = (ROOT / "docs/running.md").read_text()
+    assert {device.VARIABLE, device.VISIBLE, engine.WORKERS} <= set(re.findall(r"`([A-Z_]+)`", text))
