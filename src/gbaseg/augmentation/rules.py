@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from gbaseg.augmentation.appearance import Appearance
-from gbaseg.augmentation.settings import Rule
+from gbaseg.augmentation.settings import Arm, Rule
 from gbaseg.errors import UserError
 
 
@@ -74,12 +73,12 @@ def select_cases(rule: Rule, measurements: Sequence[Measurement]) -> list[str]:
 def plan_copies(
     rules: Sequence[Rule],
     measurements: Sequence[Measurement],
-    arm: Literal["none", "naive", "gba"] = "gba",
+    arm: Arm = "gba",
 ) -> list[Copy]:
     """The copies to make, ordered by rule, case, factor, start scale as the settings list them.
 
     Arm `gba`: one for each selected case, factor and start scale (paper: 48 cases x 3 x 2 = 288); `naive`: one
-    for each case and factor; `none`: no copies.
+    for each case and factor; `online`: the same, which training chooses from; `none`: no copies.
 
     Raises:
         UserError: a rule names an unknown centre.

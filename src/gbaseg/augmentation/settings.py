@@ -113,6 +113,9 @@ class BlendSettings(Settings):
     sigma_px: float = Field(5.0, ge=0, description="Sigma of the Gaussian on the dilated mask, pixels")
 
 
+Arm = Literal["none", "naive", "online", "gba"]
+
+
 def _paper_rules() -> list[Rule]:
     return [
         Rule(name="large", centres=["B"], volume_mm3_above=2000, std_above=0.10, lambdas=[0.7, 1.2, 1.5]),
@@ -123,9 +126,10 @@ def _paper_rules() -> list[Rule]:
 class AugmentationSettings(Settings):
     """Generative Blending Augmentation and the arms it is compared with."""
 
-    arm: Literal["none", "naive", "gba"] = Field(
+    arm: Arm = Field(
         "gba",
-        description="Copies of source cases: none, rescaled (Eq. 5), or rescaled, harmonised and blended (Eq. 5 to 7)",
+        description="Copies of source cases: none, rescaled (naive, Eq. 5), or rescaled, harmonised and blended (gba, "
+        "Eq. 5 to 7); online: no copies, rescaled whenever a case is drawn in training",
     )
     rules: list[Rule] = Field(default_factory=_paper_rules, description="Which cases, factors and start scales")
     singan: SinGANSettings = SinGANSettings()

@@ -15,7 +15,7 @@ from gbaseg.evaluation.summary import CaseScore
 NO_TRANSLATION = "none"
 REFERENCE = "reference"  # in the place of a translation: what every arm is to be held against
 EMPTY, THRESHOLD, ORACLE = "empty prediction", "threshold", "oracle"
-ARMS = ("none", "naive", "gba")  # the order of the tables; others follow by name
+ARMS = ("none", "naive", "online", "gba")  # the order of the tables; others follow by name
 
 
 @dataclass(frozen=True)

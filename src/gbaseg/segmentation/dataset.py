@@ -11,7 +11,7 @@ from gbaseg.runtime.engine import Task, run
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.store import Store
 from gbaseg.segmentation.planning import PLANS_NAME, adapt_plans, at_spacing
-from gbaseg.segmentation.preprocessing import preprocess
+from gbaseg.segmentation.preprocessing import RESCALING, preprocess
 from gbaseg.segmentation.settings import SegmentationSettings
 from gbaseg.segmentation.splits import split_by_patient
 from gbaseg.segmentation.workspace import Workspace
@@ -21,7 +21,9 @@ from gbaseg.segmentation.workspace import Workspace
 class TrainingItem:
     """One image to train on, with its label on the same grid. Copies of a patient share `patient`.
 
-    `weight`: how many times as often as others it is drawn.
+    Args:
+        weight: how many times as often as others it is drawn.
+        rescaled: (label value, lambda), of which one or none is applied each time it is drawn (arm `online`).
     """
 
     name: str
@@ -29,6 +31,7 @@ class TrainingItem:
     image: Path
     label: Path
     weight: int = 1
+    rescaled: tuple[tuple[int, float], ...] = ()
 
 
 def prepare(
@@ -85,19 +88,26 @@ def prepare(
         plans = at_spacing(frozen_plans, spacing_zyx_mm)
         _write_json(workspace.preprocessed / "dataset_fingerprint.json", {})  # nnU-Net copies it; nothing reads it
     _write_json(workspace.preprocessed / f"{PLANS_NAME}.json", plans)
+    choices = {item.name: item.rescaled for item in items if item.rescaled}
     chunks = _chunks([item.name for item in items], 8)
     log(f"training set: {len(items)} cases, preprocessed at {' x '.join(f'{s:g}' for s in spacing_zyx_mm[::-1])} mm")
-    run(
+    found = run(
         [
             Task(
                 f"preprocess {index + 1}/{len(chunks)}",
                 preprocess,
-                {"workspace": workspace, "names": chunk, "store": store},
+                {
+                    "workspace": workspace,
+                    "names": chunk,
+                    "store": store,
+                    "rescaled": {name: choices[name] for name in chunk if name in choices},
+                },
             )
             for index, chunk in enumerate(chunks)
         ],
         name="preprocessing (8 cases a step)",
     )
+    _write_json(workspace.preprocessed / RESCALING, {name: one for group in found for name, one in group.items()})
     store.prune()
     _write_json(marker, plans)
     return plans

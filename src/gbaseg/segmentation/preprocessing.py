@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import pickle
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -20,14 +20,25 @@ from gbaseg.runtime.store import Store, key_of, link
 from gbaseg.segmentation.planning import CONFIGURATION, PLANS_NAME
 from gbaseg.segmentation.workspace import Workspace
 
+# File of what may be done to a case when it is drawn: name -> mean and sd of its normalisation, and choices.
+RESCALING = "rescaling.json"
 # Ends of nnU-Net's names for an image, its label, and what it knows of them.
 _IMAGE, _LABEL, _PROPERTIES = ".b2nd", "_seg.b2nd", ".pkl"
 # Their names in the store.
 _CASE = "case"
 
 
-def preprocess(workspace: Workspace, names: Sequence[str], store: Store) -> None:
-    """Crop, normalise and resample some cases of the workspace as its plans say, or find them; runs in a worker."""
+def preprocess(
+    workspace: Workspace, names: Sequence[str], store: Store, rescaled: Mapping[str, Sequence[tuple[int, float]]]
+) -> dict[str, dict[str, Any]]:
+    """Crop, normalise and resample some cases of the workspace as its plans say, or find them; runs in a worker.
+
+    Args:
+        rescaled: name -> choices, of the cases that are to be rescaled when they are drawn.
+
+    Returns:
+        Of those, what `RESCALING` is to hold.
+    """
     workspace.enter()
     plans = json.loads((workspace.preprocessed / f"{PLANS_NAME}.json").read_text())
     dataset = json.loads((workspace.raw / "dataset.json").read_text())
@@ -38,6 +49,11 @@ def preprocess(workspace: Workspace, names: Sequence[str], store: Store) -> None
         files = dataset["dataset"][name]
         for end, path in cases.files([Path(image) for image in files["images"]], Path(files["label"])).items():
             link(path, folder / f"{name}{end}")
+    found = {}
+    for name, choices in rescaled.items():
+        mean, sd = cases.normalisation([Path(image) for image in dataset["dataset"][name]["images"]])
+        found[name] = {"mean": mean, "sd": sd, "choices": list(choices)}
+    return found
 
 
 class _Cases:
@@ -64,6 +80,17 @@ class _Cases:
             key_of("label", key, label), lambda folder: self._save(*self._with_label(image, images, label), folder)
         )
         return {_IMAGE: image / f"{_CASE}{_IMAGE}"} | {end: found / f"{_CASE}{end}" for end in (_LABEL, _PROPERTIES)}
+
+    def normalisation(self, images: list[Path]) -> tuple[float, float]:
+        """Mean and SD of nnU-Net's z-score of an image: over the head where it crops much, else over all it keeps."""
+        from nnunetv2.preprocessing.cropping.cropping import crop_to_nonzero
+
+        _, manager, configuration = self._nnunet
+        assert configuration.normalization_schemes == ["ZScoreNormalization"], "of MRI, as the data set says"
+        array, _ = manager.image_reader_writer_class().read_images([str(path) for path in images])
+        kept, outside, _ = crop_to_nonzero(array.astype(np.float32))
+        values = kept[outside >= 0] if configuration.use_mask_for_norm[0] else kept
+        return float(values.mean()), max(float(values.std()), 1e-8)
 
     @cached_property
     def _nnunet(self) -> tuple[Any, Any, Any]:

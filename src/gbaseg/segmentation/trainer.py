@@ -8,9 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from nnunetv2.training.dataloading.nnunet_dataset import nnUNetBaseDataset
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from gbaseg.runtime.precision import use_bfloat16
+from gbaseg.segmentation.preprocessing import RESCALING
+from gbaseg.segmentation.rescaling import RescalingDataset, read_rescaling
 from gbaseg.segmentation.settings import SegmentationSettings
 
 OnEpoch = Callable[[int, dict[str, float]], None]
@@ -47,6 +50,13 @@ class Trainer(nnUNetTrainer):
     def initialize(self) -> None:
         super().initialize()
         use_bfloat16(self.plain_network, self.device)
+
+    def get_tr_and_val_datasets(self) -> tuple[nnUNetBaseDataset, nnUNetBaseDataset]:
+        train, held_out = super().get_tr_and_val_datasets()
+        rescaling = read_rescaling(Path(self.preprocessed_dataset_folder_base) / RESCALING)
+        if rescaling:
+            train = RescalingDataset(self.preprocessed_dataset_folder, train.identifiers, rescaling)
+        return train, held_out
 
     @property
     def latest_checkpoint(self) -> Path:

@@ -1,7 +1,11 @@
-"""augment: copies of the pseudo-target cases that the rules select, rescaled and blended in (Eq. 5 to 7)."""
+"""augment: copies of the pseudo-target cases that the rules select, rescaled and blended in (Eq. 5 to 7).
+
+Arm `online` has none: what training may do to a case whenever it is drawn is written down in their place.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +25,9 @@ from gbaseg.runtime.engine import run as run_tasks
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.seeds import derive
 from gbaseg.stages import layout
-from gbaseg.stages.context import stage, write_json
+from gbaseg.stages.context import read_json, stage, write_json
+
+CHOICES = "online.json"
 
 
 def run() -> None:
@@ -36,6 +42,10 @@ def run() -> None:
         copies = planned_copies(settings, layout.TRANSLATED)
         if settings.augmentation.arm != "none" and not copies:
             log("warning: no rule of augmentation.rules selects a case: this arm equals arm none")
+        if settings.augmentation.arm == "online":
+            write_json(folder / CHOICES, _choices(copies, settings.labels))
+            log(f"{len({copy.case for copy in copies})} cases are rescaled as they are drawn")
+            copies = []
         rows = run_tasks(
             [
                 Task(
@@ -56,6 +66,21 @@ def run() -> None:
         write_table([row for group in rows for row in group], folder)
         log(f"{len(copies)} copies of {len(rows)} cases")
         write_json(scratch.output(metrics), _summary(settings, folder, copies))
+
+
+def read_choices() -> dict[str, tuple[tuple[int, float], ...]]:
+    """Arm `online`: case -> (label value, lambda) of each way that it may be rescaled; empty for the other arms."""
+    path = layout.AUGMENTED / CHOICES
+    if not path.is_file():
+        return {}
+    return {case: tuple((value, factor) for value, factor in ways) for case, ways in read_json(path).items()}
+
+
+def _choices(copies: list[Copy], values: Mapping[str, int]) -> dict[str, list[tuple[int, float]]]:
+    found: dict[str, list[tuple[int, float]]] = {}
+    for copy in copies:
+        found.setdefault(copy.case, []).append((values[copy.structure], copy.factor))
+    return found
 
 
 def planned_copies(settings: Params, translated: Path) -> list[Copy]:

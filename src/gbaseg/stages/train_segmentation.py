@@ -20,6 +20,7 @@ from gbaseg.segmentation.dataset import TrainingItem, prepare
 from gbaseg.segmentation.training import train_folds
 from gbaseg.segmentation.workspace import Workspace
 from gbaseg.stages import layout
+from gbaseg.stages.augment import read_choices
 from gbaseg.stages.context import read_json, stage, write_json
 from gbaseg.stages.pseudo_label import doubtful_cases
 from gbaseg.stages.verdict import read_verdict
@@ -166,9 +167,12 @@ def target_weight(source: int, target: int, share: float | None) -> int:
 
 
 def source_items() -> list[TrainingItem]:
-    """Pseudo-target cases and their augmented copies, with the source's labels."""
+    """Pseudo-target cases and their augmented copies (arm `online`: what may be done to them), with their labels."""
+    choices = read_choices()
     return [
-        TrainingItem(case.case, case.patient, folder / case.image, folder / case.label)
+        TrainingItem(
+            case.case, case.patient, folder / case.image, folder / case.label, rescaled=choices.get(case.case, ())
+        )
         for folder in (layout.TRANSLATED, layout.AUGMENTED)
         for case in read_table(folder)
     ]

@@ -1,0 +1,63 @@
+"""Arm `online`: a structure's intensities rescaled whenever its case is drawn, in the place of copies (Eq. 5)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
+
+
+@dataclass(frozen=True)
+class Rescaling:
+    """What may be done to one preprocessed case, z = (x - mean) / sd of an image x in [0, 1].
+
+    Args:
+        mean, sd: of nnU-Net's normalisation.
+        choices: (label value, lambda); one of them, or none, is taken at each draw, all equally likely.
+    """
+
+    mean: float
+    sd: float
+    choices: tuple[tuple[int, float], ...]
+
+    def apply(self, image: np.ndarray, label: np.ndarray, value: int, factor: float) -> np.ndarray:
+        """x_lambda (Eq. 5), normalised again.
+
+        Args:
+            image: (1, Z, Y, X), normalised.
+            label: likewise.
+            value: of the structure.
+            factor: lambda.
+        """
+        rescaled = np.clip(factor * (image * self.sd + self.mean), 0.0, 1.0)
+        return np.where(label == value, (rescaled - self.mean) / self.sd, image).astype(image.dtype)
+
+
+class RescalingDataset(nnUNetDatasetBlosc2):
+    """nnU-Net's training cases, rescaled at random as they are drawn."""
+
+    def __init__(self, folder: str, identifiers: list[str], rescaling: Mapping[str, Rescaling]) -> None:
+        super().__init__(folder, identifiers)
+        self._rescaling = rescaling
+
+    def load_case(self, identifier: str) -> tuple[Any, Any, Any, dict]:
+        """As nnU-Net's, from whose generator (numpy's global one) is drawn."""
+        image, label, previous, properties = super().load_case(identifier)
+        rescaling = self._rescaling.get(identifier)
+        taken = np.random.randint(len(rescaling.choices) + 1) if rescaling else 0  # noqa: NPY002
+        if rescaling and taken:
+            image = rescaling.apply(image[:], label[:], *rescaling.choices[taken - 1])
+        return image, label, previous, properties
+
+
+def read_rescaling(path: Path) -> dict[str, Rescaling]:
+    """Case -> what may be done to it, as `preprocessing` wrote it; empty for the other arms."""
+    return {
+        name: Rescaling(one["mean"], one["sd"], tuple((value, factor) for value, factor in one["choices"]))
+        for name, one in json.loads(path.read_text()).items()
+    }

@@ -1,0 +1,116 @@
+"""Arm online: cases rescaled as they are drawn, on what nnU-Net has normalised (Eq. 5)."""
+
+import json
+from dataclasses import replace
+
+import blosc2
+import numpy as np
+import pytest
+
+from gbaseg.augmentation.rescale import rescale
+from gbaseg.runtime.store import Store
+from gbaseg.segmentation import dataset
+from gbaseg.segmentation.dataset import prepare
+from gbaseg.segmentation.preprocessing import RESCALING, _Cases
+from gbaseg.segmentation.rescaling import Rescaling, RescalingDataset, read_rescaling
+from gbaseg.segmentation.workspace import Workspace
+from gbaseg.volume import Grid, Volume, read, write
+
+CHOICES = ((1, 0.5), (1, 1.6))
+
+
+@pytest.fixture
+def rescaled(prepared, tmp_path, monkeypatch):
+    """The tiny set at the scans' own spacing, case `a` with two factors."""
+    monkeypatch.setattr(dataset, "run", lambda tasks, **_: [task.function(**task.arguments) for task in tasks])
+    items = [replace(item, rescaled=CHOICES if item.name == "a" else ()) for item in prepared.items]
+    workspace = Workspace(tmp_path / "nnunet")
+    prepare(
+        items, prepared.structures, prepared.settings, 3, workspace, Store(tmp_path / "store"), (2.0, 1.0, 1.0),
+        frozen_plans=prepared.plans,
+    )  # fmt: skip
+    return workspace
+
+
+def cases_of(workspace, rescaling=None):
+    rescaling = read_rescaling(workspace.preprocessed / RESCALING) if rescaling is None else rescaling
+    return RescalingDataset(str(workspace.preprocessed / "nnUNetPlans_3d_fullres"), ["a", "b"], rescaling)
+
+
+def test_what_is_drawn_is_the_rescaled_image_normalised(rescaled, prepared):
+    """As often as it comes: the case as it is, and Eq. 5 of the image in [0, 1] with either factor."""
+    [item] = [item for item in prepared.items if item.name == "a"]
+    image, mask = read(item.image, np.float32).array, read(item.label).array
+    cases, rescaling = cases_of(rescaled), read_rescaling(rescaled.preprocessed / RESCALING)["a"]
+    expected = [(rescale(image, mask, factor) - image.mean()) / image.std() for factor in (1.0, 0.5, 1.6)]
+    assert (rescaling.mean, rescaling.sd) == pytest.approx((image.mean(), image.std()))
+    assert (0.5 * 1.6 * image[mask == 1]).max() < 1 < (1.6 * image[mask == 1]).max(), "clipping is not tried"
+    np.random.seed(0)  # noqa: NPY002 - what nnU-Net's loaders draw from
+    counts = np.zeros(3, int)
+    for _ in range(300):
+        drawn, label, _, _ = cases.load_case("a")
+        assert drawn.dtype == np.float32 and np.array_equal(label[:][0], mask)
+        [which] = [n for n, one in enumerate(expected) if np.allclose(drawn[:][0], one, atol=1e-5)]
+        counts[which] += 1
+    assert counts.min() > 70 and counts.sum() == 300
+
+
+def test_outside_the_structure_nothing_changes_and_a_case_without_choices_never(rescaled):
+    cases = cases_of(rescaled)
+    plain = {name: super(RescalingDataset, cases).load_case(name)[0][:] for name in ("a", "b")}
+    label = cases.load_case("a")[1][:]
+    for _ in range(20):
+        assert np.array_equal(cases.load_case("a")[0][:][label != 1], plain["a"][label != 1])
+        assert np.array_equal(cases.load_case("b")[0][:], plain["b"])
+
+
+def test_a_factor_is_for_its_own_structure():
+    image = np.full((1, 1, 1, 3), 0.5, np.float32)
+    label = np.array([0, 1, 2]).reshape(image.shape)
+    one = Rescaling(mean=0.0, sd=1.0, choices=((2, 1.5),))
+    assert one.apply(image, label, *one.choices[0]).ravel().tolist() == [0.5, 0.5, 0.75]
+
+
+@pytest.mark.parametrize("over_the_head", [False, True])
+def test_mean_and_sd_are_nnunets(prepared, tmp_path, over_the_head):
+    """Where its crop to the head is a large one it takes them over the head's voxels."""
+    plans = json.loads(json.dumps(prepared.plans))
+    plans["configurations"]["3d_fullres"]["use_mask_for_norm"] = [over_the_head]
+    image = np.zeros((10, 20, 22), np.float32)
+    image[1:9, 2:18, 3:20] = np.random.default_rng(1).uniform(0.2, 1, (8, 16, 17))
+    image[:, :4, :4] = image[:, -5:, -5:] = 0
+    label = np.zeros(image.shape, np.uint8)
+    label[4:6, 8:10, 8:10] = 1
+    for array, name in ((image, "image"), (label, "label")):
+        write(Volume(array, Grid(array.shape, prepared.spacing_zyx_mm)), tmp_path / f"{name}.nii.gz")
+    cases = _Cases(plans, json.loads((prepared.workspace.raw / "dataset.json").read_text()), Store(tmp_path / "store"))
+    files = cases.files([tmp_path / "image.nii.gz"], tmp_path / "label.nii.gz")
+    mean, sd = cases.normalisation([tmp_path / "image.nii.gz"])
+    normalised = blosc2.open(str(files[".b2nd"]), mode="r")[:][0]
+    kept = image[1:9, 2:18, 3:20]
+    inside = kept > 0
+    np.testing.assert_allclose(normalised[inside] * sd + mean, kept[inside], atol=1e-5)
+    assert mean == pytest.approx((kept[inside] if over_the_head else kept).mean(), rel=1e-5)
+
+
+def test_training_draws_from_them_and_the_held_out_fold_does_not(rescaled, prepared, monkeypatch):
+    import torch
+
+    from gbaseg.segmentation.trainer import Trainer
+
+    rescaled.enter()
+    monkeypatch.setenv("nnUNet_n_proc_DA", "0")
+    plans = {**json.loads((rescaled.preprocessed / "nnUNetPlans.json").read_text()), "continue_training": False}
+    description = json.loads((rescaled.preprocessed / "dataset.json").read_text())
+    for fold in range(2):
+        trainer = Trainer(dict(plans), "3d_fullres", fold, description, torch.device("cpu"))
+        trainer.configure(prepared.settings, 1, lambda *_: None)
+        trainer.initialize()
+        trainer.dataset_class = type(cases_of(rescaled)).__mro__[1]
+        train, held_out = trainer.get_tr_and_val_datasets()
+        assert isinstance(train, RescalingDataset) and not isinstance(held_out, RescalingDataset)
+        assert sorted({*train.identifiers, *held_out.identifiers}) == ["a", "a_copy", "b", "c"]
+
+
+def test_the_other_arms_draw_as_nnunet_does(prepared):
+    assert read_rescaling(prepared.workspace.preprocessed / RESCALING) == {}
