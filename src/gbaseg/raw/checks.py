@@ -96,7 +96,7 @@ def check_case(case: Case, root: Path, settings: DatasetSettings) -> list[Fault]
 
 
 def _repeated_cases(cases: Sequence[Case]) -> Iterator[Fault]:
-    for kind in ("case", "image"):
+    for kind in ("case", "image", "label"):
         groups = defaultdict(list)
         for case in cases:
             if getattr(case, kind):
@@ -108,8 +108,9 @@ def _repeated_cases(cases: Sequence[Case]) -> Iterator[Fault]:
                 found = f"occurs {len(group)} times ({', '.join(case.image or case.label for case in group)})"
                 yield Fault(group[0].case, "", found, "every case once", whole_set=True)
             elif len({case.case for case in group}) > 1:
-                found = f"is the image of {len(group)} cases ({', '.join(case.case for case in group)})"
-                yield Fault("", group[0].image, found, "an image belongs to one case", whole_set=True)
+                found = f"is the {kind} of {len(group)} cases ({', '.join(case.case for case in group)})"
+                allowed = f"{'an' if kind == 'image' else 'a'} {kind} belongs to one case"
+                yield Fault("", getattr(group[0], kind), found, allowed, whole_set=True)
 
 
 def _leaking_patients(cases: Sequence[Case]) -> Iterator[Fault]:
