@@ -68,6 +68,12 @@ def test_missing_and_unreadable_files(root):
     assert second.file == "s1_label.nii.gz" and "cannot be read" in second.found
 
 
+def test_a_folder_is_no_scan(root):
+    (root / "dicom").mkdir()
+    fault = only(check_case(replace(GOOD[2], image="dicom"), root, SETTINGS))
+    assert fault.found == "a folder" and "a DICOM series is converted first" in fault.allowed
+
+
 @pytest.mark.parametrize("name", ["t1.nii.gz", "t1.nii"])
 def test_a_cut_off_file_is_a_fault_though_itk_reads_it(root, name):
     write(image(), root / name)
