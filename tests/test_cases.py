@@ -2,7 +2,7 @@
 
 import pytest
 
-from gbaseg.cases import Case, read_table, select, write_table
+from gbaseg.cases import COLUMNS, Case, read_table, select, write_table
 from gbaseg.errors import UserError
 
 CASES = [
@@ -23,6 +23,60 @@ def test_a_table_is_ordered_and_comes_back_as_it_was(tmp_path):
 def test_missing_columns_are_all_named(tmp_path):
     (tmp_path / "cases.csv").write_text("case,patient,centre\na,b,c\n")
     with pytest.raises(UserError, match="domain, split, modality, image, label"):
+        read_table(tmp_path)
+
+
+def test_the_header_that_was_found_is_shown(tmp_path):
+    (tmp_path / "cases.csv").write_text(";".join(COLUMNS) + "\na;b;c;source;train;ceT1;a.nii.gz;\n")
+    with pytest.raises(UserError, match=f"needed, parted by commas: .*; found: '{';'.join(COLUMNS)}'$"):
+        read_table(tmp_path)
+    (tmp_path / "cases.csv").write_text("")
+    with pytest.raises(UserError, match="found: no header"):
+        read_table(tmp_path)
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_another_encoding_is_a_user_error(tmp_path, encoding):
+    rows = [",".join(COLUMNS), "a,p,Zürich,source,train,ceT1,a.nii.gz,"]
+    (tmp_path / "cases.csv").write_text("\n".join(rows) + "\n", encoding=encoding)
+    line = {"latin-1": 2, "utf-16": 1}[encoding]
+    with pytest.raises(UserError, match=rf"cases\.csv: line {line}: byte 0x\w\w is not UTF-8; allowed: UTF-8"):
+        read_table(tmp_path)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_header(tmp_path):
+    write_table(CASES, tmp_path)
+    table = tmp_path / "cases.csv"
+    table.write_text(table.read_text(encoding="utf-8"), encoding="utf-8-sig")
+    assert len(read_table(tmp_path)) == 3
+
+
+def test_every_line_with_too_many_or_too_few_cells_is_named(tmp_path):
+    rows = [
+        ",".join(COLUMNS),
+        "a,p,A,source,train,ceT1,a,2.nii.gz,",
+        '"b","q","A, north",target,train,hrT2,b.nii.gz,',
+        "",
+        "c,r,B,target,train,hrT2,c.nii.gz",
+    ]
+    (tmp_path / "cases.csv").write_text("\n".join(rows) + "\n")
+    with pytest.raises(UserError) as raised:
+        read_table(tmp_path)
+    first, second, advice = str(raised.value).splitlines()
+    assert first == f"{tmp_path / 'cases.csv'}: line 2: 9 cell(s); allowed: 8, as many as in the header"
+    assert second == f"{tmp_path / 'cases.csv'}: line 5: 7 cell(s); allowed: 8, as many as in the header"
+    assert "in quotes" in advice and "ends in a comma" in advice
+
+
+def test_a_column_of_ones_own_is_passed_over(tmp_path):
+    (tmp_path / "cases.csv").write_text(",".join([*COLUMNS, "age"]) + "\na,p,A,source,train,ceT1,a.nii.gz,,51\n")
+    assert read_table(tmp_path) == [Case("a", "p", "A", "source", "train", "ceT1", "a.nii.gz")]
+
+
+def test_a_quote_that_is_never_closed_is_a_user_error(tmp_path):
+    rows = [",".join(COLUMNS), '"a,p,A,source,train,ceT1,a.nii.gz,', *["b,q,B,target,train,hrT2,b.nii.gz,"] * 5000]
+    (tmp_path / "cases.csv").write_text("\n".join(rows) + "\n")
+    with pytest.raises(UserError, match=r"cases\.csv: line \d+: field larger than"):
         read_table(tmp_path)
 
 

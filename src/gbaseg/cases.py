@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
+import io
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Literal
@@ -43,18 +44,57 @@ def read_table(path: str | Path) -> list[Case]:
         path: the table, or the folder that holds `cases.csv`.
 
     Raises:
-        UserError: no such file, or columns are missing (all are named).
+        UserError: no such file, another encoding, columns that are missing, or rows that have more or fewer cells than
+            the header (all of them are named).
     """
     path = Path(path)
     path = path / TABLE if path.is_dir() else path
     if not path.is_file():
         raise UserError(f"{path}: no such case table")
-    with path.open(newline="", encoding="utf-8-sig") as stream:
-        reader = csv.DictReader(stream)
-        missing = [name for name in COLUMNS if name not in (reader.fieldnames or [])]
-        if missing:
-            raise UserError(f"{path}: column(s) missing: {', '.join(missing)}; needed: {', '.join(COLUMNS)}")
-        return [Case(**{name: (row[name] or "").strip() for name in COLUMNS}) for row in reader]  # type: ignore[arg-type]
+    lines = list(_rows(path))
+    header, rows = (lines[0][1], lines[1:]) if lines else ([], [])
+    missing = [name for name in COLUMNS if name not in header]
+    if missing:
+        found = ", ".join(repr(name) for name in header) or "no header"
+        raise UserError(
+            f"{path}: column(s) missing: {', '.join(missing)}; needed, parted by commas: {', '.join(COLUMNS)}; "
+            f"found: {found}"
+        )
+    faults = [
+        f"{path}: line {line}: {len(cells)} cell(s); allowed: {len(header)}, as many as in the header"
+        for line, cells in rows
+        if len(cells) != len(header)
+    ]
+    if faults:
+        advice = "A cell with a comma in it stands in quotes; a row without a label ends in a comma."
+        raise UserError("\n".join([*faults, advice]))
+    by_column = (dict(zip(header, cells, strict=True)) for _, cells in rows)
+    return [Case(**{name: row[name].strip() for name in COLUMNS}) for row in by_column]  # type: ignore[arg-type]
+
+
+def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The line on which each row begins, and its cells; blank lines are passed over."""
+    reader = csv.reader(io.StringIO(_text_of(path), newline=""))
+    line = 1
+    try:
+        for cells in reader:
+            if cells:
+                yield line, cells
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise UserError(f"{path}: line {line}: {error}; allowed: quotes that are closed again") from error
+
+
+def _text_of(path: Path) -> str:
+    """The text of a table; Excel begins UTF-8 with a byte order mark."""
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise UserError(
+            f"{path}: line {line}: byte 0x{error.object[error.start]:02x} is not UTF-8; allowed: UTF-8 "
+            "(Excel: save as CSV UTF-8)"
+        ) from error
 
 
 def write_table(cases: Iterable[Case], folder: str | Path) -> None:

@@ -26,6 +26,8 @@ def read_checked(path: str | Path) -> tuple[Volume | None, list[Flaw]]:
     """The volume, `None` if the file gives none, and what is wrong with the file as such."""
     path = Path(path)
     allowed = "a whole, readable 3D image with one channel"
+    if path.is_dir():  # a DICOM series, mostly
+        return None, [Flaw("a folder", "one file a scan, such as NIfTI (.nii.gz); a DICOM series is converted first")]
     if not path.is_file():
         return None, [Flaw("no such file", allowed)]
     try:

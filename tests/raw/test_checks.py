@@ -68,6 +68,12 @@ def test_missing_and_unreadable_files(root):
     assert second.file == "s1_label.nii.gz" and "cannot be read" in second.found
 
 
+def test_a_folder_is_no_scan(root):
+    (root / "dicom").mkdir()
+    fault = only(check_case(replace(GOOD[2], image="dicom"), root, SETTINGS))
+    assert fault.found == "a folder" and "a DICOM series is converted first" in fault.allowed
+
+
 @pytest.mark.parametrize("name", ["t1.nii.gz", "t1.nii"])
 def test_a_cut_off_file_is_a_fault_though_itk_reads_it(root, name):
     write(image(), root / name)
@@ -162,11 +168,13 @@ def test_source_without_label_and_row_without_image(root):
     assert only(check_case(replace(GOOD[0], image=""), root, SETTINGS)).found == "no image"
 
 
-def test_a_case_twice_and_an_image_twice():
+def test_a_case_twice_and_an_image_or_a_label_twice():
     fault = only(check_set([*GOOD, GOOD[0]]))
     assert (fault.case, fault.whole_set) == ("s1", True) and "occurs 2 times" in fault.found
-    fault = only(check_set([*GOOD, replace(GOOD[0], case="s3", patient="s3")]))
-    assert fault.file == "s1.nii.gz" and "s1, s3" in fault.found
+    image, label = check_set([*GOOD, replace(GOOD[0], case="s3", patient="s3")])
+    assert (image.file, image.found) == ("s1.nii.gz", "is the image of 2 cases (s1, s3)")
+    assert (label.file, label.found) == ("s1_label.nii.gz", "is the label of 2 cases (s1, s3)")
+    assert label.whole_set and label.allowed == "a label belongs to one case"
 
 
 @pytest.mark.parametrize("index", [0, 2])
@@ -176,7 +184,7 @@ def test_a_patient_in_both_domains_or_two_splits(index):
 
 
 def test_two_scans_of_a_patient_in_one_split_are_no_fault():
-    assert check_set([*GOOD, replace(GOOD[0], case="s3", image="s3.nii.gz")]) == []
+    assert check_set([*GOOD, replace(GOOD[0], case="s3", image="s3.nii.gz", label="s3_label.nii.gz")]) == []
 
 
 def test_missing_domains_and_training_splits():

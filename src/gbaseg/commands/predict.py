@@ -2,56 +2,111 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from gbaseg import params, volume
 from gbaseg.errors import UserError
+from gbaseg.params import Params
+from gbaseg.raw.checks import read_image
+from gbaseg.runtime.engine import Task
+from gbaseg.runtime.engine import run as run_tasks
 from gbaseg.runtime.progress import log, meter
+from gbaseg.runtime.scratch import atomic_outputs, fingerprint
 from gbaseg.segmentation.prediction import Ensemble, decide
 from gbaseg.stages import layout
 from gbaseg.stages.context import read_json
 from gbaseg.stages.pseudo_label import on_scan
 from gbaseg.standardise.case import standardise_finely, standardise_image
 
+# What `Ensemble` and this command read of a model's folder.
+_PARTS = ("plans.json", "dataset.json", layout.ROUND, "fold_*.safetensors")
+
 
 def run(images: Sequence[Path], out: Path, round_id: str | None) -> None:
-    """Write `out/NAME.nii.gz` (uint8, the scan's own grid, the data set's label values) for every scan.
+    """Write `out/NAME.nii.gz` (uint8, the scan's own grid, the data set's label values) for every scan, or none.
+
+    Masks of these names that are there already are replaced. One scan at a time is in memory (one a worker while
+    they are checked).
+
+    Args:
+        images: one file a scan.
+        out: a folder; made where it is missing.
+        round_id: whose model is used; default: the last.
 
     Raises:
-        UserError: no such model, or scans that are missing, unreadable or of one name (all of them are named).
+        UserError: no such round; or no model, scans that are missing, damaged or without contrast, masks that would
+            take each other's place or a scan's: all of them in one message, before any scan is segmented.
     """
     settings = params.load()
     if round_id is not None and round_id != layout.SURVEY:
         settings.self_training.round(round_id)  # raises where there is none
     round_id = round_id or settings.self_training.last
     model = layout.model_of(round_id)
-    if not (model / "plans.json").is_file():
-        raise UserError(f"{model}: no model; run `dvc repro train_segmentation`, or `dvc checkout` for one made before")
-    names = [_name(path) for path in images]
-    faults = [f"{path}: no such file" for path in images if not path.is_file()]
-    faults += [f"{name}: the name of several scans" for name in sorted({n for n in names if names.count(n) > 1})]
+    faults = [*_model_faults(model), *_name_faults(images, out), *_scan_faults(images, settings)]
     if faults:
         raise UserError("\n".join(faults))
     fine = read_json(model / layout.ROUND)["fine_grid"]
     ensemble = Ensemble(model, settings.segmentation.prediction)
-    with meter("predict", len(images)) as bar:
-        for path, name in zip(images, names, strict=True):
-            try:
-                scan = volume.read(path)
-            except (RuntimeError, ValueError) as error:
-                raise UserError(f"{path}: not readable as a 3D image: {error}") from error
-            image, record = standardise_image(scan, settings.standardise)
-            grid = settings.standardise
-            if fine and grid.fine_spacing_xyz_mm is not None:
-                image, record = standardise_finely(scan, record, grid.fine_spacing_xyz_mm, grid.smooth_shrinking)
-            folds = ensemble.fold_probabilities(image)
-            voxel_mm3 = image.grid.voxel_mm3
-            decision = decide(folds, ensemble.structures, settings.segmentation.prediction, name, voxel_mm3)
-            volume.write(on_scan(decision.probabilities, record, settings), out / f"{name}.nii.gz")
+    masks = {path: _mask_of(path, out) for path in images}
+    # Its own for every folder of masks: two calls side by side must not empty each other's.
+    work = fingerprint("predict", {"out": str(out.resolve())}, [])
+    with atomic_outputs(work, *masks.values(), keep_work=False) as scratch, meter("predict", len(masks)) as bar:
+        for path, mask in masks.items():
+            volume.write(_segment(path, ensemble, fine, settings), scratch.output(mask))
             bar.advance()
-    log(f"{len(images)} mask(s) of {round_id} in {out}")
+    log(f"{len(masks)} mask(s) of {round_id} in {out}")
 
 
-def _name(path: Path) -> str:
-    return path.name.removesuffix(".gz").rsplit(".", 1)[0]
+def check_scan(path: Path, settings: Params) -> list[str]:
+    """What is wrong with one scan, read whole. Runs in a worker."""
+    image, flaws = read_image(path, settings.dataset)
+    if image is None or flaws:
+        return [f"{path}: {flaw.found}; allowed: {flaw.allowed}" for flaw in flaws]
+    try:
+        standardise_image(image, settings.standardise)
+    except UserError as error:  # no contrast, which only shows on the standard grid
+        return [f"{path}: {error}"]
+    return []
+
+
+def _scan_faults(images: Sequence[Path], settings: Params) -> list[str]:
+    tasks = [Task(f"check {path}", check_scan, {"path": path, "settings": settings}) for path in dict.fromkeys(images)]
+    return [fault for faults in run_tasks(tasks, name="check", light=True) for fault in faults]
+
+
+def _model_faults(model: Path) -> Iterator[str]:
+    missing = [part for part in _PARTS if not any(model.glob(part))]
+    if missing:
+        what = "model" if len(missing) == len(_PARTS) else ", ".join(missing)
+        yield f"{model}: no {what}; run `dvc repro train_segmentation`, or `dvc checkout` for one made before"
+
+
+def _name_faults(images: Sequence[Path], out: Path) -> Iterator[str]:
+    """Masks that would take each other's place, or that of a scan."""
+    sharing = defaultdict(list)
+    for path in images:
+        sharing[_mask_of(path, out)].append(str(path))
+    scans = {path.resolve() for path in images}
+    for mask, paths in sharing.items():
+        if len(paths) > 1:
+            yield f"{', '.join(paths)}: {len(paths)} scans for the mask {mask}; allowed: another name for each"
+        if mask.resolve() in scans:
+            yield f"{mask}: a scan, whose place its mask would take; allowed: another --out than the scan's folder"
+
+
+def _mask_of(path: Path, out: Path) -> Path:
+    return out / f"{path.name.removesuffix('.gz').rsplit('.', 1)[0]}.nii.gz"
+
+
+def _segment(path: Path, ensemble: Ensemble, fine: bool, settings: Params) -> volume.Volume:
+    """The mask of one scan on its own grid."""
+    scan, grid = volume.read(path), settings.standardise
+    image, record = standardise_image(scan, grid)
+    if fine and grid.fine_spacing_xyz_mm is not None:
+        image, record = standardise_finely(scan, record, grid.fine_spacing_xyz_mm, grid.smooth_shrinking)
+    folds = ensemble.fold_probabilities(image)
+    voxel_mm3 = image.grid.voxel_mm3
+    decision = decide(folds, ensemble.structures, settings.segmentation.prediction, path.name, voxel_mm3)
+    return on_scan(decision.probabilities, record, settings)

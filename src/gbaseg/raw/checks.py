@@ -11,7 +11,7 @@ import numpy as np
 
 from gbaseg.cases import Case
 from gbaseg.errors import BadCases
-from gbaseg.integrity import read_checked
+from gbaseg.integrity import Flaw, read_checked
 from gbaseg.raw.dataset_settings import DatasetSettings
 from gbaseg.runtime import engine
 from gbaseg.volume import Volume, numbers_as_text
@@ -95,8 +95,14 @@ def check_case(case: Case, root: Path, settings: DatasetSettings) -> list[Fault]
     return [Fault(case.case, file, found, allowed) for file, found, allowed in _faults_of(case, Path(root), settings)]
 
 
+def read_image(path: Path, settings: DatasetSettings) -> tuple[Volume | None, list[Flaw]]:
+    """A scan, `None` if the file gives none, and what is wrong with the file, the grid and the intensities."""
+    image, flaws = read_checked(path)
+    return image, flaws if image is None else [*flaws, *_image_flaws(image, settings)]
+
+
 def _repeated_cases(cases: Sequence[Case]) -> Iterator[Fault]:
-    for kind in ("case", "image"):
+    for kind in ("case", "image", "label"):
         groups = defaultdict(list)
         for case in cases:
             if getattr(case, kind):
@@ -108,8 +114,9 @@ def _repeated_cases(cases: Sequence[Case]) -> Iterator[Fault]:
                 found = f"occurs {len(group)} times ({', '.join(case.image or case.label for case in group)})"
                 yield Fault(group[0].case, "", found, "every case once", whole_set=True)
             elif len({case.case for case in group}) > 1:
-                found = f"is the image of {len(group)} cases ({', '.join(case.case for case in group)})"
-                yield Fault("", group[0].image, found, "an image belongs to one case", whole_set=True)
+                found = f"is the {kind} of {len(group)} cases ({', '.join(case.case for case in group)})"
+                allowed = f"{'an' if kind == 'image' else 'a'} {kind} belongs to one case"
+                yield Fault("", getattr(group[0], kind), found, allowed, whole_set=True)
 
 
 def _leaking_patients(cases: Sequence[Case]) -> Iterator[Fault]:
@@ -141,10 +148,8 @@ def _faults_of(case: Case, root: Path, settings: DatasetSettings) -> Iterator[tu
     if not case.image:
         yield case.label, "no image", "an image for every case"
     else:
-        image, flaws = read_checked(root / case.image)
+        image, flaws = read_image(root / case.image, settings)
         yield from ((case.image, *flaw) for flaw in flaws)
-        if image is not None:
-            yield from _image_faults(case.image, image, settings)
     if not case.label:
         if (case.domain, case.split) == ("source", "train"):
             yield case.image, "no label", "a label for every source case of split train"
@@ -157,15 +162,15 @@ def _faults_of(case: Case, root: Path, settings: DatasetSettings) -> Iterator[tu
             yield case.label, f"not on its image's grid: {label.grid.difference_from(image.grid)}", "the image's grid"
 
 
-def _image_faults(file: str, image: Volume, settings: DatasetSettings) -> Iterator[tuple[str, str, str]]:
+def _image_flaws(image: Volume, settings: DatasetSettings) -> Iterator[Flaw]:
     low, high = settings.spacing_mm_range
     spacing_xyz = image.grid.spacing_zyx_mm[::-1]
     if not all(low <= side <= high for side in spacing_xyz):
-        yield file, f"spacing {numbers_as_text(spacing_xyz)} mm (x, y, z)", f"{low:g} to {high:g} mm"
+        yield Flaw(f"spacing {numbers_as_text(spacing_xyz)} mm (x, y, z)", f"{low:g} to {high:g} mm")
     if min(image.grid.shape) < 2:
-        yield file, f"{numbers_as_text(image.grid.shape[::-1])} voxels (x, y, z)", "at least 2 voxels along each axis"
+        yield Flaw(f"{numbers_as_text(image.grid.shape[::-1])} voxels (x, y, z)", "at least 2 voxels along each axis")
     if image.array.min() == image.array.max():
-        yield file, f"every voxel is {image.array.flat[0]:g}", "an image that is not constant"
+        yield Flaw(f"every voxel is {image.array.flat[0]:g}", "an image that is not constant")
 
 
 def _label_faults(case: Case, label: Volume, settings: DatasetSettings) -> Iterator[tuple[str, str, str]]:

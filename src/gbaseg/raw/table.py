@@ -21,7 +21,7 @@ def find_cases(root: Path) -> tuple[list[Case], list[Fault]]:
     that their files are checked as well.
 
     Raises:
-        UserError: there is no such table, a column is missing, or there is no row.
+        UserError: there is no row, or as `read_table`.
     """
     cases = read_table(root / TABLE)
     if not cases:

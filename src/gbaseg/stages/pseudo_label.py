@@ -147,9 +147,9 @@ def volumes_mm3(folder: Path, structure: str) -> dict[str, float]:
 
 
 def source_range_mm3(value: int) -> tuple[float, float]:
-    """Smallest and largest volume of a structure (label value on the standard grid) in the source domain."""
+    """Smallest and largest volume of a structure (label value on the standard grid) in the source's training cases."""
     found = []
-    for case in select(read_table(layout.STANDARD), domain="source"):
+    for case in select(read_table(layout.STANDARD), domain="source", splits=["train"]):
         label = volume.read(layout.STANDARD / case.label)
         found.append(float(np.count_nonzero(label.array == value)) * label.grid.voxel_mm3)
     present = [volume_mm3 for volume_mm3 in found if volume_mm3 > 0]
