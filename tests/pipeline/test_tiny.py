@@ -167,7 +167,7 @@ def test_predict_segments_a_new_scan_as_the_pipeline_did(tiny, tmp_path):
 
 
 def test_queued_experiments_compare_the_arms(tiny, tmp_path):
-    tiny.run("dvc", "exp", "run", "--queue", "-S", "augmentation.arm=none,naive", "-S", "evaluation.oracle=true")
+    tiny.run("dvc", "exp", "run", "--queue", "-S", "augmentation.arm=none,naive,online", "-S", "evaluation.oracle=true")
     tiny.run("dvc", "queue", "start")
     deadline = time.monotonic() + 1800
     while {"Queued", "Running"} & set(tiny.run("dvc", "queue", "status").split()):
@@ -178,7 +178,7 @@ def test_queued_experiments_compare_the_arms(tiny, tmp_path):
     for experiment in workspace_and_head[1]["experiments"]:
         summary = experiment["revs"][0]["data"]["metrics"]["metrics/summary.json"]["data"]
         found[summary["arm"]] = summary["dice_mean"]
-    assert set(found) == {"none", "naive"}
+    assert set(found) == {"none", "naive", "online"}
     assert all(0 <= value <= 1 for value in found.values())
     printed = tiny.run("gbaseg", "tables", "--out", str(tmp_path))
     for row in ("reference, empty prediction", "reference, threshold", "reference, oracle", "cyclegan A, naive"):
