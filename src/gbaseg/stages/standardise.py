@@ -22,6 +22,7 @@ from gbaseg.runtime.engine import run as run_tasks
 from gbaseg.runtime.progress import log
 from gbaseg.stages import layout
 from gbaseg.stages.context import stage, write_json
+from gbaseg.stages.foresight import check_ahead
 from gbaseg.standardise.case import standardise_finely, standardise_image, standardise_label
 
 # A label that loses more than this share of its voxels to the crop is counted and named.
@@ -35,6 +36,7 @@ def run() -> None:
     cases, faults = load_cases(settings.dataset, root)
     for fault in faults:
         log(f"skipped: {fault}")
+    check_ahead(settings, cases)
     outputs = [layout.STANDARD, layout.SCORING, layout.METRICS / "data.json"]
     with stage("standardise", {}, [], outputs) as scratch:
         standard, scoring = scratch.output(layout.STANDARD), scratch.output(layout.SCORING)
