@@ -183,6 +183,17 @@ def test_preset_writes_one_and_takes_it_back(project):
     assert (project / "params.yaml").read_text() == shipped
 
 
+def test_preset_says_what_it_overwrites_and_keeps_the_file(project):
+    own = (project / "params.yaml").read_text().replace("root: data/raw/phantom ", "root: data/raw/mine ")
+    (project / "params.yaml").write_text(own)
+    assert call("preset", "lgg").stdout.splitlines() == [
+        "params.yaml: preset lgg written",
+        "1 value(s) set by hand were overwritten; params.yaml.bak is the file as it was:",
+        '  dataset.root: "data/raw/mine" -> "data/raw/lgg"',
+    ]
+    assert (project / "params.yaml.bak").read_text() == own
+
+
 def test_an_unknown_preset_is_named_with_its_neighbour(project):
     assert "no preset 'lg'; did you mean 'lgg'? (there are: crossmoda2022, default, " in mistake("preset", "lg")
     assert files(project) == ["params.yaml"]

@@ -58,6 +58,16 @@ def test_report_says_what_to_do():
     ]
 
 
+def test_all_faults_of_a_finding_stand_under_it():
+    lines = doctor.report([Finding("params.yaml", "fail", "2 fault(s)\n  - a\n  - b", "mend")]).splitlines()
+    assert lines[:4] == [
+        "fail  params.yaml  2 fault(s)",
+        "                     - a",
+        "                     - b",
+        "                   -> mend",
+    ]
+
+
 @pytest.mark.parametrize(("version", "status"), [((3, 11, 4), "ok"), ((3, 12, 0), "fail"), ((3, 10, 9), "fail")])
 def test_python(version, status):
     assert doctor.python_version(version).status == status
@@ -169,7 +179,16 @@ def test_parameters_and_data_set(tmp_path):
     def wrong():
         raise UserError("params.yaml: seed: found -1")
 
-    assert [finding.status for finding in doctor.parameters(wrong, tmp_path)] == ["fail"]
+    [missing] = doctor.parameters(wrong, tmp_path)
+    assert (missing.status, missing.advice) == (
+        "fail",
+        "gbaseg preset default writes one, in the folder of the project",
+    )
+    # A typo is mended, not thrown away with everything else in the file.
+    (tmp_path / "params.yaml").touch()
+    [faulty] = doctor.parameters(wrong, tmp_path)
+    assert (faulty.status, faulty.found) == ("fail", "params.yaml: seed: found -1")
+    assert faulty.advice == "mend what is named there"
     assert [finding.status for finding in doctor.parameters(params(), tmp_path)] == ["ok", "ok"]
     assert "dvc repro" in doctor.parameters(params(), tmp_path)[1].found
     missing = doctor.parameters(params(root="data/raw/mine"), tmp_path)[1]

@@ -79,8 +79,12 @@ def project(tmp_path):
     return tmp_path
 
 
+def overwritten(project: Path, name, validate=lambda content: None):
+    return apply_preset(name, project / "presets", project / "params.yaml", validate)
+
+
 def apply(project: Path, name, validate=lambda content: None):
-    apply_preset(name, project / "presets", project / "params.yaml", validate)
+    overwritten(project, name, validate)
     return (project / "params.yaml").read_text()
 
 
@@ -133,6 +137,77 @@ def test_the_users_values_go_and_the_users_comments_stay(project):
     (project / "params.yaml").write_text(own)
     text = apply(project, "default")
     assert text == DEFAULT.replace("# the one seed", "# my lucky number")
+
+
+@pytest.mark.parametrize("name", ["default", "lgg", "paper"])
+@pytest.mark.parametrize("before", ["default", "lgg", "paper"])
+def test_of_a_preset_as_it_was_written_nothing_is_lost(project, before, name):
+    apply(project, before)
+    assert overwritten(project, name) is None
+    assert not list(project.glob("*.bak*"))
+
+
+def test_what_was_set_by_hand_is_named_and_the_file_kept(project):
+    own = DEFAULT.replace("data/raw/phantom ", "data/raw/mine ").replace("{VS: 1}", "{glioma: 1}")
+    own = (
+        own.replace("features: [8, 16]", "features: [9]")
+        .replace("batch_size: 2", "batch_size: 4")
+        .replace("# folder", "# ours")
+    )
+    (project / "params.yaml").write_text(own)
+    lost = overwritten(project, "lgg")
+    assert lost.kept_as == project / "params.yaml.bak"
+    assert lost.kept_as.read_text() == own
+    # The batch size is the preset's own as well: nothing is lost of it.
+    assert lost.values == [
+        'dataset.root: "data/raw/mine" -> "data/raw/lgg"',
+        'dataset.structures: {"glioma": 1} -> {"tumour": 1, "cyst": 2}',
+        "segmentation.network.features: [9] -> [8, 16]",
+    ]
+    assert "3 value(s) set by hand" in str(lost) and "params.yaml.bak" in str(lost)
+
+
+def test_by_hand_is_what_the_preset_before_did_not_write(project):
+    own = apply(project, "lgg").replace("batch_size: 4", "batch_size: 3")
+    (project / "params.yaml").write_text(own)
+    assert overwritten(project, "paper").values == ["segmentation.network.batch_size: 3 -> no longer there"]
+    own = apply(project, "paper").replace("network: null", "network: {}")
+    (project / "params.yaml").write_text(own)
+    assert overwritten(project, "default").values == [
+        'segmentation.network: {} -> {"features": [8, 16], "batch_size": 2}'
+    ]
+
+
+def test_an_older_copy_stays(project):
+    texts = [DEFAULT.replace("seed: 1 ", f"seed: {seed} ") for seed in (7, 8, 9)]
+    for text in texts:
+        (project / "params.yaml").write_text(text)
+        overwritten(project, "lgg")
+    copies = ("params.yaml.bak", "params.yaml.bak2", "params.yaml.bak3")
+    assert [(project / name).read_text() for name in copies] == texts
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("a: [", []),
+        ("- 1\n", []),
+        ("seed: 1\n", []),
+        (DEFAULT + "extra: 1\n", ["extra: 1 -> no longer there"]),
+        ("seed: 5\nphantom: {}\n", ["seed: 5 -> 1"]),
+    ],
+)
+def test_a_file_whose_text_cannot_stay_is_kept(project, text, values):
+    (project / "params.yaml").write_text(text)
+    lost = overwritten(project, "default")
+    assert (lost.values, lost.kept_as.read_text()) == (values, text)
+    assert "params.yaml.bak" in str(lost)
+
+
+def test_another_preset_that_is_none_does_not_stand_in_the_way(project):
+    (project / "presets/bad.yaml").write_text("a: [")
+    (project / "params.yaml").write_text(DEFAULT.replace("seed: 1 ", "seed: 7 "))
+    assert overwritten(project, "lgg").values == ["seed: 7 -> 1"]
 
 
 @pytest.mark.parametrize("text", [None, "", "a: [", "seed: 1\n", DEFAULT + "extra: 1\n"])

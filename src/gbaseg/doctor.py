@@ -56,7 +56,8 @@ def report(findings: Sequence[Finding]) -> str:
     width = max(len(finding.name) for finding in findings)
     lines = []
     for finding in findings:
-        lines.append(f"{finding.status:4}  {finding.name:{width}}  {finding.found}")
+        found = finding.found.replace("\n", f"\n{'':{width + 8}}")
+        lines.append(f"{finding.status:4}  {finding.name:{width}}  {found}")
         if finding.advice:
             lines.append(f"{'':{width + 8}}-> {finding.advice}")
     counts = {status: sum(finding.status == status for finding in findings) for status in ("fail", "warn")}
@@ -241,7 +242,12 @@ def parameters(load_params: Callable[[], Any], project: Path) -> list[Finding]:
     try:
         settings = load_params()
     except UserError as error:
-        return [Finding("params.yaml", "fail", str(error), "mend it, or go back: gbaseg preset default")]
+        there = (project / "params.yaml").is_file()
+        # Never a preset for a typo: it would take everything else in the file back with it.
+        advice = (
+            "mend what is named there" if there else "gbaseg preset default writes one, in the folder of the project"
+        )
+        return [Finding("params.yaml", "fail", str(error), advice)]
     valid = Finding("params.yaml", "ok", "valid")
     root = settings.dataset.root
     if (project / root).is_dir():

@@ -11,6 +11,7 @@ import copy
 import difflib
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,25 @@ class Preset:
     changes: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Overwritten:
+    """What a params.yaml held that the preset written into it does not keep.
+
+    Args:
+        values: `key: old -> new` of every value that no preset had written.
+        kept_as: the file as it was.
+    """
+
+    values: list[str]
+    kept_as: Path
+
+    def __str__(self) -> str:
+        if not self.values:
+            return f"the text could not stay; {self.kept_as} is the file as it was"
+        title = f"{len(self.values)} value(s) set by hand were overwritten; {self.kept_as} is the file as it was:"
+        return "\n".join([title, *(f"  {value}" for value in self.values)])
+
+
 def list_presets(folder: Path) -> list[Preset]:
     """The presets of a folder, `default` first.
 
@@ -57,17 +77,23 @@ def describe(presets: list[Preset]) -> str:
     return "\n\n".join(blocks)
 
 
-def apply_preset(name: str, folder: Path, params_path: Path, validate: Callable[[dict[str, Any]], object]) -> None:
+def apply_preset(
+    name: str, folder: Path, params_path: Path, validate: Callable[[dict[str, Any]], object]
+) -> Overwritten | None:
     """Write the defaults with a preset's changes into params.yaml.
 
     Only values are replaced, a list whole; every other character of params.yaml stays. Where that cannot be (the
     file is missing or no YAML, or its keys are not those of the defaults) the text of the defaults is taken instead.
+    A file that loses values set by hand, or its text, is kept beside it.
 
     Args:
         name: file name of the preset without `.yaml`.
         folder: where the presets lie, `default.yaml` among them.
         params_path: the file to write; it is replaced whole or not at all.
         validate: raises UserError where the new content cannot be.
+
+    Returns:
+        What was lost, `None` where nothing was.
 
     Raises:
         UserError: no such preset, a key that the defaults do not have, or values that `validate` refuses.
@@ -81,15 +107,20 @@ def apply_preset(name: str, folder: Path, params_path: Path, validate: Callable[
     text = edited(default_text, preset_text, changes)
     if _parse(text) != wanted:
         raise UserError(f"{preset_file}: cannot be written in the layout of {default_file}; allowed: plain YAML")
-    if params_path.is_file():
-        own = params_path.read_text(encoding="utf-8")
+    overwritten = None
+    own = params_path.read_text(encoding="utf-8") if params_path.is_file() else ""
+    if own.strip():
         kept = _restored(own, default_text, defaults)
         kept = None if kept is None else edited(kept, preset_text, changes)
-        if kept is not None and _parse(kept) == wanted:
-            text = kept
+        text_stays = kept is not None and _parse(kept) == wanted
+        text = kept if kept is not None and text_stays else text
+        values = _lost(_parse(own), wanted, defaults, folder)
+        if values or not text_stays:
+            overwritten = Overwritten(values, _kept(params_path))
     partial = params_path.with_name(f".{params_path.name}.{os.getpid()}")
     partial.write_text(text, encoding="utf-8")
     partial.replace(params_path)
+    return overwritten
 
 
 def preset_content(name: str, folder: Path) -> dict[str, Any]:
@@ -104,6 +135,53 @@ def preset_content(name: str, folder: Path) -> dict[str, Any]:
 def _defaults_and_changes(name: str, folder: Path) -> tuple[dict[str, Any], dict[Key, Any]]:
     defaults, file = _load(_file(DEFAULT, folder)), _file(name, folder)
     return defaults, {} if name == DEFAULT else _changes(_load(file), defaults, file)
+
+
+def _lost(content: object, wanted: dict[str, Any], defaults: dict[str, Any], folder: Path) -> list[str]:
+    """`key: old -> new` of what was set by hand and is not wanted: not from the preset that the file is nearest to."""
+    if not isinstance(content, dict):
+        return []
+    own, by_hand = dict(_values(content, defaults)), []
+    for file in sorted(folder.glob("*.yaml")):
+        try:
+            preset = dict(_values(preset_content(file.stem, folder), defaults))
+        except UserError:  # another preset's own fault is no business of this one
+            continue
+        by_hand.append([key for key, value in own.items() if key not in preset or not _same(value, preset[key])])
+    lines = []
+    for key in min(by_hand, key=len):
+        new = _shown(wanted, key)
+        if new != (old := _shown(content, key)):
+            lines.append(f"{'.'.join(key)}: {old} -> {new}")
+    return lines
+
+
+def _values(content: dict[str, Any], defaults: object, above: Key = ()) -> Iterator[tuple[Key, Any]]:
+    """(key, value) of every value, sections as those of the defaults."""
+    for name, value in content.items():
+        key = (*above, str(name))
+        default = defaults.get(name) if isinstance(defaults, dict) else None
+        if _is_section(key, default) and _is_section(key, value):
+            yield from _values(value, default, key)
+        else:
+            yield key, value
+
+
+def _shown(content: Any, key: Key) -> str:
+    """The value under a key as it would stand in a preset."""
+    for name in key:
+        if not isinstance(content, dict) or name not in content:
+            return "no longer there"
+        content = content[name]
+    return json.dumps(content, ensure_ascii=False, default=str)
+
+
+def _kept(file: Path) -> Path:
+    """A copy beside the file, in the place of no older one."""
+    names = (file.with_name(f"{file.name}.bak{number}") for number in ("", *range(2, 1000)))
+    copy_of = next(name for name in names if not name.exists())
+    shutil.copyfile(file, copy_of)
+    return copy_of
 
 
 def _restored(text: str, default_text: str, defaults: dict[str, Any]) -> str | None:

@@ -67,3 +67,12 @@ def test_k_star_is_checked_against_the_pyramid():
     check_start_scales(rules, last_scale=9)
     with pytest.raises(UserError, match=r"rule deep: k_star 9 .* K = 8"):
         check_start_scales(rules, last_scale=8)
+
+
+def test_every_rule_that_starts_too_deep_is_named_with_its_key():
+    rules = [Rule(name=name, lambdas=[0.7], k_star=[1, k]) for name, k in (("deep", 9), ("good", 3), ("deeper", 12))]
+    with pytest.raises(UserError) as raised:
+        check_start_scales(rules, last_scale=8)
+    first, second = str(raised.value).splitlines()
+    assert first.startswith("augmentation.rules[0].k_star: found [1, 9]; rule deep: k_star 9 starts below")
+    assert second.startswith("augmentation.rules[2].k_star: found [1, 12]; rule deeper: k_star 12 starts below")

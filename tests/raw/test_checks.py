@@ -221,6 +221,28 @@ def test_skip_does_not_excuse_the_whole_set(root):
         accept_cases(GOOD, [leak, Fault("s1", "f", "x", "y")], skip)
 
 
+@pytest.mark.parametrize("on_bad_case", ["stop", "skip"])
+def test_a_linked_folder_stops_the_run(root, tmp_path_factory, on_bad_case):
+    """DVC takes a link to a folder for nothing: images behind it could change, and nothing would run anew."""
+    disk = tmp_path_factory.mktemp("disk")
+    (root / "sub").mkdir()
+    for name, behind in (("images", disk), ("sub/more", root)):  # the other one turns in a circle
+        (root / name).symlink_to(behind, target_is_directory=True)
+    with pytest.raises(BadCases) as raised:
+        load_cases(DatasetSettings(layout="table", on_bad_case=on_bad_case), root)
+    assert len(raised.value.faults) == 2
+    for name, fault in zip(("images", "sub/more"), raised.value.faults, strict=True):
+        assert fault.startswith(f"{name}: a link to a folder") and "only dataset.root itself may be a link" in fault
+
+
+def test_the_root_and_single_files_may_be_links(root, tmp_path_factory):
+    disk = tmp_path_factory.mktemp("disk")
+    (root / "t1.nii.gz").rename(disk / "t1.nii.gz")
+    (root / "t1.nii.gz").symlink_to(disk / "t1.nii.gz")
+    (disk / "root").symlink_to(root, target_is_directory=True)
+    assert load_cases(SETTINGS, disk / "root")[1] == []
+
+
 def test_no_such_root(tmp_path):
     with pytest.raises(UserError, match=r"dataset\.root .*: no such folder"):
         load_cases(SETTINGS, tmp_path / "none")

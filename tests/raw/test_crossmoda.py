@@ -63,10 +63,9 @@ def test_nesting_plain_nii_hidden_files_and_the_archives_other_files(tmp_path):
     ]
 
 
-def test_a_linked_folder_is_entered(tmp_path):
-    make(tmp_path / "disk", "crossmoda2022_ldn_1_hrT2.nii.gz")
-    (tmp_path / "root").mkdir()
-    (tmp_path / "root/training_target").symlink_to(tmp_path / "disk", target_is_directory=True)
+def test_the_folder_may_be_a_link(tmp_path):
+    make(tmp_path / "disk", "training_target/crossmoda2022_ldn_1_hrT2.nii.gz")
+    (tmp_path / "root").symlink_to(tmp_path / "disk", target_is_directory=True)
     assert [case.case for case in find_cases(tmp_path / "root")[0]] == ["ldn_1"]
 
 

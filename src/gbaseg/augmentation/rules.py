@@ -103,11 +103,13 @@ def check_start_scales(rules: Sequence[Rule], last_scale: int) -> None:
     """Check every k* against the pyramid, whose scales are 0 .. `last_scale` (K).
 
     Raises:
-        UserError: a rule would start below the coarsest scale.
+        UserError: rules would start below the coarsest scale; a line each.
     """
-    for rule in rules:
-        if max(rule.k_star) > last_scale:
-            raise UserError(
-                f"augmentation rule {rule.name}: k_star {max(rule.k_star)} starts below the coarsest scale; "
-                f"the SinGAN has K = {last_scale}, so k_star is at most {last_scale}"
-            )
+    faults = [
+        f"augmentation.rules[{index}].k_star: found {rule.k_star}; rule {rule.name}: k_star {max(rule.k_star)} starts "
+        f"below the coarsest scale; the SinGAN has K = {last_scale}, so k_star is at most {last_scale}"
+        for index, rule in enumerate(rules)
+        if max(rule.k_star) > last_scale
+    ]
+    if faults:
+        raise UserError("\n".join(faults))

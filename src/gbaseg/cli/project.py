@@ -14,15 +14,20 @@ PRESETS = Path("presets")
 @click.command()
 @click.argument("name", required=False)
 def preset(name: str | None) -> None:
-    """Write a preset into params.yaml; without NAME: list them."""
+    """Write a preset into params.yaml; without NAME: list them.
+
+    A preset is the defaults with its changes. Values set by hand go: they are named, and params.yaml.bak has them.
+    """
     from gbaseg.params import check
     from gbaseg.presets import apply_preset, describe, list_presets
 
     if name is None:
         click.echo(describe(list_presets(PRESETS)))
         return
-    apply_preset(name, PRESETS, PARAMS, validate=check)
+    overwritten = apply_preset(name, PRESETS, PARAMS, validate=check)
     click.echo(f"{PARAMS}: preset {name} written")
+    if overwritten is not None:
+        click.echo(overwritten)
 
 
 @click.command()

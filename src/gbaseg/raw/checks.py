@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -88,6 +89,19 @@ def accept_cases(
 def check_set(cases: Sequence[Case]) -> list[Fault]:
     """Faults that no single case has: names and patients that occur twice, domains without cases to train on."""
     return [*_repeated_cases(cases), *_leaking_patients(cases), *_missing_parts(cases)]
+
+
+def linked_folders(root: Path) -> list[Fault]:
+    """A fault for every link to a folder below `root`: DVC hashes what lies behind it as nothing.
+
+    Links to files it follows, and `root` itself may be one.
+    """
+    links = sorted(
+        path for folder, names, _ in os.walk(root) for name in names if (path := Path(folder, name)).is_symlink()
+    )
+    found = "a link to a folder; DVC does not look behind it, so that changed images would go unnoticed"
+    allowed = "folders and files; only dataset.root itself may be a link to a folder"
+    return [Fault("", path.relative_to(root).as_posix(), found, allowed, whole_set=True) for path in links]
 
 
 def check_case(case: Case, root: Path, settings: DatasetSettings) -> list[Fault]:

@@ -49,8 +49,7 @@ def find_cases(root: Path) -> tuple[list[Case], list[Fault]]:
     patients: dict[str, _Files] = {}
     faults: list[Fault] = []
     any_folder = False
-    # Not rglob: it does not enter linked folders, and data sets are often linked into a project.
-    files = (Path(folder, name) for folder, _, names in os.walk(root, followlinks=True) for name in names)
+    files = (Path(folder, name) for folder, _, names in os.walk(root) for name in names)
     for path in sorted(files):
         inside = path.relative_to(root)
         if any(part.startswith((".", "__MACOSX")) for part in inside.parts):

@@ -22,10 +22,13 @@ from gbaseg.runtime.engine import run as run_tasks
 from gbaseg.runtime.progress import log
 from gbaseg.stages import layout
 from gbaseg.stages.context import stage, write_json
+from gbaseg.stages.foresight import check_ahead
 from gbaseg.standardise.case import standardise_finely, standardise_image, standardise_label
 
-# A label that loses more than this share of its voxels to the crop is counted and named.
+# A label that loses more than this share of its voxels to the crop is counted and named,
 _CUT_SHARE = 0.01
+# and more than this one makes the log end with a warning, which names so many.
+_WARNING_SHARE, _NAMED = 0.05, 5
 
 
 def run() -> None:
@@ -35,6 +38,7 @@ def run() -> None:
     cases, faults = load_cases(settings.dataset, root)
     for fault in faults:
         log(f"skipped: {fault}")
+    check_ahead(settings, cases)
     outputs = [layout.STANDARD, layout.SCORING, layout.METRICS / "data.json"]
     with stage("standardise", {}, [], outputs) as scratch:
         standard, scoring = scratch.output(layout.STANDARD), scratch.output(layout.SCORING)
@@ -58,6 +62,8 @@ def run() -> None:
             if report["cut_share"] > _CUT_SHARE:
                 log(f"{report['standard'].case}: {report['cut_share']:.0%} of its label lies outside the crop")
         write_json(scratch.output(outputs[2]), _summary([r["standard"] for r in reports], scored, reports, faults))
+    # After all else, where it is seen.
+    _warn_of_cut_labels(reports, settings)
 
 
 def standardise_case(case: Case, root: Path, standard: Path, scoring: Path, settings: Params) -> dict[str, Any]:
@@ -110,6 +116,20 @@ def _cut_share(label: volume.Volume, on_grid: volume.Volume, settings: Params) -
     if before == 0 or (after > 0 and not touches):
         return 0.0
     return float(max(0.0, 1.0 - after / before))
+
+
+def _warn_of_cut_labels(reports: list[dict[str, Any]], settings: Params) -> None:
+    cut = sorted((r for r in reports if r["cut_share"] > _WARNING_SHARE), key=lambda r: -r["cut_share"])
+    if not cut:
+        return
+    labels = sum(bool(report["standard"].label or report["scoring"]) for report in reports)
+    worst = ", ".join(f"{report['standard'].case} ({report['cut_share']:.0%})" for report in cut[:_NAMED])
+    sizes = {key: getattr(settings.standardise, key) for key in ("crop_xy_px", "crop_z_px")}
+    keys = " or ".join(f"standardise.{key} ({size})" for key, size in sizes.items() if size is not None)
+    log(
+        f"WARNING: {len(cut)} of {labels} label(s) lose more than {_WARNING_SHARE:.0%} of their volume to the crop; "
+        f"worst: {worst}; enlarge {keys}"
+    )
 
 
 def _summary(

@@ -13,7 +13,8 @@ from gbaseg.errors import UserError
 from gbaseg.runtime.device import choose_device
 from gbaseg.runtime.seeds import derive
 from gbaseg.stages import layout
-from gbaseg.stages.context import stage, write_json
+from gbaseg.stages.context import need, stage, write_json
+from gbaseg.stages.foresight import check_ahead
 
 WEIGHTS = "generators.safetensors"
 MODE = "mode.json"
@@ -23,6 +24,9 @@ def run() -> None:
     """Run the stage."""
     settings = params.load()
     translation = settings.translation
+    need([layout.STANDARD])
+    # Again: standardise does not run anew when these parameters change.
+    check_ahead(settings, read_table(layout.STANDARD))
     curves = layout.CURVES / "translation"
     with stage(
         "train_translation",

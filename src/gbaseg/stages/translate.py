@@ -9,6 +9,7 @@ import numpy as np
 
 from gbaseg import params, volume
 from gbaseg.cases import Case, read_table, select, write_table
+from gbaseg.errors import UserError
 from gbaseg.params import Params
 from gbaseg.patches import sample_patches
 from gbaseg.runtime.device import choose_device
@@ -79,8 +80,15 @@ def translate_cases(
 
 
 def real_patches(settings: Params) -> np.ndarray:
-    """Patches (n, size * size) of the real target, an equal share from every training case of the centre."""
-    cases = select(read_table(layout.STANDARD), domain="target", splits=["train"], centre=settings.translation.centre)
+    """Patches (n, size * size) of the real target, an equal share from every training case of the centre.
+
+    Raises:
+        UserError: the centre has none.
+    """
+    centre = settings.translation.centre
+    cases = select(read_table(layout.STANDARD), domain="target", splits=["train"], centre=centre)
+    if not cases:
+        raise UserError(f"translation.centre: {centre}; no target case of the split train is of this centre")
     rng = numpy_generator(settings.seed, "checks", "target")
     share = -(-_PATCHES // len(cases))
     return np.concatenate(

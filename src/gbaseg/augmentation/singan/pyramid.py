@@ -61,7 +61,7 @@ def make_pyramid(shape: tuple[int, int], min_size: int = 25, scale_factor: float
     shorter = min(shape)
     if shorter <= min_size:
         raise UserError(
-            f"singan.min_size is {min_size}, but the slice is {shape[0]} x {shape[1]} pixels; "
+            f"augmentation.singan.min_size is {min_size}, but the slice is {shape[0]} x {shape[1]} pixels; "
             f"min_size must be less than {shorter}"
         )
     wanted = math.log(min_size / shorter) / math.log(scale_factor)

@@ -1,0 +1,92 @@
+"""What later stages would stop at after days of training, found as soon as the cases are known.
+
+Those stages still check for themselves: params.yaml may change between any two of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import get_args
+
+from gbaseg.augmentation.rules import check_start_scales
+from gbaseg.augmentation.singan.pyramid import make_pyramid
+from gbaseg.cases import Case, Domain, select
+from gbaseg.errors import UserError
+from gbaseg.params import Params
+
+
+def check_ahead(settings: Params, cases: Sequence[Case]) -> None:
+    """Check what fits params.yaml and may not fit the data set: centres, folds, start scales.
+
+    Args:
+        settings: all; what an arm or mode does not use is not looked at.
+        cases: those that standardise goes on with.
+
+    Raises:
+        UserError: every faulty key, with what was found and what is allowed.
+    """
+    train = select(cases, splits=["train"])
+    faults = [*_of_translation(settings, train), *_of_augmentation(settings, train), *_of_folds(settings, train)]
+    if faults:
+        title = f"params.yaml: {len(faults)} fault(s) with this data set"
+        raise UserError("\n".join([title, *(f"  - {fault}" for fault in faults)]))
+
+
+def _of_translation(settings: Params, train: Sequence[Case]) -> Iterator[str]:
+    # Without a CycleGAN the centre still says which real scans the translation is checked against.
+    domains = get_args(Domain) if settings.translation.mode == "cyclegan" else ("target",)
+    yield from _of_centre("translation.centre", settings.translation.centre, train, domains)
+
+
+def _of_augmentation(settings: Params, train: Sequence[Case]) -> Iterator[str]:
+    augmentation = settings.augmentation
+    if augmentation.arm == "none":
+        return
+    if augmentation.arm == "gba" and augmentation.singan.image == "target_slice":
+        yield from _of_centre("augmentation.singan.slice_centre", augmentation.singan.slice_centre, train, ("target",))
+    known = _centres(train, "source")
+    for index, rule in enumerate(augmentation.rules):
+        unknown = [] if rule.centres == "both" else [centre for centre in rule.centres if centre not in known]
+        if unknown:
+            yield (
+                f"augmentation.rules[{index}].centres: found {rule.centres}; no source case of split train is of "
+                f"{', '.join(unknown)}; allowed: both, or a list of {', '.join(known)}"
+            )
+    if augmentation.arm == "gba":
+        yield from _of_start_scales(settings)
+
+
+def _of_start_scales(settings: Params) -> Iterator[str]:
+    """Every SinGAN is trained on a slice of the standard crop."""
+    singan, side = settings.augmentation.singan, settings.standardise.crop_xy_px
+    try:
+        pyramid = make_pyramid((side, side), singan.min_size, singan.scale_factor)
+        check_start_scales(settings.augmentation.rules, pyramid.last_scale)
+    except UserError as error:
+        for fault in str(error).splitlines():
+            yield f"{fault} (slices of {side} x {side} pixels: standardise.crop_xy_px)"
+
+
+def _of_folds(settings: Params, train: Sequence[Case]) -> Iterator[str]:
+    folds, patients = settings.segmentation.folds, {case.patient for case in select(train, domain="source")}
+    if len(patients) < folds:
+        yield (
+            f"segmentation.folds: found {folds}; each fold holds out other patients, and the source has "
+            f"{len(patients)}; so at most {len(patients)}"
+        )
+
+
+def _of_centre(key: str, centre: str, train: Sequence[Case], domains: Sequence[Domain]) -> Iterator[str]:
+    """A centre that has no cases of one of the domains to train on."""
+    missing = [domain for domain in domains if not select(train, domain=domain, centre=centre)]
+    if missing:
+        allowed = [name for name in _centres(train, domains[0]) if all(name in _centres(train, d) for d in domains)]
+        none = " and ".join(f"no {domain} case" for domain in missing)
+        yield (
+            f"{key}: found {centre!r}; {none} of split train is of this centre; "
+            f"allowed: {', '.join([*allowed, 'both'])}"
+        )
+
+
+def _centres(cases: Sequence[Case], domain: Domain) -> list[str]:
+    return sorted({case.centre for case in select(cases, domain=domain)})

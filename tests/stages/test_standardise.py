@@ -1,0 +1,72 @@
+"""The standardise stage: what its log says of labels that the crop cuts."""
+
+import json
+
+import numpy as np
+import pytest
+from ruamel.yaml import YAML
+
+from gbaseg.cases import Case, write_table
+from gbaseg.params import Params
+from gbaseg.stages import standardise
+from gbaseg.volume import Grid, Volume, write
+
+GRID = Grid((4, 32, 32), (2.0, 1.0, 1.0))
+# First and last column of each label. The crop is columns 10 to 21, around a bright block.
+COLUMNS = {"whole": (12, 19), "fifth": (14, 23), "half": (17, 26), "sliver": (10, 22), "gone": (25, 30)}
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GBASEG_WORKERS", "1")
+    array = np.random.default_rng(0).normal(10, 1, GRID.shape).astype(np.float32)
+    array[:, 14:18, 14:18] = 100
+    cases = [Case(name, name, "A", "source", "train", "ceT1", f"{name}.nii.gz", f"{name}_l.nii.gz") for name in COLUMNS]
+    for case in cases:
+        first, last = COLUMNS[case.case]
+        label = np.zeros(GRID.shape, np.uint8)
+        label[1:3, 15:17, first : last + 1] = 1
+        write(Volume(label, GRID), tmp_path / "raw" / case.label)
+    cases.append(Case("t", "t", "A", "target", "train", "hrT2", "t.nii.gz"))
+    for case in cases:
+        write(Volume(array, GRID), tmp_path / "raw" / case.image)
+    write_table(cases, tmp_path / "raw")
+    return tmp_path
+
+
+def run(project, **changes):
+    crop = {"spacing_xyz_mm": (1, 1, 2), "crop_xy_px": 12, "foreground": "all", "brain_percentile": 98, **changes}
+    settings = Params(
+        dataset={"root": "raw", "layout": "table"},
+        standardise=crop,
+        augmentation={"arm": "none"},
+        segmentation={"folds": 2},
+    )
+    with (project / "params.yaml").open("w") as stream:
+        YAML().dump(settings.model_dump(mode="json"), stream)
+    standardise.run()
+
+
+def last_line(capfd):
+    return capfd.readouterr().err.splitlines()[-1]
+
+
+def test_the_log_ends_with_a_warning_of_labels_that_the_crop_cuts(project, capfd):
+    run(project)
+    counted = json.loads((project / "metrics/data.json").read_text())["labels_cut_by_the_crop"]
+    assert counted == 4
+    line = last_line(capfd)
+    assert "WARNING: 4 of 5 label(s) lose more than 5% of their volume to the crop" in line
+    assert "worst: gone (100%), half (50%), fifth (20%), sliver (8%);" in line
+    assert line.endswith("enlarge standardise.crop_xy_px (12)")
+
+
+def test_along_z_the_other_key_is_named_too(project, capfd):
+    run(project, crop_xy_px=30, crop_z_px=1)
+    assert last_line(capfd).endswith("enlarge standardise.crop_xy_px (30) or standardise.crop_z_px (1)")
+
+
+def test_a_crop_that_holds_every_label_warns_of_none(project, capfd):
+    run(project, crop_xy_px=32)
+    assert "WARNING" not in capfd.readouterr().err
