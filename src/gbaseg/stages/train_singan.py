@@ -28,6 +28,7 @@ from gbaseg.runtime.store import Store, key_of
 from gbaseg.stages import layout
 from gbaseg.stages.augment import planned_copies
 from gbaseg.stages.context import recipe, stage, write_json
+from gbaseg.stages.foresight import check_ahead
 from gbaseg.stages.pseudo_label import source_range_mm3, volumes_mm3
 
 ABOUT = "models.json"
@@ -43,6 +44,7 @@ def run() -> None:
     inputs = [layout.STANDARD, layout.TRANSLATED, layout.pseudo_labelled(layout.SURVEY)]
     curves = layout.CURVES / "singan"
     with stage("train_singan", asked, inputs, [layout.SINGAN_MODEL, curves], resumable=True) as scratch:
+        check_ahead(settings, read_table(layout.STANDARD))  # rules may have changed since the translation
         folder = scratch.output(layout.SINGAN_MODEL)
         folder.mkdir()
         scratch.output(curves).mkdir()
