@@ -18,6 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from gbaseg.augmentation.rules import largest_k_star
 from gbaseg.augmentation.singan.networks import Generator as SinGANGenerator
 from gbaseg.augmentation.singan.pyramid import trained_pyramid
+from gbaseg.cost.counted import DataSize
 from gbaseg.params import Params
 from gbaseg.translation.networks import Discriminator, Generator
 
@@ -31,17 +32,6 @@ _PLANNED_FEATURES = (32, 64, 128, 256, 320, 320)
 _PLANNED_BATCH, _PLANNED_CONVS = 2, 2
 
 Unit = Literal["PFLOP", "Gvoxel"]
-
-
-@dataclass(frozen=True)
-class DataSize:
-    """Cases of a data set: source and target train, held-out target; axial slices of each; copies a source case."""
-
-    source: int
-    target: int
-    held_out: int
-    slices: int
-    copies: float
 
 
 @dataclass(frozen=True)
