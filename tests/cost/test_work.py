@@ -7,7 +7,8 @@ import pytest
 
 from gbaseg import params
 from gbaseg.commands.cost import variants
-from gbaseg.cost.work import DataSize, _forward, count_work
+from gbaseg.cost.counted import DataSize
+from gbaseg.cost.work import _forward, count_work
 from gbaseg.presets import preset_content
 from gbaseg.translation.networks import Generator
 
