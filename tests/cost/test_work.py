@@ -73,6 +73,21 @@ def test_what_grows_with_what(paper):
     assert scales["train_singan"] > 1.5 * once["train_singan"]
 
 
+def changed(settings, section, **values):
+    return settings.model_copy(update={section: getattr(settings, section).model_copy(update=values)})
+
+
+def test_the_finer_grid_of_the_last_round_has_more_voxels(paper):
+    finer = (0.6 / 0.4) ** 2  # in plane; slices stay
+    found = amounts(paper)
+    assert found["pseudo_label round_3"] == pytest.approx(finer * found["pseudo_label round_0"])
+    coarse = changed(paper, "self_training", last_round_fine_grid=False)
+    assert amounts(coarse)["pseudo_label round_3"] == pytest.approx(found["pseudo_label round_0"])
+    # The target's cases are put on both grids, wherever there is a finer one.
+    once = amounts(changed(coarse, "standardise", fine_spacing_xyz_mm=None))["standardise"]
+    assert found["standardise"] == pytest.approx(once * (1 + finer * (210 + 64) / (210 + 210 + 64)))
+
+
 def test_a_pool_of_samples_saves_passes(paper):
     reference = paper.augmentation.singan.model_copy(update={"mode": "reference"})
     slow = paper.model_copy(update={"augmentation": paper.augmentation.model_copy(update={"singan": reference})})
