@@ -1,4 +1,4 @@
-"""Enter this machine into the cost model's machines.json, by what the last run in this folder took.
+"""Enter this machine into the cost model's machines.json, by what the last stages in this folder took.
 
 python benchmarks/machine_speeds.py h200 "one H200, demonstration, commit 1234567"
 """
@@ -8,24 +8,24 @@ from importlib.resources import files
 
 import click
 
-from gbaseg import params
-from gbaseg.commands.cost import size_here
+from gbaseg.cost.counted import KINDS
 from gbaseg.cost.speeds import known_machines, speeds_of_ledger
-from gbaseg.cost.work import count_work
-from gbaseg.runtime.ledger import read_ledger
+from gbaseg.runtime.ledger import LEDGER, read_lines
 
 
 @click.command(help=__doc__)
 @click.argument("name")
 @click.argument("about")
 def main(name: str, about: str) -> None:
-    settings = params.load()
-    size = size_here(settings)
-    if size is None:
-        raise click.ClickException("no run in this folder")
+    found = speeds_of_ledger(read_lines())
+    missing = sorted(set(KINDS.values()) - found.keys())
+    if missing:
+        raise click.ClickException(
+            f"{LEDGER}: no stage has done {', '.join(missing)} in whole; `make clean`, then `dvc repro --force`"
+        )
     speeds = {
         kind: [round(speed.measured_units, 6), round(speed.measured_units * speed.seconds_per_unit, 1)]
-        for kind, speed in speeds_of_ledger(count_work(settings, size), read_ledger()).items()
+        for kind, speed in sorted(found.items())
     }
     machines = known_machines() | {name: {"about": about, "speeds": speeds}}
     path = files("gbaseg.cost").joinpath("machines.json")

@@ -1,10 +1,21 @@
 """Speeds of machines: measured ones alone."""
 
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
 import pytest
 
-from gbaseg.cost.speeds import known_machines, speeds_of, speeds_of_ledger, stage_in_ledger
-from gbaseg.cost.work import Work
+from gbaseg.cost.counted import KINDS, DataSize, kind_of
+from gbaseg.cost.speeds import Speed, known_machines, speeds_of, speeds_of_ledger, stage_in_ledger
+from gbaseg.cost.work import count_work
 from gbaseg.errors import UserError
+from gbaseg.params import check
+from gbaseg.presets import preset_content
+
+SETTINGS = check(preset_content("tiny", Path(__file__).parents[2] / "presets"))
+SIZE = DataSize(source=24, target=16, held_out=14, slices=24, copies=8.0)
+WORK = {"params": SETTINGS.model_dump(mode="json"), "size": asdict(SIZE)}
 
 
 def test_the_ledgers_names():
@@ -13,23 +24,63 @@ def test_the_ledgers_names():
     assert stage_in_ledger("standardise") == "standardise"
 
 
-def test_a_speed_is_the_time_of_all_stages_of_a_kind_over_their_work():
-    work = [
-        Work("survey", "nnunet", 2.0, "PFLOP"),
-        Work("train round_0", "nnunet", 6.0, "PFLOP"),
-        Work("train round_1", "nnunet", 6.0, "PFLOP"),  # has not run
-        Work("augment", "augment", 0.0, "Gvoxel"),
-    ]
-    ledger = {"survey": {"seconds": 10.0}, "train_segmentation/round_0": {"seconds": 50.0}, "augment": {"seconds": 1.0}}
-    speeds = speeds_of_ledger(work, ledger)
-    assert speeds.keys() == {"nnunet"}
-    assert (speeds["nnunet"].seconds_per_unit, speeds["nnunet"].measured_units) == (7.5, 8.0)
+def amount(stage):
+    return next(one.amount for one in count_work(SETTINGS, SIZE) if stage_in_ledger(one.stage) == stage)
+
+
+def line(stage, seconds, **changed):
+    return {"stage": stage, "seconds": seconds, "work": WORK} | changed
+
+
+def test_the_ledgers_stages_are_those_that_are_counted_each_of_its_kind():
+    counted = {(stage_in_ledger(one.stage), one.kind) for one in count_work(SETTINGS, SIZE)}
+    assert {(stage, kind_of(stage)) for stage, _ in counted} == counted
+    assert {kind for _, kind in counted} == set(KINDS.values())
+    assert kind_of("evaluate/round_0") is None
+
+
+def test_a_speed_is_from_the_last_stage_of_its_kind():
+    lines = [line("survey", 10.0), line("train_segmentation/round_0", 50.0), line("train_segmentation/round_1", 70.0)]
+    speeds = speeds_of_ledger([*lines, line("evaluate/round_1", 3.0)])
+    units = amount("train_segmentation/round_1")
+    assert speeds == {"nnunet": Speed(70.0 / units, units)}
+
+
+def test_a_speed_is_of_the_work_that_was_done_then_not_of_the_parameters_now():
+    more = json.loads(json.dumps(WORK))
+    more["params"]["segmentation"]["last_round_epochs"] *= 10
+    before, after = (
+        speeds_of_ledger([line("train_segmentation/round_1", 70.0, work=work)])["nnunet"] for work in (WORK, more)
+    )
+    assert after.measured_units == pytest.approx(10 * before.measured_units)
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        {"stage": "pseudo_label/round_1", "seconds": 0.4, "found_done": ["passed on"]},
+        {"stage": "pseudo_label/round_1", "seconds": 0.4},  # of a version that noted nothing
+        {"stage": "pseudo_label/round_1", "seconds": 0.4, "work": {**WORK, "params": {"learning": {}}}},  # of another
+        {"stage": "pseudo_label/round_7", "seconds": 0.4, "work": WORK},  # no round of its own parameters
+    ],
+)
+def test_a_stage_that_did_not_do_all_of_its_work_says_nothing(last):
+    whole = line("pseudo_label/survey", 9.0)
+    assert speeds_of_ledger([last]) == {}
+    assert speeds_of_ledger([whole, last]) == speeds_of_ledger([whole]) != {}
+
+
+def test_a_stage_that_had_nothing_to_do_says_nothing():
+    none = json.loads(json.dumps(WORK))
+    none["params"]["augmentation"]["arm"] = "none"
+    no_copies = {**WORK, "size": asdict(replace(SIZE, copies=0.0))}
+    lines = [line("train_singan", 0.5, work=none), line("augment", 0.5, work=none), line("augment", 5, work=no_copies)]
+    assert speeds_of_ledger(lines) == {}
 
 
 def test_every_machine_has_every_kind_of_work():
-    kinds = {"standardise", "cyclegan", "translate", "nnunet", "predict", "singan", "augment"}
     for name in known_machines():
-        assert speeds_of(name).keys() == kinds
+        assert speeds_of(name).keys() == set(KINDS.values())
 
 
 def test_a_machine_that_nobody_measured():

@@ -7,7 +7,8 @@ import pytest
 
 from gbaseg import params
 from gbaseg.commands.cost import variants
-from gbaseg.cost.work import DataSize, _forward, count_work
+from gbaseg.cost.counted import DataSize
+from gbaseg.cost.work import _forward, count_work
 from gbaseg.presets import preset_content
 from gbaseg.translation.networks import Generator
 
@@ -70,6 +71,21 @@ def test_what_grows_with_what(paper):
             assert twice[stage] == pytest.approx((2 if stage in grows else 1) * once[stage]), (what, stage)
     scales = amounts(*variants(paper, SIZE)["twice SinGAN's scales"])
     assert scales["train_singan"] > 1.5 * once["train_singan"]
+
+
+def changed(settings, section, **values):
+    return settings.model_copy(update={section: getattr(settings, section).model_copy(update=values)})
+
+
+def test_the_finer_grid_of_the_last_round_has_more_voxels(paper):
+    finer = (0.6 / 0.4) ** 2  # in plane; slices stay
+    found = amounts(paper)
+    assert found["pseudo_label round_3"] == pytest.approx(finer * found["pseudo_label round_0"])
+    coarse = changed(paper, "self_training", last_round_fine_grid=False)
+    assert amounts(coarse)["pseudo_label round_3"] == pytest.approx(found["pseudo_label round_0"])
+    # The target's cases are put on both grids, wherever there is a finer one.
+    once = amounts(changed(coarse, "standardise", fine_spacing_xyz_mm=None))["standardise"]
+    assert found["standardise"] == pytest.approx(once * (1 + finer * (210 + 64) / (210 + 210 + 64)))
 
 
 def test_a_pool_of_samples_saves_passes(paper):

@@ -1,6 +1,7 @@
 """The log of what stages took."""
 
 import json
+from functools import partial
 
 import pytest
 
@@ -21,9 +22,9 @@ def counter(tmp_path, now, largest=1_000_000_000):
 
 
 def test_a_stage_that_succeeds_leaves_a_line_and_one_that_fails_none():
-    with ledger.entry("translate", {"device": "cpu"}):
+    with ledger.entry("translate", lambda: {"device": "cpu"}):
         pass
-    with pytest.raises(ValueError, match="no"), ledger.entry("augment", {}):
+    with pytest.raises(ValueError, match="no"), ledger.entry("augment", dict):
         raise ValueError("no")
     [line] = [json.loads(text) for text in ledger.LEDGER.read_text().splitlines()]
     assert (line["stage"], line["device"], line["joules"]) == ("translate", "cpu", None)
@@ -32,17 +33,32 @@ def test_a_stage_that_succeeds_leaves_a_line_and_one_that_fails_none():
 
 def test_the_last_line_of_a_stage_counts():
     for name, device in (("a", "cpu"), ("b", "cpu"), ("a", "cuda:0")):
-        with ledger.entry(name, {"device": device}):
+        with ledger.entry(name, partial(dict, device=device)):
             pass
     assert [(name, line["device"]) for name, line in ledger.read_ledger().items()] == [("b", "cpu"), ("a", "cuda:0")]
 
 
 def test_energy_is_read_where_the_machine_tells_and_survives_the_counters_end(tmp_path):
     counter(tmp_path, 999_000_000)
-    with ledger.entry("a", {}):
+    with ledger.entry("a", dict):
         counter(tmp_path, 4_000_000)
     assert ledger.read_ledger()["a"]["joules"] == 5.0
 
 
+def test_what_is_said_about_a_stage_is_asked_at_its_end_and_takes_none_of_its_time(tmp_path, monkeypatch):
+    now = 0.0
+    monkeypatch.setattr(ledger.time, "monotonic", lambda: now)
+
+    def about():
+        nonlocal now
+        now = 100.0
+        return {"written": (tmp_path / "out").read_text()}
+
+    with ledger.entry("a", about):
+        now = 5.0
+        (tmp_path / "out").write_text("whole")
+    assert [(line["seconds"], line["written"]) for line in ledger.read_lines()] == [(5.0, "whole")]
+
+
 def test_no_ledger():
-    assert ledger.read_ledger() == {}
+    assert ledger.read_ledger() == {} and ledger.read_lines() == []

@@ -32,10 +32,11 @@ def test_a_failed_stage_leaves_no_output_and_keeps_its_work(tmp_path):
     assert not (tmp_path / "out").exists()
     with atomic_outputs("stage", "out") as scratch:
         assert (scratch.work / "checkpoint").read_text() == "epoch 3"
+        assert scratch.found_done == ["resumed"]
         assert not scratch.output("out").exists()
         scratch.output("out").write_text("whole")
     with atomic_outputs("stage", "out", keep_work=False) as scratch:
-        assert not list(scratch.work.iterdir())
+        assert not list(scratch.work.iterdir()) and scratch.found_done == []
         scratch.output("out").write_text("whole")
 
 

@@ -1,6 +1,7 @@
 """What every stage starts with."""
 
 import contextlib
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,14 @@ class Broken(Exception):
     pass
 
 
-@pytest.mark.parametrize("name", ["train_segmentation/round_1", "train_singan"])
-def test_interrupted_work_is_found_again_until_the_stage_s_own_recipe_is_raised(name, tmp_path, monkeypatch):
+@pytest.fixture(autouse=True)
+def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    shutil.copyfile(Path(__file__).parents[2] / "presets/default.yaml", "params.yaml")
+
+
+@pytest.mark.parametrize("name", ["train_segmentation/round_1", "train_singan"])
+def test_interrupted_work_is_found_again_until_the_stage_s_own_recipe_is_raised(name):
     recipes, own = Path("recipes.yaml"), name.split("/")[0]
 
     def checkpoints_of_a_try():
@@ -33,8 +39,7 @@ def test_interrupted_work_is_found_again_until_the_stage_s_own_recipe_is_raised(
     assert checkpoints_of_a_try() == 0
 
 
-def test_a_recipe_that_is_not_there_is_named(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_a_recipe_that_is_not_there_is_named():
     Path("recipes.yaml").write_text("survey: 1\n")
     with (
         pytest.raises(UserError, match=r"recipes\.yaml: .*train_singan"),

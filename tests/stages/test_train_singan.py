@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from gbaseg import params
 from gbaseg.augmentation.settings import AugmentationSettings, Rule, SinGANSettings
 from gbaseg.augmentation.singan import training
 from gbaseg.augmentation.singan.model import load_singan
 from gbaseg.params import Params
+from gbaseg.runtime.ledger import read_lines
+from gbaseg.stages import train_singan
 from gbaseg.stages.train_singan import TRAINED, banks_of, train, what_matters
 
 SINGAN = SinGANSettings(min_size=16, scale_factor=0.7, iterations=1, width=4, max_width=4)
@@ -39,7 +42,9 @@ def trained(tmp_path, monkeypatch):
         calls += 1
         folder = tmp_path / str(calls)
         folder.mkdir()
-        train({"shared": image, **others}, what, folder / "work", folder, folder / "curves")
+        before = count
+        now = train({"shared": image, **others}, what, folder / "work", folder, folder / "curves")
+        assert now == count - before
         assert {path.stem for path in folder.glob("*.safetensors")} == {"shared", *others}
         curves = {path.name: path.read_bytes() for path in (folder / "curves" / "shared").iterdir()}
         return count, (folder / "shared.safetensors").read_bytes(), curves
@@ -58,6 +63,19 @@ def test_the_same_slice_and_settings_never_train_twice(trained):
     other[3, 3] += 0.01
     assert trained(other, settings())[0] == 3
     assert trained(image, settings()) == (3, *first[1:])
+
+
+def test_a_model_that_is_found_is_no_measure_of_training(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GBASEG_DEVICE", "cpu")
+    image = np.random.default_rng(0).random((24, 24), dtype=np.float32)
+    monkeypatch.setattr(train_singan, "chosen_slices", lambda _: {"shared": (image, {})})
+    monkeypatch.setattr(params, "load", settings)
+    for folder in ("standard", "translated", "pseudo_labelled/survey"):
+        (tmp_path / "data" / folder).mkdir(parents=True)
+    train_singan.run()
+    train_singan.run()
+    assert [line.get("found_done") for line in read_lines()] == [None, ["trained before"]]
 
 
 def test_of_a_bank_only_what_is_missing_is_trained(trained):

@@ -5,23 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from pydantic import ValidationError
 from rich.console import Console
+from ruamel.yaml import YAML
 
 from gbaseg import params
-from gbaseg.cases import read_table, select
+from gbaseg.cost.counted import DataSize
 from gbaseg.cost.speeds import Speed, known_machines, speeds_of, speeds_of_ledger
-from gbaseg.cost.work import DataSize, Work, count_work
+from gbaseg.cost.work import Work, count_work
 from gbaseg.errors import UserError
 from gbaseg.evaluation.text import plain_table
 from gbaseg.params import Params
 from gbaseg.presets import preset_content
-from gbaseg.runtime.ledger import LEDGER, read_ledger
+from gbaseg.runtime.ledger import LEDGER, read_lines
 from gbaseg.stages import layout
-from gbaseg.volume import read_grid
+from gbaseg.stages.counted import size_here
 
 # CrossMoDA 2022: source, target, validation cases; the paper's 288 copies. Slices of 1 mm through 120 mm of head.
 _PAPER = DataSize(source=210, target=210, held_out=64, slices=120, copies=288 / 210)
+# Its folder in README and preset.
+_PAPERS_ROOT = "crossmoda2022"
+_LOCK = Path("dvc.lock")
 
 
 def run(preset: str | None, presets: Path, gpu: str | None, size: Mapping[str, float | None]) -> None:
@@ -30,26 +36,33 @@ def run(preset: str | None, presets: Path, gpu: str | None, size: Mapping[str, f
     Args:
         preset: whose parameters; None: those of params.yaml.
         presets: folder of presets.
-        gpu: a machine of `machines.json`; None: this folder's ledger, where it has one, else the first there.
-        size: fields of `DataSize`; those that are None are CrossMoDA's for its preset, else those of the data here.
+        gpu: a machine of `machines.json`; None: this folder's ledger for each kind of work that it has measured, the
+            first machine there for the others.
+        size: fields of `DataSize`; those that are None are of the data here if they were standardised with these
+            parameters, else CrossMoDA's where the parameters name that data set.
 
     Raises:
         UserError: unknown preset or machine, or a data set whose size is not known.
     """
-    here = params.load()
-    settings = params.check(preset_content(preset, presets), f"preset {preset}") if preset else here
-    data = size_here(here)
-    speeds, source = _speeds(here, gpu, data)
-    whole = _sized(_PAPER if preset == "crossmoda2022" else data, size)
+    settings = params.check(preset_content(preset, presets), f"preset {preset}") if preset else params.load()
+    speeds, sources = _speeds(gpu)
+    known, known_from = _known_size(settings)
+    whole = _sized(known, size)
     work = count_work(settings, whole)
     unknown = sorted({one.kind for one in work} - speeds.keys())
     if unknown:
-        raise UserError(f"nothing was measured of {', '.join(unknown)} ({source}); `make run` here measures all")
-    console = Console()
+        raise UserError(f"nothing was measured of {', '.join(unknown)} ({'; '.join(sources)})")
+    console = Console(soft_wrap=True)
     console.print(
-        f"{whole.source} source, {whole.target} target, {whole.held_out} held-out cases of {whole.slices} slices"
+        f"{whole.source} source, {whole.target} target, {whole.held_out} held-out cases of {whole.slices} slices, "
+        f"{whole.copies:.3g} copies a source case{f' ({known_from})' if whole == known else ''}"
     )
-    console.print(f"speeds: {source}")
+    if not whole.copies and settings.augmentation.arm != "none":
+        console.print("no copies have been made yet, so that `augment` counts as nothing; --copies says how many")
+    for source, kinds in sources.items():
+        console.print(f"speeds of {', '.join(kinds)}: {source}")
+    if gpu is None and len(sources) > 1:
+        console.print("what no stage here has done yet may be far off: the demonstration, run here, measures all")
     _print_stages(console, work, speeds)
     _print_growth(console, settings, whole, speeds)
 
@@ -65,7 +78,7 @@ def _print_stages(console: Console, work: Sequence[Work], speeds: Mapping[str, S
     table.add_row("all", "", f"{total:.2f}", "", "")
     console.print()
     console.print(table)
-    console.print("x measured: over the work of the run that the speed is from; far from 1 it is rough")
+    console.print("x measured: over the work of the stage that the speed is from; far from 1 it is rough")
 
 
 def _print_growth(console: Console, settings: Params, size: DataSize, speeds: Mapping[str, Speed]) -> None:
@@ -98,13 +111,40 @@ def _hours(work: Sequence[Work], speeds: Mapping[str, Speed]) -> float:
     return sum(one.amount * speeds[one.kind].seconds_per_unit for one in work) / 3600
 
 
-def _speeds(here: Params, gpu: str | None, data: DataSize | None) -> tuple[Mapping[str, Speed], str]:
-    if gpu is not None:
-        return speeds_of(gpu), known_machines()[gpu]["about"]
-    if data is not None and LEDGER.is_file():
-        return speeds_of_ledger(count_work(here, data), read_ledger()), f"{LEDGER}: what the last run here took"
-    name, machine = next(iter(known_machines().items()))
-    return speeds_of(name), machine["about"]
+def _speeds(gpu: str | None) -> tuple[dict[str, Speed], dict[str, list[str]]]:
+    """Speeds, and where they are from: source -> kinds of work."""
+    measured = speeds_of_ledger(read_lines()) if gpu is None else {}
+    name = gpu or next(iter(known_machines()))
+    known = speeds_of(name)
+    sources = {
+        f"{LEDGER}, what the last stages here took": sorted(measured),
+        f"{name}, {known_machines()[name]['about']}": sorted(known.keys() - measured.keys()),
+    }
+    return known | measured, {source: kinds for source, kinds in sources.items() if kinds}
+
+
+def _known_size(settings: Params) -> tuple[DataSize | None, str]:
+    """The size of the data that these parameters name, and where it is from; None where it is not known."""
+    size = size_here(settings) if _standardised_by(settings) else None
+    if size is None and Path(settings.dataset.root).name == _PAPERS_ROOT:
+        return _PAPER, "as published"
+    return size, str(layout.STANDARD)
+
+
+def _standardised_by(settings: Params) -> bool:
+    """Whether what is in data/standard was made with these parameters; without a dvc.lock it is taken for that."""
+    if not _LOCK.is_file():
+        return True
+    stages = YAML(typ="safe").load(_LOCK.read_text(encoding="utf-8"))["stages"]
+    then: dict[str, Any] = {}
+    for stage in ("phantom", "standardise"):
+        then |= stages.get(stage, {}).get("params", {}).get("params.yaml", {})
+    sections = then.keys() & {"phantom", "dataset", "standardise"}
+    try:
+        made_by = Params.model_validate({name: then[name] for name in sections})
+    except ValidationError:
+        return False  # of a version whose parameters are no longer these
+    return all(getattr(made_by, name) == getattr(settings, name) for name in sections)
 
 
 def _sized(known: DataSize | None, asked: Mapping[str, float | None]) -> DataSize:
@@ -113,23 +153,9 @@ def _sized(known: DataSize | None, asked: Mapping[str, float | None]) -> DataSiz
     missing = sorted(asked.keys() - given.keys()) if known is None else []
     if missing:
         options = ", ".join(f"--{name.replace('_', '-')}" for name in missing)
-        raise UserError(f"the size of the data set is not known before `standardise` has run; say {options}")
+        raise UserError(
+            "the size of the data set is not known before `dvc repro standardise` has run with these parameters; "
+            f"say {options}"
+        )
     # Counts are whole: the options see to it.
     return DataSize(**given) if known is None else replace(known, **given)  # type: ignore[arg-type]
-
-
-def size_here(settings: Params) -> DataSize | None:
-    """Of the standardised data in this folder; None before there are any."""
-    if not (layout.STANDARD / "cases.csv").is_file():
-        return None
-    cases = read_table(layout.STANDARD)
-    source = select(cases, domain="source", splits=["train"])
-    copies = len(read_table(layout.AUGMENTED)) if (layout.AUGMENTED / "cases.csv").is_file() else 0
-    slices = [read_grid(layout.STANDARD / case.image).shape[0] for case in cases]
-    return DataSize(
-        source=len(source),
-        target=len(select(cases, domain="target", splits=["train"])),
-        held_out=len(select(cases, domain="target", splits=settings.evaluation.splits)),
-        slices=round(sum(slices) / len(slices)),
-        copies=copies / max(len(source), 1),
-    )

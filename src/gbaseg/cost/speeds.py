@@ -8,11 +8,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from gbaseg.cost.work import Work
+from gbaseg.cost.counted import DataSize, kind_of
+from gbaseg.cost.work import count_work
 from gbaseg.errors import UserError
+from gbaseg.params import check
 
 _MACHINES = "machines.json"
 
@@ -46,16 +49,35 @@ def speeds_of(name: str) -> dict[str, Speed]:
     return {kind: Speed(seconds / units, units) for kind, (units, seconds) in machines[name]["speeds"].items()}
 
 
-def speeds_of_ledger(work: Sequence[Work], ledger: Mapping[str, Mapping[str, Any]]) -> dict[str, Speed]:
-    """From what this folder's stages took; `work`: of the run that the ledger is of."""
-    units: dict[str, float] = {}
-    seconds: dict[str, float] = {}
-    for one in work:
-        line = ledger.get(stage_in_ledger(one.stage))
-        if line is not None and one.amount > 0:
-            units[one.kind] = units.get(one.kind, 0.0) + one.amount
-            seconds[one.kind] = seconds.get(one.kind, 0.0) + line["seconds"]
-    return {kind: Speed(seconds[kind] / amount, amount) for kind, amount in units.items()}
+def speeds_of_ledger(lines: Sequence[Mapping[str, Any]]) -> dict[str, Speed]:
+    """Of each kind of work, from the last stage here that did all of its own.
+
+    Lines that note no work count for nothing: of models passed on, found or resumed, and of versions before this.
+    """
+    speeds: dict[str, Speed] = {}
+    for line in reversed(lines):
+        kind = kind_of(line["stage"])
+        if kind is None or kind in speeds or "work" not in line:
+            continue
+        amount = _amounts(json.dumps(line["work"], sort_keys=True)).get(line["stage"], 0.0)
+        # An arm, or a translation, that asks for no such work has a line too.
+        if amount > 0 and line["seconds"] > 0:
+            speeds[kind] = Speed(line["seconds"] / amount, amount)
+    return speeds
+
+
+@cache
+def _amounts(noted: str) -> dict[str, float]:
+    """Work by the ledger's names of stages, from what a line notes; the lines of a run note the same.
+
+    Counted anew, so that speed and forecast are of one way of counting.
+    """
+    content = json.loads(noted)
+    try:
+        settings = check(content["params"])
+    except UserError:
+        return {}  # of a version whose parameters are no longer these
+    return {stage_in_ledger(one.stage): one.amount for one in count_work(settings, DataSize(**content["size"]))}
 
 
 def stage_in_ledger(stage: str) -> str:

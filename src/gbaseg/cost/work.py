@@ -18,6 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from gbaseg.augmentation.rules import largest_k_star
 from gbaseg.augmentation.singan.networks import Generator as SinGANGenerator
 from gbaseg.augmentation.singan.pyramid import trained_pyramid
+from gbaseg.cost.counted import DataSize
 from gbaseg.params import Params
 from gbaseg.translation.networks import Discriminator, Generator
 
@@ -31,17 +32,6 @@ _PLANNED_FEATURES = (32, 64, 128, 256, 320, 320)
 _PLANNED_BATCH, _PLANNED_CONVS = 2, 2
 
 Unit = Literal["PFLOP", "Gvoxel"]
-
-
-@dataclass(frozen=True)
-class DataSize:
-    """Cases of a data set: source and target train, held-out target; axial slices of each; copies a source case."""
-
-    source: int
-    target: int
-    held_out: int
-    slices: int
-    copies: float
 
 
 @dataclass(frozen=True)
@@ -60,7 +50,8 @@ def count_work(settings: Params, size: DataSize) -> list[Work]:
     voxels = size.slices * crop**2 / 1e9  # of a case on the standard grid, Gvoxel
     cases = size.source + size.target + size.held_out
     segmentation = settings.segmentation
-    work = [Work("standardise", "standardise", cases * voxels, "Gvoxel")]
+    finer = _finer(settings)
+    work = [Work("standardise", "standardise", (cases + finer * (size.target + size.held_out)) * voxels, "Gvoxel")]
     if settings.translation.mode == "cyclegan":
         work += [
             Work("train_translation", "cyclegan", _cyclegan(settings, size), "PFLOP"),
@@ -80,11 +71,18 @@ def count_work(settings: Params, size: DataSize) -> list[Work]:
         work.append(Work("augment", "augment", copies * voxels, "Gvoxel"))
     for item in settings.self_training.rounds:
         epochs = segmentation.last_round_epochs if item.last else segmentation.epochs
+        grid = finer if item.last and settings.self_training.last_round_fine_grid else 1.0
         work += [
             Work(f"train {item.id}", "nnunet", segmentation.folds * epochs * epoch, "PFLOP"),
-            Work(f"pseudo_label {item.id}", "predict", segmentation.folds * predict, "PFLOP"),
+            Work(f"pseudo_label {item.id}", "predict", grid * segmentation.folds * predict, "PFLOP"),
         ]
     return work
+
+
+def _finer(settings: Params) -> float:
+    """Voxels of the finer grid for one of the standard grid; 0 where there is none."""
+    fine = settings.standardise.fine_spacing_xyz_mm
+    return math.prod(settings.standardise.spacing_xyz_mm) / math.prod(fine) if fine else 0.0
 
 
 def _forward(network: nn.Module, *inputs: torch.Size | Sequence[int]) -> float:

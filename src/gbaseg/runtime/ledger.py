@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,8 +20,10 @@ _COUNTERS = Path("/sys/class/powercap")
 
 
 @contextmanager
-def entry(name: str, about: dict[str, Any]) -> Iterator[None]:
+def entry(name: str, about: Callable[[], Mapping[str, Any]]) -> Iterator[None]:
     """Append one line for a stage that succeeds: its name, when, seconds, joules of the processors, and `about`.
+
+    `about` is asked at the end, when the time is taken: it may look at what the stage has written.
 
     Joules are the whole machine's while the stage ran, other work included; `null` where no counter can be read. A
     GPU's are not in them.
@@ -35,20 +37,24 @@ def entry(name: str, about: dict[str, Any]) -> Iterator[None]:
         "seconds": round(seconds, 1),
         "joules": _difference(before, after),
         "machine": platform.node(),
-        **about,
+        **about(),
     }
     LEDGER.parent.mkdir(parents=True, exist_ok=True)
     with LEDGER.open("a", encoding="utf-8") as stream:
         stream.write(json.dumps(line) + "\n")
 
 
+def read_lines() -> list[dict[str, Any]]:
+    """All lines, in the order the stages finished; empty without a ledger."""
+    if not LEDGER.is_file():
+        return []
+    return [json.loads(text) for text in LEDGER.read_text(encoding="utf-8").splitlines()]
+
+
 def read_ledger() -> dict[str, dict[str, Any]]:
     """The last line of every stage, in the order they finished; empty without a ledger."""
-    if not LEDGER.is_file():
-        return {}
     lines: dict[str, dict[str, Any]] = {}
-    for text in LEDGER.read_text(encoding="utf-8").splitlines():
-        line = json.loads(text)
+    for line in read_lines():
         lines.pop(line["stage"], None)
         lines[line["stage"]] = line
     return lines

@@ -8,7 +8,7 @@ import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(".scratch")
@@ -39,10 +39,13 @@ class Scratch:
     Args:
         work: checkpoints and intermediate files; found again by a rerun with the same fingerprint.
         outputs: what will stand at each output path when the stage is done.
+        found_done: why some of the work is not done this time; a stage adds what it finds out. The time that it takes
+            then says nothing of the work.
     """
 
     work: Path
     outputs: dict[str, Path]
+    found_done: list[str] = field(default_factory=list)
 
     def output(self, path: str | Path) -> Path:
         """Where to write what shall appear at `path`."""
@@ -71,7 +74,7 @@ def atomic_outputs(name: str, *paths: str | Path, keep_work: bool = True) -> Ite
     outputs = {str(path): staged / str(index) / Path(path).name for index, path in enumerate(paths)}
     for target in outputs.values():
         target.parent.mkdir(parents=True)
-    yield Scratch(work, outputs)
+    yield Scratch(work, outputs, ["resumed"] if any(work.iterdir()) else [])
     missing = [path for path, target in outputs.items() if not target.exists()]
     if missing:
         raise RuntimeError(f"stage {name} did not write {', '.join(missing)}")

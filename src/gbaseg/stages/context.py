@@ -9,10 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from gbaseg import params
+from gbaseg.cost.counted import kind_of
 from gbaseg.errors import UserError
 from gbaseg.runtime.ledger import entry
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.scratch import Scratch, atomic_outputs, fingerprint, written_whole
+from gbaseg.stages.counted import whole_work
 
 # Raised by hand when a change of the code changes a stage's results: DVC then runs the stage again.
 RECIPES = Path("recipes.yaml")
@@ -41,7 +44,15 @@ def stage(
     else:
         folder = name.replace("/", "_")
     log(f"{name}: started")
-    about = {"device": os.environ.get("GBASEG_DEVICE", "auto"), "cpus": len(os.sched_getaffinity(0))}
+    # Now: while a stage trains for days, somebody may write the next parameters.
+    ran_with = params.load() if kind_of(name) else None
+
+    def about() -> dict[str, Any]:
+        where = {"device": os.environ.get("GBASEG_DEVICE", "auto"), "cpus": len(os.sched_getaffinity(0))}
+        if scratch.found_done:
+            return {**where, "found_done": scratch.found_done}
+        return {**where, **whole_work(ran_with)} if ran_with else where
+
     with entry(name, about), atomic_outputs(folder, *outputs, keep_work=resumable) as scratch:
         yield scratch
     log(f"{name}: done")

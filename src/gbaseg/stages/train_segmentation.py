@@ -58,6 +58,7 @@ def run(round_id: str, last: bool | None = None) -> None:
         previous = layout.model_of(item.prev)
         if read_verdict(item.prev).ends(differs=last and settings.self_training.last_round_differs):
             log(f"{round_id}: self-training has stopped, the model of {item.prev} is passed on")
+            scratch.found_done.append("passed on")
             shutil.copytree(previous, scratch.output(model))
             write_json(scratch.output(model) / layout.ROUND, {**read_json(previous / layout.ROUND), "passed_on": True})
             scratch.output(curves).mkdir()

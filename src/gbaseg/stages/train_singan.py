@@ -59,7 +59,7 @@ def run() -> None:
             check_start_scales(settings.augmentation.rules, pyramid.last_scale)
         at_once = settings.augmentation.singan.models_at_once
         banks = banks_of({name: slice_yx for name, (slice_yx, _) in slices.items()}, at_once)
-        run_tasks(
+        trained = run_tasks(
             [
                 Task(
                     f"SinGAN {', '.join(bank)}",
@@ -77,6 +77,8 @@ def run() -> None:
             # A single bank has all cores to itself.
             exclusive=choose_device().type == "cuda" or len(banks) == 1,
         )
+        if sum(trained) < len(slices):
+            scratch.found_done.append("trained before")
         # Here, where no other model is under way.
         TRAINED.prune()
         write_json(folder / ABOUT, {"arm": "gba", "models": {name: about for name, (_, about) in slices.items()}})
@@ -102,7 +104,7 @@ def banks_of(slices: Mapping[str, np.ndarray], at_once: int) -> list[dict[str, n
     ]
 
 
-def train(slices: Mapping[str, np.ndarray], settings: Params, work: Path, folder: Path, curves: Path) -> None:
+def train(slices: Mapping[str, np.ndarray], settings: Params, work: Path, folder: Path, curves: Path) -> int:
     """Write models' weights and curves, trained now or by an earlier run on the same; may run in a worker.
 
     Args:
@@ -110,6 +112,9 @@ def train(slices: Mapping[str, np.ndarray], settings: Params, work: Path, folder
         settings: all.
         work: for what a later call goes on from.
         folder, curves: where a model's weights and its folder of curves are put.
+
+    Returns:
+        How many were trained now.
     """
     keys = {name: _key(name, slice_yx, settings) for name, slice_yx in slices.items()}
 
@@ -130,6 +135,7 @@ def train(slices: Mapping[str, np.ndarray], settings: Params, work: Path, folder
         _train(missing, settings, work, keys)
     for name in missing:
         take(name)
+    return len(missing)
 
 
 def _seed(name: str, settings: Params) -> int:
