@@ -71,6 +71,8 @@ def test_a_model_that_is_found_is_no_measure_of_training(tmp_path, monkeypatch):
     image = np.random.default_rng(0).random((24, 24), dtype=np.float32)
     monkeypatch.setattr(train_singan, "chosen_slices", lambda _: {"shared": (image, {})})
     monkeypatch.setattr(params, "load", settings)
+    monkeypatch.setattr(train_singan, "check_ahead", lambda *_: None)  # of a data set; there is none here
+    monkeypatch.setattr(train_singan, "read_table", lambda _: [])
     for folder in ("standard", "translated", "pseudo_labelled/survey"):
         (tmp_path / "data" / folder).mkdir(parents=True)
     train_singan.run()
