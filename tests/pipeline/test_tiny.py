@@ -13,6 +13,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from gbaseg.cases import read_table, select
+from gbaseg.cost.counted import KINDS
+from gbaseg.cost.speeds import speeds_of_ledger
+from gbaseg.runtime.ledger import read_lines
 from gbaseg.runtime.scratch import digest_of
 from gbaseg.volume import read
 
@@ -36,6 +39,12 @@ def test_a_second_repro_has_nothing_to_do(tiny):
 def test_no_scratch_is_left_but_what_later_runs_find(tiny):
     assert [path.name for path in (tiny.folder / ".scratch").iterdir()] == ["store"]
     assert {path.name for path in (tiny.folder / ".scratch/store").iterdir()} == {"preprocessed", "singan"}
+
+
+def test_the_run_measures_every_kind_of_work(tiny, monkeypatch):
+    """What `gbaseg cost` goes by, and `benchmarks/machine_speeds.py` enters."""
+    monkeypatch.chdir(tiny.folder)
+    assert speeds_of_ledger(read_lines()).keys() == set(KINDS.values())
 
 
 def test_every_output_of_the_pipeline_is_there(tiny):
