@@ -117,7 +117,7 @@ def _speeds(gpu: str | None) -> tuple[dict[str, Speed], dict[str, list[str]]]:
     name = gpu or next(iter(known_machines()))
     known = speeds_of(name)
     sources = {
-        f"{LEDGER}, what the last stages here took": sorted(measured),
+        f"{LEDGER}, what the stages here took that did most of each kind of work": sorted(measured),
         f"{name}, {known_machines()[name]['about']}": sorted(known.keys() - measured.keys()),
     }
     return known | measured, {source: kinds for source, kinds in sources.items() if kinds}

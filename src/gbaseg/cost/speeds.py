@@ -50,18 +50,19 @@ def speeds_of(name: str) -> dict[str, Speed]:
 
 
 def speeds_of_ledger(lines: Sequence[Mapping[str, Any]]) -> dict[str, Speed]:
-    """Of each kind of work, from the last stage here that did all of its own.
+    """Of each kind of work, from the stage here that did the most of it, the last of several.
 
-    Lines that note no work count for nothing: of models passed on, found or resumed, and of versions before this.
+    The most: of a tiny run's seconds most are start-up. Lines that note no work count for nothing: of models passed on,
+    found or resumed, and of versions before this.
     """
     speeds: dict[str, Speed] = {}
-    for line in reversed(lines):
+    for line in lines:
         kind = kind_of(line["stage"])
-        if kind is None or kind in speeds or "work" not in line:
+        if kind is None or "work" not in line:
             continue
         amount = _amounts(json.dumps(line["work"], sort_keys=True)).get(line["stage"], 0.0)
         # An arm, or a translation, that asks for no such work has a line too.
-        if amount > 0 and line["seconds"] > 0:
+        if amount > 0 and line["seconds"] > 0 and (kind not in speeds or amount >= speeds[kind].measured_units):
             speeds[kind] = Speed(line["seconds"] / amount, amount)
     return speeds
 
