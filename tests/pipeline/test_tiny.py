@@ -215,7 +215,7 @@ def test_no_training_stage_can_see_the_targets_labels(tiny, new_project, monkeyp
 
 
 def test_the_graph_gives_the_targets_labels_to_scoring_stages_alone(tiny):
-    """What DVC lets each stage depend on; and of what scoring writes, training gets one bit a round."""
+    """What DVC lets each stage depend on; and of what scoring writes, training gets a verdict a round."""
     stages = YAML(typ="safe").load((tiny.folder / "dvc.lock").read_text())["stages"]
     readers = {name.split("@")[0] for name, stage in stages.items() if _depends(stage, "data/scoring")}
     assert readers == {"evaluate_survey", "evaluate", "train_oracle", "evaluate_oracle", "baseline", "summarise"}
@@ -229,7 +229,7 @@ def test_the_graph_gives_the_targets_labels_to_scoring_stages_alone(tiny):
     }
     assert to_training == {"data/decisions/round_0.json"}
     verdict = json.loads((tiny.folder / "data/decisions/round_0.json").read_text())
-    assert verdict == {"stop": False, "why": "rule agreement: not converged"}
+    assert verdict == {"stop": False, "failed": False}
 
 
 def _depends(stage, path):
