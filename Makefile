@@ -36,4 +36,4 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf .scratch
+	rm -rf .scratch/* # which may be a link

@@ -33,6 +33,8 @@ def test_settings_for_own_data_are_allowed_over_every_preset(preset):
     [changes] = blocks("docs/own_data.md", "yaml")
     checked = params.check(over(preset_content(preset, ROOT / "presets"), YAML(typ="safe").load(changes)))
     assert checked.dataset.layout == "table" and checked.labels == {"tumour": 1}
+    # No grid of the preset's is left, of which the finer one would be 12 times this one's voxels.
+    assert checked.standardise.spacing_xyz_mm == (1.0, 1.0, 2.0) and checked.standardise.fine_spacing_xyz_mm is None
 
 
 def test_the_table_of_own_data_is_one(tmp_path):

@@ -36,7 +36,7 @@ def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(predict, "Ensemble", BrightVoxels)
     write_json(MODEL / layout.ROUND, {"fine_grid": False})
-    for name in ("plans.json", "dataset.json", "fold_0.safetensors"):
+    for name in ("plans.json", "dataset.json", "fold_0.safetensors", "fold_1.safetensors"):
         (MODEL / name).touch()
     write(scan(), "good.nii.gz")
     return tmp_path
@@ -74,12 +74,12 @@ def test_masks_lie_on_the_scans_own_grids_and_nothing_is_left_over():
         mask = read(f"masks/{name}.nii.gz")
         assert mask.grid.agrees_with(GRID, 1e-5)
         assert mask.array.dtype == np.uint8 and mask.array[4, 11, 11] == 1 and mask.array[0, 0, 0] == 0
-    assert list(Path(".scratch").iterdir()) == []
+    assert not Path(".scratch").exists()
 
 
 def test_what_is_wrong_with_any_scan_and_with_the_model_is_in_one_report():
     (MODEL / "plans.json").unlink()
-    (MODEL / "fold_0.safetensors").unlink()
+    (MODEL / "fold_1.safetensors").unlink()  # half an ensemble would segment without a word
     cut_off("cut.nii")
     cut_off("cut.nii.gz")
     Path("text.nii.gz").write_bytes(b"no image")
@@ -94,7 +94,7 @@ def test_what_is_wrong_with_any_scan_and_with_the_model_is_in_one_report():
     Path("dicom").mkdir()
     wrong = ["gone.nii.gz", "cut.nii", "nan.nii", "constant.nii.gz", "block.nii.gz", "dicom"]
     model, *of_scans = faults("good.nii.gz", *wrong)
-    assert model.startswith(f"{MODEL}: no plans.json, fold_*.safetensors; run `dvc repro train_segmentation`")
+    assert model.startswith(f"{MODEL}: no plans.json, fold_1.safetensors; run `dvc repro train_segmentation`")
     assert [fault.split(": ")[0] for fault in of_scans] == wrong
     gone, cut, nan, constant, block, dicom = (fault.split(": ", 1)[1] for fault in of_scans)
     assert gone == "no such file; allowed: a whole, readable 3D image with one channel"
@@ -123,7 +123,7 @@ def test_a_mask_never_takes_the_place_of_its_scan(project):
     assert (project / "good.nii.gz").read_bytes() == before
 
 
-def test_a_run_that_is_broken_off_writes_no_mask(monkeypatch):
+def test_a_run_that_is_broken_off_leaves_the_masks_that_are_done(monkeypatch):
     turns = iter([BrightVoxels().fold_probabilities])
 
     def fail_at_the_second(_, image):
@@ -132,4 +132,16 @@ def test_a_run_that_is_broken_off_writes_no_mask(monkeypatch):
     monkeypatch.setattr(BrightVoxels, "fold_probabilities", fail_at_the_second)
     write(scan(), "other.nii.gz")
     assert isinstance(gbaseg("good.nii.gz", "other.nii.gz").exception, TypeError)
-    assert not Path("masks").exists()
+    assert [path.name for path in Path("masks").iterdir()] == ["good.nii.gz"]
+    assert read("masks/good.nii.gz").array.any()
+
+
+def test_a_mask_appears_whole(monkeypatch):
+    def cut_off(mask, path):
+        write(mask, path)
+        path.write_bytes(path.read_bytes()[:40])
+        raise OSError("disk full")
+
+    monkeypatch.setattr(predict.volume, "write", cut_off)
+    assert isinstance(gbaseg("good.nii.gz").exception, OSError)
+    assert list(Path("masks").iterdir()) == []

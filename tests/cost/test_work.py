@@ -49,10 +49,11 @@ def test_rounds_cost_by_epochs_and_folds(paper):
     assert "train_translation" in found and "augment" in found
 
 
-def test_stages_that_an_arm_or_mode_does_not_have_cost_nothing(paper):
+@pytest.mark.parametrize("arm", ["none", "online"])
+def test_stages_that_an_arm_or_mode_does_not_have_cost_nothing(paper, arm):
     plain = paper.model_copy(
         update={
-            "augmentation": paper.augmentation.model_copy(update={"arm": "none"}),
+            "augmentation": paper.augmentation.model_copy(update={"arm": arm}),
             "translation": paper.translation.model_copy(update={"mode": "none"}),
         }
     )

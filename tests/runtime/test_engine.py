@@ -24,8 +24,13 @@ def threads_asked():
     return os.environ["OMP_NUM_THREADS"]
 
 
-def visible_gpu():
-    time.sleep(0.3)
+def visible_gpu(folder=None, workers=1):
+    """Waits until as many workers are at it, so that none has all the tasks."""
+    if folder is not None:
+        (folder / str(os.getpid())).touch()
+        deadline = time.monotonic() + 60
+        while len(list(folder.iterdir())) < workers and time.monotonic() < deadline:
+            time.sleep(0.05)
     return os.environ.get("CUDA_VISIBLE_DEVICES"), os.environ.get("GBASEG_DEVICE")
 
 
@@ -104,12 +109,13 @@ def machine_with_gpus(monkeypatch):
 
 
 @pytest.mark.parametrize(("given", "expected"), [(None, {"0", "1"}), ("GPU-5f,GPU-9c", {"GPU-5f", "GPU-9c"})])
-def test_folds_are_dealt_out_among_the_gpus(machine_with_gpus, monkeypatch, given, expected):
+def test_folds_are_dealt_out_among_the_gpus(machine_with_gpus, monkeypatch, tmp_path, given, expected):
     machine_with_gpus(2)
     if given:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given)
     assert workers_for(5, exclusive=True) == 2
-    places = run([Task(f"fold {n}", visible_gpu) for n in range(3)], exclusive=True)
+    wait = {"folder": tmp_path, "workers": 2}
+    places = run([Task(f"fold {n}", visible_gpu, wait) for n in range(3)], exclusive=True)
     assert {gpu for gpu, _ in places} == expected
 
 

@@ -81,7 +81,7 @@ def test_a_file_goes_to_another_file_system_whole(tmp_path, monkeypatch):
         if self == source:
             refused.append(target)
             raise OSError(errno.EXDEV, "Invalid cross-device link")
-        assert self.name == ".x.txt.partial" and self.read_text() == "whole"
+        assert self.name == ".partial-x.txt" and self.read_text() == "whole"
         return rename(self, target)
 
     monkeypatch.setattr(Path, "replace", across)
@@ -103,7 +103,7 @@ def test_what_a_broken_off_move_left_is_not_in_the_next(tmp_path, monkeypatch, l
     source, destination = tmp_path / "a" / "model", tmp_path / "b" / "model"
     source.mkdir(parents=True)
     (source / "fold_0").write_text("whole")
-    partial = destination.with_name(".model.partial")
+    partial = destination.with_name(".partial-model")
     partial.parent.mkdir()
     if left_over == "folder":
         partial.mkdir()

@@ -93,6 +93,15 @@ def test_an_arm_is_asked_for_what_it_uses():
     assert "k_star" in fault
 
 
+def test_folds_of_a_last_round_on_the_target_alone():
+    source = [Case(f"s{n}", f"s{n}", "A", "source", "train", "ceT1", "", "") for n in range(3, 5)]
+    asked = settings(segmentation={"folds": 3})
+    check_ahead(asked, [*CASES, *source])
+    asked = settings(segmentation={"folds": 3}, self_training={"last_round_set": "target_only"})
+    with pytest.raises(UserError, match=r"folds: found 3; .* and the target has 2; so at most 2"):
+        check_ahead(asked, [*CASES, *source])
+
+
 def test_a_crop_smaller_than_the_pyramids_coarsest_scale():
     [fault] = faults(settings(standardise={"crop_xy_px": 24}))
     assert fault.startswith("augmentation.singan.min_size is 25, but the slice is 24 x 24 pixels")

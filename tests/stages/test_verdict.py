@@ -6,7 +6,7 @@ from gbaseg.errors import UserError
 from gbaseg.params import Params, check
 from gbaseg.stages import layout
 from gbaseg.stages.context import read_json, write_json
-from gbaseg.stages.verdict import Verdict, decide, read_verdict
+from gbaseg.stages.verdict import Verdict, decide, has_failed, read_verdict
 
 GO_ON, CONVERGED, FAILED = Verdict(), Verdict(stop=True), Verdict(stop=True, failed=True)
 
@@ -87,6 +87,19 @@ def test_the_papers_rule_needs_validation_cases_among_those_that_are_scored():
     content = {"self_training": {"stop": "validation_dice"}, "evaluation": {"splits": ["test"]}}
     with pytest.raises(UserError, match=r"evaluation\.splits: found \['test'\]; .*validation_dice needs validation"):
         check(content)
+
+
+def test_where_nothing_was_translated_nothing_has_failed():
+    """The control is trained to its last round, however bad it is."""
+    untranslated = Params(translation={"mode": "none"}, self_training={"stop": "validation_dice"})
+    assert decide(untranslated, "round_0", metrics(0.03), None) == GO_ON
+
+
+def test_the_tables_say_that_it_has_failed_by_what_the_rule_goes_by():
+    scores = metrics(0.35, test=0.6)
+    assert has_failed(settings(stop="validation_dice"), scores) is True
+    assert has_failed(settings(), scores) is False
+    assert has_failed(settings(), {}) is has_failed(settings(stop="validation_dice"), {}) is None
 
 
 def test_a_last_round_of_another_kind_runs_after_convergence_and_not_after_a_failed_translation():

@@ -136,6 +136,11 @@ class AugmentationSettings(Settings):
     harmonise: HarmoniseSettings = HarmoniseSettings()
     blend: BlendSettings = BlendSettings()
 
+    @property
+    def makes_copies(self) -> bool:
+        """Whether the arm writes images, or only says what training is to do."""
+        return self.arm in ("naive", "gba")
+
     @model_validator(mode="after")
     def _unique_rules(self) -> Self:
         names = [rule.name for rule in self.rules]

@@ -126,7 +126,9 @@ def ablation() -> None:
 
 @ablation.command()
 @click.option("--seeds", default="1,2,3", show_default=True, callback=whole_numbers)
-@click.option("--arms", default="none,naive,gba", show_default=True, callback=names, help="Also: no-adaptation.")
+@click.option(
+    "--arms", default="none,naive,gba", show_default=True, callback=names, help="Also: online, no-adaptation."
+)
 @click.option("--translation", default="cyclegan", show_default=True, type=click.Choice(["cyclegan", "none"]))
 @set_option
 @now_option

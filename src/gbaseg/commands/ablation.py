@@ -137,13 +137,17 @@ def _settings_with(overrides: Sequence[str]) -> dict[str, Any]:
 
 
 def _refuse_data_out_of_reach(wanted: Mapping[str, Mapping[str, Any]]) -> None:
-    """Queued experiments run in copies of this folder, in which only what a stage makes is there."""
+    """Queued experiments run in copies of this folder, with what stages make and what `dvc add` took in."""
     roots = {name: str(settings["dataset"]["root"]) for name, settings in wanted.items()}
-    lost = sorted({root for root in roots.values() if not Path(root).is_absolute() and Path(root) != layout.PHANTOM})
+    lost = sorted(
+        root
+        for root in {Path(root) for root in roots.values()} - {layout.PHANTOM}
+        if not root.is_absolute() and not Path(f"{root}.dvc").is_file()
+    )
     if lost:
         raise UserError(
-            f"dataset.root: {', '.join(lost)}: queued experiments run in copies of this folder, which do not have it; "
-            "name it by its whole path, or run the experiments here (--run)"
+            f"dataset.root: {', '.join(map(str, lost))}: queued experiments run in copies of this folder, which do not have it; "
+            "name it by its whole path, `dvc add` it, or run the experiments here (--run)"
         )
 
 

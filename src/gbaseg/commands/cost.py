@@ -57,7 +57,7 @@ def run(preset: str | None, presets: Path, gpu: str | None, size: Mapping[str, f
         f"{whole.source} source, {whole.target} target, {whole.held_out} held-out cases of {whole.slices} slices, "
         f"{whole.copies:.3g} copies a source case{f' ({known_from})' if whole == known else ''}"
     )
-    if not whole.copies and settings.augmentation.arm != "none":
+    if not whole.copies and settings.augmentation.makes_copies:
         console.print("no copies have been made yet, so that `augment` counts as nothing; --copies says how many")
     for source, kinds in sources.items():
         console.print(f"speeds of {', '.join(kinds)}: {source}")

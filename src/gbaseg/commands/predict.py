@@ -13,22 +13,22 @@ from gbaseg.raw.checks import read_image
 from gbaseg.runtime.engine import Task
 from gbaseg.runtime.engine import run as run_tasks
 from gbaseg.runtime.progress import log, meter
-from gbaseg.runtime.scratch import atomic_outputs, fingerprint
-from gbaseg.segmentation.prediction import Ensemble, decide
+from gbaseg.runtime.scratch import written_whole
+from gbaseg.segmentation.prediction import Ensemble, decide, fold_file
 from gbaseg.stages import layout
 from gbaseg.stages.context import read_json
 from gbaseg.stages.pseudo_label import on_scan
 from gbaseg.standardise.case import standardise_finely, standardise_image
 
-# What `Ensemble` and this command read of a model's folder.
-_PARTS = ("plans.json", "dataset.json", layout.ROUND, "fold_*.safetensors")
+# What `Ensemble` and this command read of a model's folder, besides the folds.
+_PARTS = ("plans.json", "dataset.json", layout.ROUND)
 
 
 def run(images: Sequence[Path], out: Path, round_id: str | None) -> None:
-    """Write `out/NAME.nii.gz` (uint8, the scan's own grid, the data set's label values) for every scan, or none.
+    """Write `out/NAME.nii.gz` (uint8, the scan's own grid, the data set's label values) for every scan.
 
-    Masks of these names that are there already are replaced. One scan at a time is in memory (one a worker while
-    they are checked).
+    Each mask appears whole, when it is done; one of this name that is there already is replaced. One scan at a time is
+    in memory (one a worker while they are checked).
 
     Args:
         images: one file a scan.
@@ -44,17 +44,17 @@ def run(images: Sequence[Path], out: Path, round_id: str | None) -> None:
         settings.self_training.round(round_id)  # raises where there is none
     round_id = round_id or settings.self_training.last
     model = layout.model_of(round_id)
-    faults = [*_model_faults(model), *_name_faults(images, out), *_scan_faults(images, settings)]
+    folds = 1 if round_id == layout.SURVEY else settings.segmentation.folds
+    faults = [*_model_faults(model, folds), *_name_faults(images, out), *_scan_faults(images, settings)]
     if faults:
         raise UserError("\n".join(faults))
     fine = read_json(model / layout.ROUND)["fine_grid"]
     ensemble = Ensemble(model, settings.segmentation.prediction)
     masks = {path: _mask_of(path, out) for path in images}
-    # Its own for every folder of masks: two calls side by side must not empty each other's.
-    work = fingerprint("predict", {"out": str(out.resolve())}, [])
-    with atomic_outputs(work, *masks.values(), keep_work=False) as scratch, meter("predict", len(masks)) as bar:
+    with meter("predict", len(masks)) as bar:
         for path, mask in masks.items():
-            volume.write(_segment(path, ensemble, fine, settings), scratch.output(mask))
+            with written_whole(mask) as partial:
+                volume.write(_segment(path, ensemble, fine, settings), partial)
             bar.advance()
     log(f"{len(masks)} mask(s) of {round_id} in {out}")
 
@@ -76,10 +76,11 @@ def _scan_faults(images: Sequence[Path], settings: Params) -> list[str]:
     return [fault for faults in run_tasks(tasks, name="check", light=True) for fault in faults]
 
 
-def _model_faults(model: Path) -> Iterator[str]:
-    missing = [part for part in _PARTS if not any(model.glob(part))]
+def _model_faults(model: Path, folds: int) -> Iterator[str]:
+    parts = [*_PARTS, *(fold_file(fold) for fold in range(folds))]
+    missing = [part for part in parts if not (model / part).is_file()]
     if missing:
-        what = "model" if len(missing) == len(_PARTS) else ", ".join(missing)
+        what = "model" if len(missing) == len(parts) else ", ".join(missing)
         yield f"{model}: no {what}; run `dvc repro train_segmentation`, or `dvc checkout` for one made before"
 
 

@@ -67,7 +67,7 @@ def count_work(settings: Params, size: DataSize) -> list[Work]:
     copies = size.copies * size.source
     if settings.augmentation.arm == "gba":
         work.append(Work("train_singan", "singan", _singan(settings, size), "PFLOP"))
-    if settings.augmentation.arm != "none":
+    if settings.augmentation.makes_copies:
         work.append(Work("augment", "augment", copies * voxels, "Gvoxel"))
     for item in settings.self_training.rounds:
         epochs = segmentation.last_round_epochs if item.last else segmentation.epochs

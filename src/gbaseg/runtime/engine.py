@@ -62,7 +62,7 @@ def _gpus() -> list[str]:
 
 
 def threads_for(tasks: int) -> int:
-    """How many threads (or processes) each of a few long tasks has, when all cores are dealt out among them."""
+    """How many threads each of a few long tasks has, when all cores are dealt out among them."""
     limit = os.environ.get("OMP_NUM_THREADS", "")
     cores = len(os.sched_getaffinity(0))
     return max(1, min(cores, int(limit) if limit.isdigit() else cores) // max(tasks, 1))

@@ -87,7 +87,7 @@ def atomic_outputs(name: str, *paths: str | Path, keep_work: bool = True) -> Ite
 def written_whole(path: Path) -> Iterator[Path]:
     """Where to write a file that appears at `path` when the block has succeeded, and not before."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
+    partial = _beside(path)
     try:
         yield partial
         replace(partial, path)
@@ -106,10 +106,15 @@ def replace(source: Path, destination: Path) -> None:
         if error.errno != errno.EXDEV:
             raise
         # Another file system: copied beside the destination first, so that it too appears whole.
-        beside = destination.with_name(f".{destination.name}.partial")
+        beside = _beside(destination)
         _remove(beside)  # of a move that was broken off: a folder would be put inside it
         shutil.move(source, beside)
         beside.replace(destination)
+
+
+def _beside(path: Path) -> Path:
+    """Where something is made that is to stand at `path`; the end of its name stays, which says its format."""
+    return path.with_name(f".partial-{path.name}")
 
 
 def _remove(path: Path) -> None:

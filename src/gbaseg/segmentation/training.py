@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gbaseg.runtime.device import choose_device
-from gbaseg.runtime.engine import Task, run, threads_for, workers_for
+from gbaseg.runtime.engine import Task, run, workers_for
 from gbaseg.runtime.seeds import derive
 from gbaseg.segmentation.planning import CONFIGURATION, PLANS_NAME
 from gbaseg.segmentation.prediction import fold_file
@@ -64,7 +64,7 @@ def train_folds(
                     "seed": derive(seed, "fold", fold),
                     "name": f"{name} fold {fold}",
                     "warm_start": warm_start / fold_file(fold) if warm_start is not None else None,
-                    "augmenters": threads_for(at_once),
+                    "augmenters": max(1, len(os.sched_getaffinity(0)) // at_once),
                 },
             )
             for fold in folds
@@ -97,6 +97,8 @@ def train_fold(
     """
     workspace.enter()
     device = choose_device()
+    if device.index is not None:
+        _make_current(device)
     if device.type == "cpu":
         os.environ["nnUNet_n_proc_DA"] = "0"  # augment in this process: reproducible, and no core is left anyway
     else:
@@ -140,6 +142,13 @@ def train_fold(
     save_file(_without_aliases(trainer.plain_network.state_dict()), partial)
     partial.replace(weights_path)
     trainer.latest_checkpoint.unlink()
+
+
+def _make_current(device: torch.device) -> None:
+    """nnU-Net's loaders pin memory on the current GPU, whichever one it trains on."""
+    import torch
+
+    torch.cuda.set_device(device)
 
 
 def _without_aliases(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -17,7 +17,7 @@ from gbaseg.runtime.engine import run as run_tasks
 from gbaseg.runtime.progress import log
 from gbaseg.stages import layout
 from gbaseg.stages.context import read_json, stage, write_json
-from gbaseg.stages.verdict import decide
+from gbaseg.stages.verdict import decide, has_failed
 
 
 def run(round_id: str) -> None:
@@ -38,10 +38,11 @@ def run(round_id: str) -> None:
             verdict.write(scratch.output(layout.decision(round_id)))
             metrics["converged"] = verdict.stop
             metrics["passed_on"] = about["passed_on"]
-            scored = metrics.get(settings.dataset.tumour)
-            if round_id == settings.self_training.rounds[0].id and scored and scored["dice"]["mean"] is not None:
-                # Of all cases that are scored, for the tables; what steers is the verdict.
-                metrics["translation_failed"] = scored["dice"]["mean"] <= settings.translation.failure_dice
+            if (
+                round_id == settings.self_training.rounds[0].id
+                and (failed := has_failed(settings, metrics)) is not None
+            ):
+                metrics["translation_failed"] = failed
             if verdict.stop:
                 why = "the translation has failed" if verdict.failed else f"rule {settings.self_training.stop}"
                 log(f"{round_id}: self-training stops here: {why}")

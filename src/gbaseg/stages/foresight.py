@@ -68,12 +68,16 @@ def _of_start_scales(settings: Params) -> Iterator[str]:
 
 
 def _of_folds(settings: Params, train: Sequence[Case]) -> Iterator[str]:
-    folds, patients = settings.segmentation.folds, {case.patient for case in select(train, domain="source")}
-    if len(patients) < folds:
-        yield (
-            f"segmentation.folds: found {folds}; each fold holds out other patients, and the source has "
-            f"{len(patients)}; so at most {len(patients)}"
-        )
+    folds, alone = settings.segmentation.folds, ["source"]
+    if settings.self_training.last_round_set == "target_only":
+        alone.append("target")
+    for domain in alone:
+        patients = len({case.patient for case in train if case.domain == domain})
+        if patients < folds:
+            yield (
+                f"segmentation.folds: found {folds}; each fold holds out other patients, and the {domain} has "
+                f"{patients}; so at most {patients}"
+            )
 
 
 def _of_centre(key: str, centre: str, train: Sequence[Case], domains: Sequence[Domain]) -> Iterator[str]:
