@@ -146,8 +146,8 @@ def _refuse_data_out_of_reach(wanted: Mapping[str, Mapping[str, Any]]) -> None:
     )
     if lost:
         raise UserError(
-            f"dataset.root: {', '.join(map(str, lost))}: queued experiments run in copies of this folder, which do not have it; "
-            "name it by its whole path, `dvc add` it, or run the experiments here (--run)"
+            f"dataset.root: {', '.join(map(str, lost))}: queued experiments run in copies of this folder, which do not "
+            "have it; name it by its whole path, `dvc add` it, or run the experiments here (--run)"
         )
 
 
