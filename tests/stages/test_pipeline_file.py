@@ -1,10 +1,14 @@
 """dvc.yaml against the code: commands, paths, and every number watched by the stages that it concerns."""
 
+import shutil
+import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
 from ruamel.yaml import YAML
+from scmrepo.git import Git
 
 from gbaseg.cli import main
 from gbaseg.params import Params
@@ -97,3 +101,22 @@ def test_every_number_is_watched_by_some_stage_and_no_stage_watches_what_there_i
 def test_a_changed_number_trains_nothing_that_it_does_not_concern(number, spares):
     for stage in spares:
         assert not [key for key in watched(stage) if number == key or number.startswith(f"{key}.")], stage
+
+
+def test_a_data_set_put_in_by_dvc_add_is_seen_and_its_scans_are_not(tmp_path):
+    """By DVC, which asks its own reading of .gitignore, and so by the copies that queued experiments run in."""
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    shutil.copyfile(ROOT / ".gitignore", tmp_path / ".gitignore")
+    with closing(Git(str(tmp_path))) as git:
+        ignored = {
+            path: git.is_ignored(str(tmp_path / path) + ("/" if path.endswith("/") else ""))
+            for path in (
+                "data/",
+                "data/raw/",
+                "data/raw/mine.dvc",
+                "data/raw/mine/",
+                "data/raw/mine/a.nii.gz",
+                "data/standard/",
+            )
+        }
+    assert [path for path, hidden in ignored.items() if not hidden] == ["data/", "data/raw/", "data/raw/mine.dvc"]
