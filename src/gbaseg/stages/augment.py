@@ -64,7 +64,8 @@ def run() -> None:
             exclusive=choose_device().type == "cuda",
         )
         write_table([row for group in rows for row in group], folder)
-        log(f"{len(copies)} copies of {len(rows)} cases")
+        if settings.augmentation.makes_copies:
+            log(f"{len(copies)} copies of {len(rows)} cases")
         write_json(scratch.output(metrics), _summary(settings, folder, copies))
 
 
