@@ -99,7 +99,7 @@ def publish(name: str, figures: list[Figure]) -> None:
         "script": Path(sys.argv[0]).name,
         "figures": [asdict(figure) for figure in figures],
         "machine": machine(),
-        "commit": _git("rev-parse", "--short=12", "HEAD") + ("+" if _git("status", "--porcelain", "src") else ""),
+        "commit": commit(),
         "versions": {package: version(package) for package in PACKAGES},
         "python": platform.python_version(),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -107,6 +107,12 @@ def publish(name: str, figures: list[Figure]) -> None:
     text = json.dumps(content, indent=1) + "\n"
     (RESULTS / f"{name}.json").write_text(text, encoding="utf-8")
     click.echo(text)
+
+
+def commit() -> str:
+    """Of this clone, `+` where its code was changed since; figures are kept without git, too."""
+    found, changed = _git("rev-parse", "--short=12", "HEAD"), _git("status", "--porcelain", "src")
+    return f"{found}{'+' if changed else ''}" if found else "unknown"
 
 
 def machine() -> str:
@@ -124,4 +130,8 @@ def _read(path: str) -> str:
 
 
 def _git(*words: str) -> str:
-    return subprocess.run(["git", *words], capture_output=True, text=True, check=True).stdout.strip()
+    """What git says; empty where there is no git, or no repository."""
+    try:
+        return subprocess.run(["git", *words], capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
