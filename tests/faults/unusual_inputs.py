@@ -1,7 +1,7 @@
 """The table of docs/unusual_inputs.md, from the marks of the tests: `python tests/faults/unusual_inputs.py`.
 
-A test of a malformed or unusual input is marked `@pytest.mark.unusual(group, input, said)`, three texts as they stand in
-the table; a parameter of a test by `pytest.param(..., marks=pytest.mark.unusual(...))`. The source is read, not run.
+A test of a malformed or unusual input is marked `@pytest.mark.unusual(group, input, said)`, three texts as they stand
+in the table; a parameter of a test by `pytest.param(..., marks=pytest.mark.unusual(...))`. The source is read, not run.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gbaseg.runtime.graphs import Replayed
+from gbaseg.runtime.graphs import Replayed, release
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
@@ -29,3 +29,21 @@ def test_a_cpu_records_nothing():
     for _ in range(6):
         step(lambda: calls.append(1))
     assert len(calls) == 6
+
+
+@needs_gpu
+def test_a_recording_that_is_gone_leaves_no_memory_taken():
+    gpu = torch.device("cuda")
+    release(gpu)
+    before, total = torch.cuda.memory_reserved(), torch.zeros((), device=gpu)
+
+    def add() -> None:
+        total.add_(torch.ones(1 << 26, device=gpu).sum())  # 256 MiB meanwhile
+
+    step = Replayed(gpu)
+    for _ in range(5):
+        step(add)
+    assert torch.cuda.memory_reserved() > before + (200 << 20)
+    del step
+    release(gpu)
+    assert torch.cuda.memory_reserved() < before + (16 << 20)

@@ -63,3 +63,15 @@ class Replayed:
             with torch.cuda.graph(self._graph, stream=torch.cuda.Stream()):
                 function()
         self._graph.replay()
+
+
+def release(device: torch.device) -> None:
+    """Hand a GPU's memory that nothing uses back to it, for other processes; elsewhere nothing is done.
+
+    A recording has memory of its own, which stays with the process when the recording is gone: with one a scale a
+    SinGAN at 256 x 256 came to fill 78 GiB, of which it used 9.
+    """
+    if device.type == "cuda":
+        gc.collect()
+        with torch.cuda.device(device):
+            torch.cuda.empty_cache()

@@ -17,6 +17,7 @@ from gbaseg.augmentation.singan.networks import Discriminator, Generator, initia
 from gbaseg.augmentation.singan.pyramid import Pyramid, trained_pyramid
 from gbaseg.augmentation.singan.resize import resize
 from gbaseg.augmentation.singan.scale import ScaleReport, freeze, train_scale
+from gbaseg.runtime.graphs import release
 from gbaseg.runtime.precision import in_float32
 from gbaseg.runtime.progress import meter
 from gbaseg.runtime.seeds import derive, torch_generator
@@ -103,6 +104,7 @@ def train_bank(
                         [torch_generator(derive(one.wanted.seed, scale, "training"), device) for one in growing],
                         bar,
                     )
+                release(device)
                 for one, pair, report in zip(growing, pairs, reports, strict=True):
                     one.save(*pair, report)
             for place_in_bank, report in enumerate(reports):
