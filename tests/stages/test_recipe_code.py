@@ -39,7 +39,7 @@ def project(tmp_path):
         "src/gbaseg/__init__.py": "",
         "src/gbaseg/stages/__init__.py": "",
         "src/gbaseg/stages/one.py": "from gbaseg import shared\n\ndef run():\n    return shared.VALUE\n",
-        "src/gbaseg/stages/two.py": "def run():\n    from gbaseg.own import f\n    import gbaseg.shared\n    return f()\n",
+        "src/gbaseg/stages/two.py": "import gbaseg.shared\n\ndef run():\n    from gbaseg.own import f\n    f()\n",
         "src/gbaseg/shared.py": "VALUE = 1\n",
         "src/gbaseg/own.py": '"""Text."""\n\ndef f():\n    """More."""\n    return 2  # why\n',
     }
