@@ -189,9 +189,13 @@ def test_weights_that_are_not_whole_or_not_of_the_network_are_no_model(model, tm
         Ensemble(path.parent, SETTINGS)
 
 
-def test_finite_weights_that_answer_nan_give_no_mask(model, tmp_path):
+@pytest.mark.parametrize("size", [1e3, 3e38])
+@pytest.mark.unusual(
+    "Trust", "finite weights whose answer overflows to infinity or NaN", "the fold's file is named, no mask is written"
+)
+def test_finite_weights_that_answer_nan_give_no_mask(model, tmp_path, size):
     path = copied(model, tmp_path / "model") / "fold_0.safetensors"
-    save_file({name: torch.full_like(tensor, 3e38) for name, tensor in load_file(path).items()}, path)
+    save_file({name: torch.full_like(tensor, size) for name, tensor in load_file(path).items()}, path)
     scan = Volume(np.random.default_rng(0).random((12, 24, 24), np.float32), Grid((12, 24, 24), (1.5, 0.75, 0.75)))
     with pytest.raises(UserError, match=r"fold_0\.safetensors: what it says of a scan is not finite"):
         Ensemble(path.parent, SETTINGS).fold_probabilities(scan)

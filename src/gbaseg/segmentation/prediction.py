@@ -258,7 +258,16 @@ class Ensemble:
         out = []
         for path, weights in self._folds:
             self._predictor.list_of_parameters = [weights]
-            logits = self._predictor.predict_logits_from_preprocessed_data(tensor).cpu()
+            unfit = UserError(
+                f"{path}: what it says of a scan is not finite (NaN or infinite): the model is unfit for use. Train it "
+                "again with a lower segmentation.learning_rate"
+            )
+            try:
+                logits = self._predictor.predict_logits_from_preprocessed_data(tensor).cpu()
+            except RuntimeError as error:
+                if "Encountered inf" not in str(error):  # nnU-Net's words
+                    raise
+                raise unfit from error
             _, probabilities = convert_predicted_logits_to_segmentation_with_correct_shape(
                 logits,
                 self._plans,
@@ -270,6 +279,6 @@ class Ensemble:
             )
             # A sum is finite where all of them are: one pass, and no copy.
             if not np.isfinite(probabilities.sum()):
-                raise UserError(f"{path}: what it says of a scan is not finite (NaN): the model is unfit for use")
+                raise unfit
             out.append(probabilities)
         return np.stack(out)

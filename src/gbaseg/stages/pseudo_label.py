@@ -41,7 +41,8 @@ def run(round_id: str) -> None:
             scratch.found_done.append("passed on")
             assert previous is not None, "the survey is trained, never passed on"
             shutil.copytree(layout.pseudo_labelled(previous), folder)
-            _write_about(folder, found_nothing(settings, folder), passed_on=True, agreement=1.0)
+            nothing = read_json(folder / layout.ROUND).get("found_nothing", False)
+            _write_about(folder, nothing, passed_on=True, agreement=1.0)
             return
         label_target(settings, model, folder, fine=about["fine_grid"], name=round_id)
         # With the survey's, of a single fold and without GBA, there is no agreement to speak of.
