@@ -3,8 +3,10 @@
 import csv
 import json
 import pickle
+import re
 from pathlib import Path
 
+import blosc2
 import numpy as np
 import pytest
 import torch
@@ -278,12 +280,29 @@ def test_a_planted_pickle_beside_a_case_is_not_read(train, workspace, tmp_path):
     assert not mark.exists()
 
 
-@pytest.mark.unusual("Trust", "a preprocessed case whose file of properties is damaged", "the file is named")
-def test_a_damaged_case_is_named(train, workspace):
-    for path in workspace.root.rglob("*.safetensors"):
+@pytest.mark.parametrize("end", ["_seg.b2nd", ".b2nd", ".safetensors"])
+@pytest.mark.unusual("Interruptions", "a damaged file of a preprocessed case", "the file is named, with what to do")
+def test_a_damaged_case_is_named(train, workspace, end):
+    for path in workspace.root.rglob(f"*{end}"):
         path.write_bytes(b"no such thing")
-    with pytest.raises(UserError, match=r"known/\w+\.safetensors: damaged"):
+    with pytest.raises(UserError, match=rf"/\w+{re.escape(end)}: damaged"):
         train("fold")
+
+
+def _mark(inputs, output, offset):
+    Path("ran").touch()
+
+
+@pytest.mark.unusual("Trust", "a preprocessed image that blosc2 would have to compute with code of its own", "a fault")
+def test_an_array_that_runs_code_is_no_case(train, workspace, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for path in list(workspace.root.rglob("?.b2nd")):
+        path.unlink()
+        operand = blosc2.asarray(np.zeros((1, 12, 24, 24), np.float32), urlpath=str(tmp_path / "o.b2nd"), mode="w")
+        blosc2.lazyudf(_mark, (operand,), np.float32, shape=operand.shape).save(urlpath=str(path))
+    with pytest.raises(UserError, match=r"\w\.b2nd: damaged, or no file of a preprocessed case"):
+        train("fold")
+    assert not Path("ran").exists()
 
 
 @pytest.mark.unusual("Trust", "a warm start from weights that hold a NaN", "the file is named, nothing is trained")

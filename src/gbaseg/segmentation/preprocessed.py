@@ -22,6 +22,8 @@ from gbaseg.errors import UserError
 IMAGE, LABEL, PROPERTIES = ".b2nd", "_seg.b2nd", ".safetensors"
 # Below nnU-Net's folder of preprocessed cases: it knows no files of other kinds in there.
 KNOWN = "known"
+_DAMAGED = "damaged, or no file of a preprocessed case"
+_AGAIN = "`make clean` empties .scratch, and the stage prepares its cases anew"
 # Of nnU-Net's properties, what is used again.
 _KEPT = ("bbox_used_for_cropping", "shape_after_cropping_and_before_resampling")
 
@@ -49,9 +51,24 @@ def read_properties(path: Path) -> dict[str, Any]:
             kept = json.loads(file.metadata()["properties"])
             found = {int(name): file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path}: damaged ({error}); `gbaseg` makes it anew where it is removed") from error
+        raise UserError(f"{path}: {_DAMAGED} ({error}); {_AGAIN}") from error
     # In the order of the values, as nnU-Net has them: it draws one by its place.
     return {**kept, "class_locations": dict(sorted(found.items()))}
+
+
+def open_array(path: Path, **options: Any) -> blosc2.NDArray:
+    """An array on disk, to be read in parts.
+
+    Raises:
+        UserError: the file is damaged, or holds something that blosc2 would have to compute: code of whoever wrote it.
+    """
+    try:
+        opened = blosc2.open(str(path), mode="r", **options)
+    except Exception as error:  # whatever blosc2 raises on a file that is not its own, or is unsafe
+        raise UserError(f"{path}: {_DAMAGED} ({type(error).__name__}: {error}); {_AGAIN}") from error
+    if type(opened) is not blosc2.NDArray:
+        raise UserError(f"{path}: {_DAMAGED} ({type(opened).__name__}); {_AGAIN}")
+    return opened
 
 
 class CaseDataset(nnUNetDatasetBlosc2):
@@ -61,7 +78,7 @@ class CaseDataset(nnUNetDatasetBlosc2):
         """Image (1, Z, Y, X), label (1, Z, Y, X), nothing, properties."""
         folder = Path(self.source_folder)
         image, label = (
-            blosc2.open(str(folder / f"{identifier}{end}"), mode="r", dparams={"nthreads": 1}, **self.mmap_kwargs)
+            open_array(folder / f"{identifier}{end}", dparams={"nthreads": 1}, **self.mmap_kwargs)
             for end in (IMAGE, LABEL)
         )
         return image, label, None, read_properties(folder / KNOWN / f"{identifier}{PROPERTIES}")

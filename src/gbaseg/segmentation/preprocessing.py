@@ -17,7 +17,15 @@ import numpy as np
 
 from gbaseg.runtime.store import Store, key_of, link
 from gbaseg.segmentation.planning import CONFIGURATION, PLANS_NAME, read_plans
-from gbaseg.segmentation.preprocessed import IMAGE, KNOWN, LABEL, PROPERTIES, read_properties, write_properties
+from gbaseg.segmentation.preprocessed import (
+    IMAGE,
+    KNOWN,
+    LABEL,
+    PROPERTIES,
+    open_array,
+    read_properties,
+    write_properties,
+)
 from gbaseg.segmentation.workspace import Workspace
 
 # File of what may be done to a case when it is drawn: name -> mean and sd of its normalisation, and choices.
@@ -109,10 +117,8 @@ class _Cases:
 
     def _with_label(self, image: Path, images: list[Path], label: Path) -> tuple[None, np.ndarray, dict]:
         """Another label on an image that is in the store, without the image."""
-        import blosc2
-
         preprocessor, manager, _ = self._nnunet
-        outside = blosc2.open(str(image / f"{_CASE}{LABEL}"), mode="r")[:]
+        outside = open_array(image / f"{_CASE}{LABEL}")[:]
         properties = read_properties(image / f"{_CASE}{PROPERTIES}")
         if tuple(properties["shape_after_cropping_and_before_resampling"]) != outside.shape[1:]:
             # Label and outside are resampled together: nnU-Net has to see both.
