@@ -1,5 +1,8 @@
 """The case table."""
 
+import re
+from dataclasses import replace
+
 import pytest
 
 from gbaseg.cases import COLUMNS, Case, read_table, select, write_table
@@ -90,3 +93,35 @@ def test_select():
     assert [case.case for case in select(CASES, domain="target", splits=["train"])] == ["b1"]
     assert [case.case for case in select(CASES, centre="A")] == ["a1"]
     assert len(select(CASES, centre="both")) == 3
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        pytest.param(
+            "case",
+            "../../elsewhere",
+            marks=pytest.mark.unusual(
+                "Trust", "a stage's cases.csv with ../ in a case's name", "a fault that names the line"
+            ),
+        ),
+        ("case", "/tmp/x"),
+        ("case", "a\\b"),
+        ("case", ".."),
+        ("case", ""),
+        pytest.param(
+            "image",
+            "images/../../x.nii.gz",
+            marks=pytest.mark.unusual(
+                "Trust", "a stage's cases.csv with a path out of its folder", "a fault that names the line"
+            ),
+        ),
+        ("label", "/etc/x.nii.gz"),
+    ],
+)
+def test_names_and_paths_stay_in_the_tables_folder(tmp_path, column, value):
+    row = Case("a", "p", "A", "source", "train", "T1", "images/a.nii.gz", "labels/a.nii.gz")
+    write_table([row, replace(row, **{"case": "b", column: value})], tmp_path)
+    with pytest.raises(UserError, match=f"line [23]: {column} {re.escape(repr(value))}; allowed"):
+        read_table(tmp_path)
+    assert len(read_table(tmp_path, own=False)) == 2  # whoever checks each row himself

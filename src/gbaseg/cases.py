@@ -37,15 +37,17 @@ class Case:
 COLUMNS = tuple(field.name for field in fields(Case))
 
 
-def read_table(path: str | Path) -> list[Case]:
+def read_table(path: str | Path, *, own: bool = True) -> list[Case]:
     """Read a case table.
 
     Args:
         path: the table, or the folder that holds `cases.csv`.
+        own: one that a stage has written. What a row names is to lie in the table's folder: names of cases become
+            names of files, which are written. False: rows as they stand, for whoever checks each of them (`raw`).
 
     Raises:
-        UserError: no such file, another encoding, columns that are missing, or rows that have more or fewer cells than
-            the header (all of them are named).
+        UserError: no such file, another encoding, columns that are missing, rows that have more or fewer cells than
+            the header, or (`own`) a name or path that leads out of the folder (all of them are named).
     """
     path = Path(path)
     path = path / TABLE if path.is_dir() else path
@@ -69,7 +71,31 @@ def read_table(path: str | Path) -> list[Case]:
         advice = "A cell with a comma in it stands in quotes; a row without a label ends in a comma."
         raise UserError("\n".join([*faults, advice]))
     by_column = (dict(zip(header, cells, strict=True)) for _, cells in rows)
-    return [Case(**{name: row[name].strip() for name in COLUMNS}) for row in by_column]  # type: ignore[arg-type]
+    cases = [Case(**{name: row[name].strip() for name in COLUMNS}) for row in by_column]  # type: ignore[arg-type]
+    faults = [
+        f"{path}: line {line}: {what}"
+        for (line, _), case in zip(rows, cases, strict=True)
+        for what in _ways_out(case)
+        if own
+    ]
+    if faults:
+        raise UserError("\n".join([*faults, "The stage that wrote the table makes it anew: `dvc repro`"]))
+    return cases
+
+
+def _ways_out(case: Case) -> Iterator[str]:
+    """What of a row would lead out of its table's folder."""
+    if not is_plain_name(case.case):
+        yield f"case {case.case!r}; allowed: a name without folders"
+    for column in ("image", "label"):
+        path = getattr(case, column)
+        if path.startswith("/") or "\0" in path or "\\" in path or ".." in path.split("/"):
+            yield f"{column} {path!r}; allowed: a path below the table's folder"
+
+
+def is_plain_name(name: str) -> bool:
+    """Whether files can be named after it, in the folder where they belong."""
+    return name not in ("", ".", "..") and not any(sign in name for sign in "/\\\0")
 
 
 def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:

@@ -12,4 +12,4 @@ Count = Annotated[int, Field(ge=1)]
 class Settings(BaseModel):
     """One section of params.yaml. Each room defines its own in its `settings.py`; `params.py` joins them."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

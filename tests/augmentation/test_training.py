@@ -1,6 +1,7 @@
 """SinGAN's training, on a slice of 32 x 32 (METHOD 5)."""
 
 import gc
+import json
 import weakref
 
 import numpy as np
@@ -165,3 +166,87 @@ def test_faulty_slices(tmp_path):
     for wrong in (np.zeros((2, 32, 32)), np.full((32, 32), 1.5), np.full((32, 32), np.nan)):
         with pytest.raises(ValueError, match="2D slice"):
             train_singan(Wanted(wrong, 1, tmp_path), SETTINGS, CPU)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("mode", ["fast", "reference"])
+@pytest.mark.parametrize(
+    ("rate", "found"),
+    [
+        pytest.param(
+            1e9,
+            "loss generator is not finite",
+            marks=pytest.mark.unusual(
+                "Interruptions",
+                "a learning rate at which a loss of a SinGAN becomes NaN",
+                "the training stops: losses, scale, iteration, rate, the key to lower; no model",
+            ),
+        ),
+        (1.0, "the reconstructed slice is"),
+        (100.0, "the reconstructed slice is"),
+    ],
+)
+def test_a_training_that_diverges_stops(image, tmp_path, count, mode, rate, found):
+    settings = SETTINGS.model_copy(update={"mode": mode, "learning_rate": rate, "iterations": 20})
+    wanted = [Wanted(np.roll(image, seed), seed, tmp_path / str(seed)) for seed in range(count)]
+    with pytest.raises(UserError, match=found) as fault:
+        train_bank(wanted, settings, CPU, name="SinGAN shared")
+    said = str(fault.value)
+    assert said.startswith("SinGAN shared: ") and "iteration 20 of 20" in said
+    assert "in scale 0 of" in said and f"learning rate of {0.1 * rate:g}" in said
+    assert "Lower augmentation.singan.learning_rate" in said
+    assert not list(tmp_path.rglob("*.pt"))
+
+
+def test_a_long_scale_is_not_trained_to_its_end_on_nan(image, tmp_path, monkeypatch):
+    monkeypatch.setattr("gbaseg.augmentation.singan.scale._LOOK_EVERY", 3)
+    settings = SETTINGS.model_copy(update={"learning_rate": 1e9, "iterations": 1000})
+    with pytest.raises(UserError, match=r"iteration [369] of 1000"):
+        train_singan(Wanted(image, 1, tmp_path), settings, CPU)
+
+
+@pytest.mark.unusual(
+    "Interruptions",
+    "a flipped byte in a SinGAN's checkpoint of one scale",
+    "said; that scale and those above are trained again, to the same weights",
+)
+def test_a_damaged_checkpoint_of_a_scale_is_trained_again(image, tmp_path, capsys, monkeypatch):
+    whole = train_singan(Wanted(image, 1, tmp_path), SETTINGS, CPU)
+    path = tmp_path / "scale_01.pt"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    trained, run = [], Iteration.run
+    monkeypatch.setattr(Iteration, "run", lambda self, chances: (trained.append(1), run(self, chances))[1])
+    again = train_singan(Wanted(image, 1, tmp_path), SETTINGS, CPU)
+    assert _equal(whole, again)
+    assert len(trained) == SETTINGS.iterations * whole.last_scale  # all scales but the coarsest
+    said = capsys.readouterr().err
+    assert "scale_01.pt: damaged checkpoint" in said and "training goes on at scale 1" in said
+
+
+@pytest.mark.unusual("Trust", "a SinGAN's file with other numbers in its header", "a fault that names the file")
+def test_a_files_numbers_are_checked(image, tmp_path):
+    from safetensors import safe_open
+    from safetensors.torch import load_file, save_file
+
+    model = train_singan(Wanted(image, 1, tmp_path / "scratch"), SETTINGS, CPU)
+    path = tmp_path / "model.safetensors"
+    save_singan(model, path)
+    tensors = load_file(path)
+    with safe_open(path, framework="pt") as file:
+        numbers = json.loads(file.metadata()["singan"])
+    for change in ({"last_scale": 10**9}, {"shape": [0, -3]}, {"amplitudes": ["x"]}, {"command": "rm"}, {"ratio": 2.0}):
+        save_file(tensors, path, {"singan": json.dumps({**numbers, **change})})
+        with pytest.raises(UserError, match=r"model\.safetensors: not a SinGAN"):
+            load_singan(path, CPU)
+    save_file(tensors, path)
+    with pytest.raises(UserError, match=r"model\.safetensors: not a SinGAN"):
+        load_singan(path, CPU)
+    save_file(
+        {name: tensor for name, tensor in tensors.items() if ".1.layers.0" not in name},
+        path,
+        {"singan": json.dumps(numbers)},
+    )
+    with pytest.raises(UserError, match="its weights of scale 1"):
+        load_singan(path, CPU)

@@ -4,6 +4,7 @@ One file, since a file is what one process of xdist takes: the run they all look
 """
 
 import csv
+import gzip
 import json
 import shutil
 import time
@@ -21,6 +22,7 @@ from gbaseg.volume import read
 
 pytestmark = pytest.mark.pipeline
 
+PLANTED = b"DOE^JOHN 1970"
 TRAINED = ("models", "data/translated", "data/augmented", "data/pseudo_labelled")
 
 
@@ -206,12 +208,23 @@ def test_no_training_stage_can_see_the_targets_labels(tiny, new_project, monkeyp
     blind = new_project("tiny")
     blind.stages(monkeypatch, stop="standardise")
     shutil.rmtree(blind.folder / "data/raw/phantom/target_labels")
+    # A name and a date in every header, where scanners and converters leave them: they change nothing and go nowhere.
+    for path in (blind.folder / "data/raw").rglob("*.nii.gz"):
+        content = bytearray(gzip.decompress(path.read_bytes()))
+        content[148 : 148 + len(PLANTED)] = PLANTED  # descrip
+        path.write_bytes(gzip.compress(content, 1))
     blind.stages(monkeypatch, start="standardise")
 
     for folder in TRAINED:
         assert digest_of([blind.folder / folder]) == digest_of([tiny.folder / folder]), folder
     assert json.loads((blind.folder / "metrics/data.json").read_text())["target_cases_with_scoring_labels"] == 0
     assert "VS" not in json.loads((blind.folder / "metrics/round_1.json").read_text())
+
+    blind.run("gbaseg", "report")
+    written = [path for path in blind.folder.rglob("*") if path.is_file() and "raw" not in path.parts]
+    assert blind.folder / "report/index.html" in written
+    packed = {path: path.read_bytes() for path in written}
+    assert [path for path, content in packed.items() if PLANTED in _unpacked(path, content)] == []
 
 
 def test_the_graph_gives_the_targets_labels_to_scoring_stages_alone(tiny):
@@ -230,6 +243,10 @@ def test_the_graph_gives_the_targets_labels_to_scoring_stages_alone(tiny):
     assert to_training == {"data/decisions/round_0.json"}
     verdict = json.loads((tiny.folder / "data/decisions/round_0.json").read_text())
     assert verdict == {"stop": False, "failed": False}
+
+
+def _unpacked(path, content):
+    return gzip.decompress(content) if path.suffix == ".gz" else content
 
 
 def _depends(stage, path):

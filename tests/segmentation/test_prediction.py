@@ -1,12 +1,17 @@
 """From fold probabilities to masks, and how far the folds agree."""
 
+import json
 import math
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 from gbaseg import volume
+from gbaseg.errors import UserError
 from gbaseg.segmentation.prediction import Ensemble, FoldAgreement, PredictionItem, decide, predict, to_mask
 from gbaseg.segmentation.settings import PredictionSettings
 from gbaseg.volume import Grid, Volume
@@ -146,8 +151,69 @@ def test_masks_are_written_on_the_images_grids(model, tmp_path):
 def test_a_folder_without_weights_is_no_model(model, tmp_path):
     for name in ("plans.json", "dataset.json"):
         shutil.copyfile(model / name, tmp_path / name)
-    with pytest.raises(FileNotFoundError, match=r"no fold_\*\.safetensors"):
+    with pytest.raises(UserError, match=r"no fold_\*\.safetensors"):
         Ensemble(tmp_path, SETTINGS)
+
+
+def copied(model: Path, folder: Path) -> Path:
+    """A copy of a model, to break."""
+    shutil.copytree(model, folder)
+    return folder
+
+
+@pytest.mark.unusual(
+    "Trust", "a model whose weights hold a NaN", "the file and the layer are named, nothing is predicted"
+)
+def test_weights_that_are_not_finite_are_no_model(model, tmp_path):
+    path = copied(model, tmp_path / "model") / "fold_1.safetensors"
+    weights = load_file(path)
+    name = sorted(weights)[3]
+    weights[name].flatten()[0] = math.nan
+    save_file(weights, path)
+    with pytest.raises(UserError, match=f"fold_1.safetensors: weights that are not finite .* in {name}"):
+        Ensemble(path.parent, SETTINGS)
+
+
+@pytest.mark.unusual("Trust", "a model's weights cut off, or of another network", "the file is named, with what to do")
+def test_weights_that_are_not_whole_or_not_of_the_network_are_no_model(model, tmp_path):
+    path = copied(model, tmp_path / "model") / "fold_0.safetensors"
+    whole, weights = path.read_bytes(), load_file(path)
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError, match=r"fold_0\.safetensors: damaged"):
+        Ensemble(path.parent, SETTINGS)
+    save_file(dict(list(weights.items())[1:]), path)
+    with pytest.raises(UserError, match=r"fold_0\.safetensors: its weights are not those of the network"):
+        Ensemble(path.parent, SETTINGS)
+    save_file({name: torch.cat([tensor, tensor]) for name, tensor in weights.items()}, path)
+    with pytest.raises(UserError, match=r"fold_0\.safetensors: its weights do not have the sizes"):
+        Ensemble(path.parent, SETTINGS)
+
+
+@pytest.mark.parametrize("size", [1e3, 3e38])
+@pytest.mark.unusual(
+    "Trust", "finite weights whose answer overflows to infinity or NaN", "the fold's file is named, no mask is written"
+)
+def test_finite_weights_that_answer_nan_give_no_mask(model, tmp_path, size):
+    path = copied(model, tmp_path / "model") / "fold_0.safetensors"
+    save_file({name: torch.full_like(tensor, size) for name, tensor in load_file(path).items()}, path)
+    scan = Volume(np.random.default_rng(0).random((12, 24, 24), np.float32), Grid((12, 24, 24), (1.5, 0.75, 0.75)))
+    with pytest.raises(UserError, match=r"fold_0\.safetensors: what it says of a scan is not finite"):
+        Ensemble(path.parent, SETTINGS).fold_probabilities(scan)
+
+
+@pytest.mark.unusual(
+    "Trust", "plans.json that names os.system as its network", "a fault; nothing is imported or called"
+)
+def test_plans_name_no_code_but_networks_of_nnunet(model, tmp_path):
+    folder = copied(model, tmp_path / "model")
+    plans = json.loads((folder / "plans.json").read_text())
+    architecture = plans["configurations"]["3d_fullres"]["architecture"]
+    architecture["network_class_name"] = "os.system"
+    architecture["arch_kwargs"]["conv_op"] = "torch.nn.parallel.distributed.os.system"
+    (folder / "plans.json").write_text(json.dumps(plans))
+    with pytest.raises(UserError) as fault:
+        Ensemble(folder, SETTINGS)
+    assert "'os.system' is to be imported" in str(fault.value) and "distributed.os.system'" in str(fault.value)
 
 
 GROWING = SETTINGS.model_copy(update={"grow_threshold": 0.3})

@@ -104,9 +104,8 @@ def test_training_draws_from_them_and_the_held_out_fold_does_not(rescaled, prepa
     description = json.loads((rescaled.preprocessed / "dataset.json").read_text())
     for fold in range(2):
         trainer = Trainer(dict(plans), "3d_fullres", fold, description, torch.device("cpu"))
-        trainer.configure(prepared.settings, 1, lambda *_: None)
+        trainer.configure(prepared.settings, 1, lambda *_: None, "round_0")
         trainer.initialize()
-        trainer.dataset_class = type(cases_of(rescaled)).__mro__[1]
         train, held_out = trainer.get_tr_and_val_datasets()
         assert isinstance(train, RescalingDataset) and not isinstance(held_out, RescalingDataset)
         assert sorted({*train.identifiers, *held_out.identifiers}) == ["a", "a_copy", "b", "c"]

@@ -105,3 +105,18 @@ def test_the_tables_say_that_it_has_failed_by_what_the_rule_goes_by():
 def test_a_last_round_of_another_kind_runs_after_convergence_and_not_after_a_failed_translation():
     assert [verdict.ends(differs=False) for verdict in (GO_ON, CONVERGED, FAILED)] == [False, True, True]
     assert [verdict.ends(differs=True) for verdict in (GO_ON, CONVERGED, FAILED)] == [False, False, True]
+
+
+@pytest.mark.parametrize("stop", ["agreement", "validation_dice", "never"])
+@pytest.mark.parametrize("round_id", ["round_0", "round_1"])
+def test_a_model_that_finds_nothing_ends_self_training_whatever_the_rule(stop, round_id):
+    left("round_0", GO_ON, metrics(0.9))
+    verdict = decide(settings(stop=stop), round_id, metrics(0.9), 0.5, found_nothing=True)
+    assert verdict == FAILED and verdict.ends(differs=True)
+
+
+@pytest.mark.parametrize("stop", ["agreement", "validation_dice"])
+def test_a_round_that_such_a_model_is_passed_on_to_ends_it_too(stop):
+    """Its pseudo-labels agree with themselves, which alone would let a last round of another kind run."""
+    left("round_0", FAILED)
+    assert decide(settings(stop=stop), "round_1", {}, 1.0, found_nothing=True) == FAILED

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from gbaseg.errors import UserError
 from gbaseg.runtime import precision
+from gbaseg.runtime.checkpoint import before, load_checkpoint, save_checkpoint
 from gbaseg.translation.settings import CycleGANSettings
 from gbaseg.translation.state import State
 from gbaseg.translation.step import Step
@@ -67,7 +69,7 @@ def test_a_resumed_run_gives_the_same_weights(tmp_path):
     whole = train_cyclegan(source, target, TINY, 7, CPU, tmp_path / "whole")
     with pytest.raises(Interrupted):
         train_cyclegan(source, target, TINY, 7, CPU, tmp_path / "cut", interrupt)
-    assert [path.name for path in (tmp_path / "cut").iterdir()] == [CHECKPOINT]
+    assert sorted(path.name for path in (tmp_path / "cut").iterdir()) == [CHECKPOINT, f"{CHECKPOINT}.before"]
     logged: dict[int, dict[str, float]] = {}
     resumed = train_cyclegan(source, target, TINY, 7, CPU, tmp_path / "cut", logged.__setitem__)
 
@@ -90,12 +92,12 @@ def test_a_checkpoint_of_another_device_is_gone_on_from(tmp_path):
     whole = train_cyclegan(source, target, TINY, 7, CPU, tmp_path / "whole")
     with pytest.raises(Interrupted):
         train_cyclegan(source, target, TINY, 7, CPU, tmp_path / "moved", interrupt)
-    saved = torch.load(tmp_path / "moved" / CHECKPOINT, weights_only=True)
+    saved = load_checkpoint(tmp_path / "moved" / CHECKPOINT)
     groups = [group for state in saved["states"] if "param_groups" in state for group in state["param_groups"]]
     assert len(groups) == 2
     for group in groups:
         group.update(capturable=True, lr=torch.tensor(1.0))
-    torch.save(saved, tmp_path / "moved" / CHECKPOINT)
+    save_checkpoint(saved, tmp_path / "moved" / CHECKPOINT)
     assert equal(whole, train_cyclegan(source, target, TINY, 7, CPU, tmp_path / "moved"))
 
 
@@ -180,3 +182,99 @@ def test_an_epoch_is_every_source_slice_once_and_the_rate_falls_to_the_end(tmp_p
     assert steps == [2] * 3 * 5  # 5 slices are 3 batches of 2
     # Constant, then linear: 1 - 1/4, 1 - 2/4, 1 - 3/4 (official code).
     assert rates == pytest.approx([2e-4, 2e-4, 1.5e-4, 1e-4, 0.5e-4])
+
+
+@pytest.mark.parametrize("mode", ["fast", "reference"])
+@pytest.mark.parametrize(
+    ("rate", "found"),
+    [
+        pytest.param(
+            1e30,
+            "loss generator_target is nan",
+            marks=pytest.mark.unusual(
+                "Interruptions",
+                "a learning rate at which a loss of the CycleGAN becomes NaN",
+                "the training stops: losses, epoch, rate, the key to lower; no model",
+            ),
+        ),
+        pytest.param(
+            1e6,
+            "images translated to the target are constant",
+            marks=pytest.mark.unusual(
+                "Interruptions",
+                "a learning rate at which every translated image comes out constant",
+                "the training stops, as for NaN",
+            ),
+        ),
+    ],
+)
+def test_a_training_that_diverges_stops(tmp_path, mode, rate, found):
+    settings = TINY.model_copy(update={"mode": mode, "learning_rate": rate, "steps_per_epoch": 6})
+    epochs: list[int] = []
+    with pytest.raises(UserError) as fault:
+        train_cyclegan(
+            blobs(5, 0), 1.0 - blobs(5, 1), settings, 7, CPU, tmp_path, lambda epoch, _: epochs.append(epoch)
+        )
+    said = str(fault.value)
+    assert found in said and "in epoch 1 of 3" in said and f"learning rate of {rate:g}" in said
+    assert "Lower translation.cyclegan.learning_rate" in said and "nothing good was kept" in said
+    assert epochs == [] and list(tmp_path.iterdir()) == []
+
+
+def test_the_checkpoint_before_a_nan_stays_and_is_gone_on_from(tmp_path, monkeypatch):
+    source, target = blobs(5, 0), 1.0 - blobs(5, 1)
+    whole = train_cyclegan(source, target, TINY, 7, CPU, tmp_path / "whole")
+    sums, calls = Step.take_sums, []
+
+    def broken_once(self):
+        calls.append(1)
+        return {**sums(self), **({"cycle_source": float("nan")} if len(calls) == 2 else {})}
+
+    monkeypatch.setattr(Step, "take_sums", broken_once)
+    with pytest.raises(
+        UserError, match=r"loss cycle_source is nan in epoch 2 of 3.* checkpoint of epoch 1 \(.*cyclegan"
+    ):
+        train_cyclegan(source, target, TINY, 7, CPU, tmp_path / "cut")
+    assert len(load_checkpoint(tmp_path / "cut" / CHECKPOINT)["history"]) == 1
+    assert equal(whole, train_cyclegan(source, target, TINY, 7, CPU, tmp_path / "cut"))
+
+
+def test_weights_that_are_not_finite_are_not_saved_though_all_losses_are(tmp_path, monkeypatch):
+    sums = Step.take_sums
+
+    def after_the_last_step(self):
+        next(self._state.to_source.parameters()).data.flatten()[0] = float("inf")
+        return sums(self)
+
+    monkeypatch.setattr(Step, "take_sums", after_the_last_step)
+    with pytest.raises(UserError, match=r"weights generators\.1\.net\.1\.weight are not finite in epoch 1"):
+        train_cyclegan(blobs(5, 0), 1.0 - blobs(5, 1), TINY, 7, CPU, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.unusual(
+    "Interruptions",
+    "a flipped byte in the CycleGAN's checkpoint",
+    "said; the training goes on from the checkpoint before it, to the same weights",
+)
+def test_a_damaged_checkpoint_is_passed_over(tmp_path, capsys):
+    source, target = blobs(5, 0), 1.0 - blobs(5, 1)
+    whole = train_cyclegan(source, target, TINY, 7, CPU, tmp_path / "a")
+    flip(tmp_path / "a" / CHECKPOINT)
+    logged: list[int] = []
+    again = train_cyclegan(source, target, TINY, 7, CPU, tmp_path / "a", lambda epoch, _: logged.append(epoch))
+    said = capsys.readouterr().err
+    assert "damaged checkpoint" in said and f"the one before it ({CHECKPOINT}.before)" in said
+    assert equal(whole, again) and logged == [1, 2, 3]
+
+    for path in (tmp_path / "a" / CHECKPOINT, before(tmp_path / "a" / CHECKPOINT)):
+        flip(path)
+    assert equal(whole, train_cyclegan(source, target, TINY, 7, CPU, tmp_path / "a"))
+    assert "beginning anew" in capsys.readouterr().err
+
+
+def flip(path):
+    """Another byte in the midst of a file: in the weights."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0x40
+    path.write_bytes(content)

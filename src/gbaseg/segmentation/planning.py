@@ -3,12 +3,41 @@
 from __future__ import annotations
 
 import copy
+import json
+import re
+from pathlib import Path
 
 from gbaseg.errors import UserError
 from gbaseg.segmentation.settings import NetworkSettings
 
 CONFIGURATION = "3d_fullres"
 PLANS_NAME = "nnUNetPlans"
+# nnU-Net imports and calls whatever its plans name: the network, and the layers it is built of.
+_NETWORK = re.compile(r"dynamic_network_architectures\.architectures\.\w+\.[A-Z]\w*")
+_LAYER = re.compile(r"torch\.nn\.(modules\.\w+\.)?[A-Z]\w*")
+
+
+def read_plans(path: Path) -> dict:
+    """Plans as they were written for a training.
+
+    Raises:
+        UserError: they are no plans of a network of nnU-Net's.
+    """
+    try:
+        plans: dict = json.loads(path.read_text(encoding="utf-8"))
+        architecture = plans["configurations"][CONFIGURATION]["architecture"]
+        arguments, imported = architecture["arch_kwargs"], architecture["_kw_requires_import"]
+        named = [(architecture["network_class_name"], _NETWORK), *((arguments[key], _LAYER) for key in imported)]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: no plans of nnU-Net ({type(error).__name__}: {error})") from error
+    faults = [
+        f"{path}: {name!r} is to be imported; allowed: {allowed.pattern}"
+        for name, allowed in named
+        if name is not None and not allowed.fullmatch(str(name))
+    ]
+    if faults:
+        raise UserError("\n".join(faults))
+    return plans
 
 
 def at_spacing(plans: dict, spacing_zyx_mm: tuple[float, float, float]) -> dict:

@@ -11,10 +11,11 @@ import numpy as np
 from scipy.ndimage import binary_propagation
 
 from gbaseg import volume
+from gbaseg.errors import UserError
 from gbaseg.runtime.device import choose_device
 from gbaseg.runtime.engine import Task, run
 from gbaseg.segmentation.components import components, largest_components
-from gbaseg.segmentation.planning import CONFIGURATION
+from gbaseg.segmentation.planning import CONFIGURATION, read_plans
 from gbaseg.segmentation.settings import PredictionSettings
 
 # Few enough to share the work out, enough to pay for loading the model.
@@ -196,7 +197,7 @@ def _mean_pairwise_dice(votes: np.ndarray) -> float:
 class Ensemble:
     """The folds of a model, loaded once, ready to segment scans of the standard grid.
 
-    `folds`: which of them; default: all.
+    `folds`: which of them; default: all. A model that is damaged, or not finite, is a UserError.
     """
 
     def __init__(self, model: Path, settings: PredictionSettings, folds: Sequence[int] | None = None) -> None:
@@ -206,27 +207,27 @@ class Ensemble:
         from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
         from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
         from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
-        from safetensors.torch import load_model
 
         from gbaseg.runtime.precision import use_bfloat16
+        from gbaseg.segmentation.weights import load_network
 
         device = choose_device()
         dataset = json.loads((model / "dataset.json").read_text())
         self.structures: dict[str, int] = {key: value for key, value in dataset["labels"].items() if value > 0}
-        self._plans = PlansManager(json.loads((model / "plans.json").read_text()))
+        self._plans = PlansManager(read_plans(model / "plans.json"))
         self._configuration = self._plans.get_configuration(CONFIGURATION)
         self._dataset = dataset
         files = sorted(model.glob("fold_*.safetensors")) if folds is None else [model / fold_file(f) for f in folds]
         if not files:
-            raise FileNotFoundError(f"{model}: no fold_*.safetensors")
+            raise UserError(f"{model}: no fold_*.safetensors; `dvc repro` trains them, `dvc checkout` brings them back")
         network = nnUNetTrainer.build_network_architecture(
             self._plans, self._configuration, 1, len(self.structures) + 1, enable_deep_supervision=False
         )
         use_bfloat16(network, device)
         self._folds = []
         for path in files:
-            load_model(network, path)
-            self._folds.append({key: value.clone() for key, value in network.state_dict().items()})
+            load_network(network, path)
+            self._folds.append((path, {key: value.clone() for key, value in network.state_dict().items()}))
         with redirect_stdout(StringIO()):
             self._predictor = nnUNetPredictor(
                 tile_step_size=settings.tile_step, use_mirroring=settings.mirroring, device=device, allow_tqdm=False
@@ -236,7 +237,11 @@ class Ensemble:
             )
 
     def fold_probabilities(self, scan: volume.Volume) -> np.ndarray:
-        """Softmax of every fold, (fold, class, Z, Y, X), on the scan's own grid."""
+        """Softmax of every fold, (fold, class, Z, Y, X), on the scan's own grid.
+
+        Raises:
+            UserError: it is not finite.
+        """
         import torch
         from nnunetv2.inference.export_prediction import convert_predicted_logits_to_segmentation_with_correct_shape
         from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
@@ -251,9 +256,18 @@ class Ensemble:
         )
         tensor = torch.from_numpy(data).to(torch.float32)
         out = []
-        for weights in self._folds:
+        for path, weights in self._folds:
             self._predictor.list_of_parameters = [weights]
-            logits = self._predictor.predict_logits_from_preprocessed_data(tensor).cpu()
+            unfit = UserError(
+                f"{path}: what it says of a scan is not finite (NaN or infinite): the model is unfit for use. Train it "
+                "again with a lower segmentation.learning_rate"
+            )
+            try:
+                logits = self._predictor.predict_logits_from_preprocessed_data(tensor).cpu()
+            except RuntimeError as error:
+                if "Encountered inf" not in str(error):  # nnU-Net's words
+                    raise
+                raise unfit from error
             _, probabilities = convert_predicted_logits_to_segmentation_with_correct_shape(
                 logits,
                 self._plans,
@@ -263,5 +277,8 @@ class Ensemble:
                 return_probabilities=True,
                 num_threads_torch=torch.get_num_threads(),
             )
+            # A sum is finite where all of them are: one pass, and no copy.
+            if not np.isfinite(probabilities.sum()):
+                raise unfit
             out.append(probabilities)
         return np.stack(out)

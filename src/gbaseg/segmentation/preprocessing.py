@@ -1,13 +1,12 @@
 """nnU-Net's preprocessing, each image once: a later round brings new labels, not new images.
 
-What is written is what nnU-Net's own preprocessor writes (a test compares them). Images and labels are kept in a store
-under the hash of what they were made from; where only a label is new, the image is not read again.
+What is written is what nnU-Net's own preprocessor writes (a test compares them), its pickles aside. Images and labels
+are kept in a store under the hash of what they were made from; where only a label is new, the image is not read again.
 """
 
 from __future__ import annotations
 
 import json
-import pickle
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from importlib.metadata import version
@@ -17,14 +16,21 @@ from typing import Any
 import numpy as np
 
 from gbaseg.runtime.store import Store, key_of, link
-from gbaseg.segmentation.planning import CONFIGURATION, PLANS_NAME
+from gbaseg.segmentation.planning import CONFIGURATION, PLANS_NAME, read_plans
+from gbaseg.segmentation.preprocessed import (
+    IMAGE,
+    KNOWN,
+    LABEL,
+    PROPERTIES,
+    open_array,
+    read_properties,
+    write_properties,
+)
 from gbaseg.segmentation.workspace import Workspace
 
 # File of what may be done to a case when it is drawn: name -> mean and sd of its normalisation, and choices.
 RESCALING = "rescaling.json"
-# Ends of nnU-Net's names for an image, its label, and what it knows of them.
-_IMAGE, _LABEL, _PROPERTIES = ".b2nd", "_seg.b2nd", ".pkl"
-# Their names in the store.
+# What the files of a case are called in the store.
 _CASE = "case"
 
 
@@ -40,15 +46,15 @@ def preprocess(
         Of those, what `RESCALING` is to hold.
     """
     workspace.enter()
-    plans = json.loads((workspace.preprocessed / f"{PLANS_NAME}.json").read_text())
+    plans = read_plans(workspace.preprocessed / f"{PLANS_NAME}.json")
     dataset = json.loads((workspace.raw / "dataset.json").read_text())
     folder = workspace.preprocessed / plans["configurations"][CONFIGURATION]["data_identifier"]
-    folder.mkdir(exist_ok=True)
+    (folder / KNOWN).mkdir(parents=True, exist_ok=True)
     cases = _Cases(plans, dataset, store)
     for name in names:
         files = dataset["dataset"][name]
         for end, path in cases.files([Path(image) for image in files["images"]], Path(files["label"])).items():
-            link(path, folder / f"{name}{end}")
+            link(path, (folder / KNOWN if end == PROPERTIES else folder) / f"{name}{end}")
     found = {}
     for name, choices in rescaled.items():
         mean, sd = cases.normalisation([Path(image) for image in dataset["dataset"][name]["images"]])
@@ -67,7 +73,7 @@ class _Cases:
         configuration = dict(plans["configurations"][CONFIGURATION])
         # Network and batch do not matter to the data.
         del configuration["architecture"], configuration["batch_size"]
-        self._about = [version("nnunetv2"), configuration, dataset["labels"]] + [
+        self._about = [version("nnunetv2"), PROPERTIES, configuration, dataset["labels"]] + [
             plans[name]
             for name in ("transpose_forward", "image_reader_writer", "foreground_intensity_properties_per_channel")
         ]
@@ -79,7 +85,7 @@ class _Cases:
         found = self.store.get(
             key_of("label", key, label), lambda folder: self._save(*self._with_label(image, images, label), folder)
         )
-        return {_IMAGE: image / f"{_CASE}{_IMAGE}"} | {end: found / f"{_CASE}{end}" for end in (_LABEL, _PROPERTIES)}
+        return {IMAGE: image / f"{_CASE}{IMAGE}"} | {end: found / f"{_CASE}{end}" for end in (LABEL, PROPERTIES)}
 
     def normalisation(self, images: list[Path]) -> tuple[float, float]:
         """Mean and SD of nnU-Net's z-score of an image: over the head where it crops much, else over all it keeps."""
@@ -111,11 +117,9 @@ class _Cases:
 
     def _with_label(self, image: Path, images: list[Path], label: Path) -> tuple[None, np.ndarray, dict]:
         """Another label on an image that is in the store, without the image."""
-        import blosc2
-
         preprocessor, manager, _ = self._nnunet
-        outside = blosc2.open(str(image / f"{_CASE}{_LABEL}"), mode="r")[:]
-        properties = pickle.loads((image / f"{_CASE}{_PROPERTIES}").read_bytes())
+        outside = open_array(image / f"{_CASE}{LABEL}")[:]
+        properties = read_properties(image / f"{_CASE}{PROPERTIES}")
         if tuple(properties["shape_after_cropping_and_before_resampling"]) != outside.shape[1:]:
             # Label and outside are resampled together: nnU-Net has to see both.
             _, labelled, properties = self._read(images, label)
@@ -141,6 +145,8 @@ class _Cases:
             written = image.astype(np.float32, copy=False)
             blocks, chunks = comp_blosc2_params(written.shape, patch, written.itemsize)
         nnUNetDatasetBlosc2.save_case(
-            written, label, properties, str(folder / _CASE),
+            written, label, {}, str(folder / _CASE),
             chunks=chunks, blocks=blocks, chunks_seg=chunks_label, blocks_seg=blocks_label,
         )  # fmt: skip
+        (folder / f"{_CASE}.pkl").unlink()  # of nothing
+        write_properties(properties, folder / f"{_CASE}{PROPERTIES}")

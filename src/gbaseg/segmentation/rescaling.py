@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
+
+from gbaseg.segmentation.preprocessed import CaseDataset
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Rescaling:
         return np.where(label == value, (rescaled - self.mean) / self.sd, image).astype(image.dtype)
 
 
-class RescalingDataset(nnUNetDatasetBlosc2):
+class RescalingDataset(CaseDataset):
     """nnU-Net's training cases, rescaled at random as they are drawn."""
 
     def __init__(self, folder: str, identifiers: list[str], rescaling: Mapping[str, Rescaling]) -> None:

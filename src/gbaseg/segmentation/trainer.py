@@ -5,13 +5,19 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from batchgenerators.dataloading.nondet_multi_threaded_augmenter import NonDetMultiThreadedAugmenter
 from nnunetv2.training.dataloading.nnunet_dataset import nnUNetBaseDataset
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from nnunetv2.utilities.helpers import empty_cache
 
+from gbaseg.runtime.checkpoint import load_checkpoint, save_checkpoint
+from gbaseg.runtime.finite import broken_losses, diverged, not_finite
 from gbaseg.runtime.precision import use_bfloat16
+from gbaseg.segmentation.preprocessed import CaseDataset
 from gbaseg.segmentation.preprocessing import RESCALING
 from gbaseg.segmentation.rescaling import RescalingDataset, read_rescaling
 from gbaseg.segmentation.settings import SegmentationSettings
@@ -36,20 +42,22 @@ class Trainer(nnUNetTrainer):
         self.device = device  # nnU-Net takes the first GPU whichever is named
         self._resume_random: dict | None = None
         self._on_epoch: OnEpoch | None = None
+        self._name = ""
 
-    def configure(self, settings: SegmentationSettings, epochs: int, on_epoch: OnEpoch) -> None:
-        """Set the budget; call before `initialize`."""
+    def configure(self, settings: SegmentationSettings, epochs: int, on_epoch: OnEpoch, name: str) -> None:
+        """Set the budget, and what the training is called where it fails; call before `initialize`."""
         self.num_epochs = epochs
         self.num_iterations_per_epoch = settings.iterations_per_epoch
         self.num_val_iterations_per_epoch = settings.validation_iterations
         self.initial_lr = settings.learning_rate
         self.oversample_foreground_percent = settings.oversample_foreground
         self.save_every = CHECKPOINT_EVERY
-        self._on_epoch = on_epoch
+        self._on_epoch, self._name = on_epoch, name
 
     def initialize(self) -> None:
         super().initialize()
         use_bfloat16(self.plain_network, self.device)
+        self.dataset_class = CaseDataset
 
     def get_tr_and_val_datasets(self) -> tuple[nnUNetBaseDataset, nnUNetBaseDataset]:
         train, held_out = super().get_tr_and_val_datasets()
@@ -91,31 +99,67 @@ class Trainer(nnUNetTrainer):
     def on_epoch_end(self) -> None:
         # Not nnU-Net's: it draws a 30 x 54 inch figure and saves a "best" checkpoint, which the paper does not use.
         self.logger.log("epoch_end_timestamps", 0.0, self.current_epoch)
+        curves = self.curves_at(self.current_epoch)
+        # Not of the Dice: where no patch shows a structure there is none. Losses are read back at every step anyway.
+        self._stop_where(broken_losses({name: curves[name] for name in ("train_loss", "validation_loss")}))
         if (self.current_epoch + 1) % self.save_every == 0 and self.current_epoch != self.num_epochs - 1:
             self.save_checkpoint(str(self.latest_checkpoint))
         if self._on_epoch is not None:
-            self._on_epoch(self.current_epoch, self.curves_at(self.current_epoch))
+            self._on_epoch(self.current_epoch, curves)
         self.current_epoch += 1
 
+    def _stop_where(self, found: list[str]) -> None:
+        """End a training that has diverged, with the last checkpoint as it is."""
+        if found:
+            kept = str(self.latest_checkpoint) if self.latest_checkpoint.is_file() else ""
+            when = f"epoch {self.current_epoch + 1} of {self.num_epochs}"
+            rate = float(self.logger.get_value("lrs", step=-1))
+            raise diverged(self._name, found, when, rate, "segmentation.learning_rate", kept)
+
     def save_checkpoint(self, filename: str) -> None:
-        """Write the checkpoint whole or not at all, with the state of every random generator beside it."""
-        partial = Path(filename).with_suffix(".partial")
-        super().save_checkpoint(str(partial))
-        checkpoint = torch.load(partial, map_location="cpu", weights_only=False)
-        checkpoint["random"] = _random_state(self.device)
-        torch.save(checkpoint, partial)
-        partial.replace(filename)
+        """Write all that changes, the state of every random generator too; what was there before stays beside it.
+
+        Not nnU-Net's file: what that holds can only be read by a reader that runs whatever is in it.
+        """
+        weights = self.plain_network.state_dict()
+        self._stop_where([f"weights {name} are not finite" for name in not_finite(weights)])
+        state = {
+            "weights": weights,
+            "optimiser": self.optimizer.state_dict(),
+            "scaler": None if self.grad_scaler is None else self.grad_scaler.state_dict(),
+            "curves": _plain(self.logger.get_checkpoint()),
+            "epoch": self.current_epoch + 1,
+            "random": _random_state(self.device),
+        }
+        save_checkpoint(state, Path(filename))
+
+    def resume(self) -> bool:
+        """Go on from the newest whole checkpoint of an interrupted run, where there is one; call after `initialize`."""
+        saved = load_checkpoint(self.latest_checkpoint, else_said=f"{self._name} begins anew")
+        if saved is None:
+            return False
+        self.plain_network.load_state_dict(saved["weights"])
+        self.optimizer.load_state_dict(saved["optimiser"])
+        if self.grad_scaler is not None and saved["scaler"] is not None:
+            self.grad_scaler.load_state_dict(saved["scaler"])
+        self.logger.load_checkpoint(saved["curves"])
+        self.current_epoch = saved["epoch"]
+        self._resume_random = saved["random"]
+        return True
 
     def load_checkpoint(self, filename_or_checkpoint: dict | str) -> None:
-        super().load_checkpoint(filename_or_checkpoint)
-        if isinstance(filename_or_checkpoint, str):
-            checkpoint = torch.load(filename_or_checkpoint, map_location="cpu", weights_only=False)
-            self._resume_random = checkpoint["random"]
+        """Not nnU-Net's, which runs what is in the file: see `resume`."""
+        raise NotImplementedError("resume() reads checkpoints")
 
     def on_train_end(self) -> None:
-        super().on_train_end()
-        # nnU-Net deletes its latest checkpoint here. It stays until the weights are written, for a rerun to find.
-        (Path(self.output_folder) / "checkpoint_final.pth").replace(self.latest_checkpoint)
+        # Not nnU-Net's: it deletes its latest checkpoint, which stays until the weights are written, for a rerun.
+        self.current_epoch -= 1
+        self.save_checkpoint(str(self.latest_checkpoint))
+        self.current_epoch += 1
+        for loader in (self.dataloader_train, self.dataloader_val):
+            if isinstance(loader, NonDetMultiThreadedAugmenter):
+                loader._finish()
+        empty_cache(self.device)
 
     def print_to_log_file(self, *args: object, also_print_to_console: bool = True, add_timestamp: bool = True) -> None:
         super().print_to_log_file(*args, also_print_to_console=False, add_timestamp=add_timestamp)
@@ -124,10 +168,22 @@ class Trainer(nnUNetTrainer):
         """nnU-Net's drawing needs a library that no longer works."""
 
 
+def _plain(value: Any) -> Any:
+    """Numbers of numpy, however nested, as Python's own."""
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return value.item() if isinstance(value, np.generic) else value
+
+
 def _random_state(device: torch.device) -> dict:
+    """Of every generator that a training draws from, in tensors and plain values."""
+    drawn_from: Any = np.random.get_state()  # noqa: NPY002 - what nnU-Net's loaders draw from
+    kind, keys, *rest = drawn_from
     return {
         "python": random.getstate(),
-        "numpy": np.random.get_state(),  # noqa: NPY002 - what nnU-Net's loaders draw from
+        "numpy": [kind, torch.from_numpy(keys.astype(np.int64)), *rest],
         "torch": torch.get_rng_state(),
         # Of the device alone: a rerun may see fewer.
         "cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
@@ -136,7 +192,8 @@ def _random_state(device: torch.device) -> dict:
 
 def _set_random_state(state: dict, device: torch.device) -> None:
     random.setstate(state["python"])
-    np.random.set_state(state["numpy"])  # noqa: NPY002
+    kind, keys, *rest = state["numpy"]
+    np.random.set_state((kind, keys.numpy().astype(np.uint32), *rest))  # noqa: NPY002
     torch.set_rng_state(state["torch"])
     if state["cuda"] is not None and device.type == "cuda":
         torch.cuda.set_rng_state(state["cuda"], device)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from gbaseg.runtime.device import choose_device
 from gbaseg.runtime.engine import Task, run, workers_for
 from gbaseg.runtime.seeds import derive
-from gbaseg.segmentation.planning import CONFIGURATION, PLANS_NAME
+from gbaseg.segmentation.planning import CONFIGURATION, PLANS_NAME, read_plans
 from gbaseg.segmentation.prediction import fold_file
 from gbaseg.segmentation.settings import SegmentationSettings
 from gbaseg.segmentation.workspace import Workspace
@@ -94,6 +94,9 @@ def train_fold(
 
     Args:
         augmenters: nnU-Net's processes for patches, on a GPU and where nnUNet_n_proc_DA does not say otherwise.
+
+    Raises:
+        UserError: the training diverges: a loss or a weight is not finite. Its last good checkpoint stays.
     """
     workspace.enter()
     device = choose_device()
@@ -106,42 +109,38 @@ def train_fold(
         os.environ.setdefault("nnUNet_n_proc_DA", str(min(augmenters, _MOST_AUGMENTERS)))
     # Compiling costs minutes a fold and changes the last bits; results before speed.
     os.environ.setdefault("nnUNet_compile", "false")
-    from safetensors.torch import load_model, save_file
-
+    from gbaseg.runtime.checkpoint import forget
     from gbaseg.runtime.curves import curves as log_curves
     from gbaseg.runtime.progress import meter
     from gbaseg.runtime.seeds import seed_everything
     from gbaseg.segmentation.trainer import Trainer
+    from gbaseg.segmentation.weights import load_network, save_network
 
     if weights_path.is_file():
         return
     seed_everything(seed)
-    plans = json.loads((workspace.preprocessed / f"{PLANS_NAME}.json").read_text())
+    plans = read_plans(workspace.preprocessed / f"{PLANS_NAME}.json")
     plans["continue_training"] = False
     dataset = json.loads((workspace.preprocessed / "dataset.json").read_text())
     with redirect_stdout(StringIO()):
         trainer = Trainer(plans, CONFIGURATION, fold, dataset, device)
-    resumes = trainer.latest_checkpoint.is_file()
     with log_curves(workspace.root / "live" / f"fold_{fold}", curves) as live:
 
         def on_epoch(epoch: int, values: dict[str, float]) -> None:
             live.log(epoch, values)
             bar.advance(1, note=f"loss {values['train_loss']:.3f} patch Dice {values['patch_dice']:.2f}")
 
-        trainer.configure(settings, epochs, on_epoch)
+        trainer.configure(settings, epochs, on_epoch, name)
         trainer.initialize()
-        if resumes:
-            trainer.load_checkpoint(str(trainer.latest_checkpoint))
+        if trainer.resume():
             for epoch in range(trainer.current_epoch):
                 live.log(epoch, trainer.curves_at(epoch))
         elif warm_start is not None:
-            load_model(trainer.plain_network, warm_start)
+            load_network(trainer.plain_network, warm_start)
         with meter(name, epochs, done=trainer.current_epoch) as bar, redirect_stdout(StringIO()):
             trainer.run_training()
-    partial = weights_path.with_suffix(".partial")
-    save_file(_without_aliases(trainer.plain_network.state_dict()), partial)
-    partial.replace(weights_path)
-    trainer.latest_checkpoint.unlink()
+    save_network(trainer.plain_network, weights_path)
+    forget(trainer.latest_checkpoint)
 
 
 def _make_current(device: torch.device) -> None:
@@ -149,15 +148,3 @@ def _make_current(device: torch.device) -> None:
     import torch
 
     torch.cuda.set_device(device)
-
-
-def _without_aliases(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Each tensor once: nnU-Net's encoder is a part of its decoder too, under a second name.
-
-    Not safetensors' save_model: that notes the second names in the file's header, in no fixed order, and equal
-    weights would not be equal files.
-    """
-    kept: dict[int, tuple[str, torch.Tensor]] = {}
-    for name, tensor in sorted(state.items()):
-        kept.setdefault(tensor.data_ptr(), (name, tensor))
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in kept.values()}

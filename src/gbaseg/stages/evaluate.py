@@ -17,7 +17,7 @@ from gbaseg.runtime.engine import run as run_tasks
 from gbaseg.runtime.progress import log
 from gbaseg.stages import layout
 from gbaseg.stages.context import read_json, stage, write_json
-from gbaseg.stages.verdict import decide, has_failed
+from gbaseg.stages.verdict import Verdict, decide, has_failed
 
 
 def run(round_id: str) -> None:
@@ -34,20 +34,33 @@ def run(round_id: str) -> None:
         metrics: dict[str, Any] = summarise(scores, settings.evaluation.low_dice)
         metrics["agreement"] = about["agreement"]
         if round_id != layout.SURVEY:
-            verdict = decide(settings, round_id, metrics, about["agreement"])
+            nothing = about.get("found_nothing", False)
+            verdict = decide(settings, round_id, metrics, about["agreement"], found_nothing=nothing)
             verdict.write(scratch.output(layout.decision(round_id)))
-            metrics["converged"] = verdict.stop
+            metrics["converged"] = verdict.stop and not nothing
             metrics["passed_on"] = about["passed_on"]
             if (
                 round_id == settings.self_training.rounds[0].id
                 and (failed := has_failed(settings, metrics)) is not None
             ):
                 metrics["translation_failed"] = failed
+            if nothing:
+                # Only then: a key that is always there would make every run's metrics new.
+                metrics["found_nothing"] = True
             if verdict.stop:
-                why = "the translation has failed" if verdict.failed else f"rule {settings.self_training.stop}"
-                log(f"{round_id}: self-training stops here: {why}")
+                log(f"{round_id}: self-training stops here: {_why(settings, verdict, nothing)}")
         write_json(scratch.output(layout.round_metrics(round_id)), metrics)
         log(f"{round_id}: {_headline(settings, metrics)}")
+
+
+def _why(settings: Params, verdict: Verdict, nothing: bool) -> str:
+    if nothing:
+        return (
+            f"WARNING: its model finds no {settings.dataset.tumour} in any training case of the target; a round "
+            "trained on these pseudo-labels would learn that there is none. Look at the translation (plots/panel.png), "
+            "add augmentation or epochs, or lower segmentation.prediction.threshold"
+        )
+    return "the translation has failed" if verdict.failed else f"rule {settings.self_training.stop}"
 
 
 def score_all(cases: list[Case], folder: Path, settings: Params, name: str) -> list[CaseScore]:

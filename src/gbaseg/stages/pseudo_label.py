@@ -7,6 +7,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -40,14 +41,23 @@ def run(round_id: str) -> None:
             scratch.found_done.append("passed on")
             assert previous is not None, "the survey is trained, never passed on"
             shutil.copytree(layout.pseudo_labelled(previous), folder)
-            write_json(folder / layout.ROUND, {"passed_on": True, "agreement": 1.0})
+            nothing = read_json(folder / layout.ROUND).get("found_nothing", False)
+            _write_about(folder, nothing, passed_on=True, agreement=1.0)
             return
         label_target(settings, model, folder, fine=about["fine_grid"], name=round_id)
         # With the survey's, of a single fold and without GBA, there is no agreement to speak of.
         agrees = agreement_with(settings, folder, previous) if previous not in (None, layout.SURVEY) else None
         if agrees is not None:
             log(f"{round_id}: pseudo-labels agree with those of {previous} at Dice {agrees:.4f}")
-        write_json(folder / layout.ROUND, {"passed_on": False, "agreement": agrees})
+        nothing = found_nothing(settings, folder)
+        if nothing:
+            log(f"WARNING: {round_id}: no {settings.dataset.tumour} in any training case of the target")
+        _write_about(folder, nothing, passed_on=False, agreement=agrees)
+
+
+def _write_about(folder: Path, nothing: bool, **about: Any) -> None:
+    # Only where it is so: a key that is always there would make the pseudo-labels of every run new.
+    write_json(folder / layout.ROUND, {**about, "found_nothing": True} if nothing else about)
 
 
 def label_target(settings: Params, model: Path, folder: Path, *, fine: bool, name: str) -> None:
@@ -137,6 +147,13 @@ def doubtful_cases(folder: Path) -> set[str]:
     """Cases whose pseudo-label of any structure something speaks against."""
     with (folder / TABLE).open(newline="") as stream:
         return {row["case"] for row in csv.DictReader(stream) if row["doubts"]}
+
+
+def found_nothing(settings: Params, folder: Path) -> bool:
+    """Whether a round's pseudo-labels show the tumour in none of the target's training cases."""
+    volumes = volumes_mm3(folder, settings.dataset.tumour)
+    cases = select(read_table(layout.STANDARD), domain="target", splits=["train"])
+    return bool(cases) and not any(volumes[case.case] > 0 for case in cases)
 
 
 def volumes_mm3(folder: Path, structure: str) -> dict[str, float]:

@@ -25,6 +25,8 @@ from gbaseg.translation.van_cittert import van_cittert
 # Few enough to share the work out, enough to pay for loading the generator.
 _CASES_A_TASK = 4
 _PATCHES, _PATCH_SIZE = 2048, 7
+# On [0, 1]: what varies by less shows nothing.
+_FLAT = 1e-4
 
 
 def run() -> None:
@@ -56,13 +58,18 @@ def run() -> None:
 def translate_cases(
     cases: list[Case], folder: Path, settings: Params, target_patches: np.ndarray
 ) -> list[dict[str, float]]:
-    """Translate some cases, write image and label, and check the translation; runs in a worker."""
+    """Translate some cases, write image and label, and check the translation; runs in a worker.
+
+    Raises:
+        UserError: an image that comes out constant, or not finite.
+    """
     translator = Translator(settings)
     reports = []
     for case in cases:
         scan = volume.read(layout.STANDARD / case.image, np.float32)
         label = volume.read(layout.STANDARD / case.label)
         image, before = translator(scan)
+        _check_image(image, scan.array, case.case)
         volume.write(scan.with_array(image), folder / case.image)
         volume.write(label, folder / case.label)
         reports.append(
@@ -77,6 +84,29 @@ def translate_cases(
             )
         )
     return reports
+
+
+def _check_image(image: np.ndarray, scan: np.ndarray, name: str) -> None:
+    """An image that shows nothing is a fault: later stages would train on it.
+
+    Args:
+        image: translated, (Z, Y, X) in [0, 1].
+        scan: what it was made from.
+
+    Raises:
+        UserError: it is not finite, or the same all over where the scan is not.
+    """
+    low, high = float(image.min()), float(image.max())
+    if not (np.isfinite(low) and np.isfinite(high)):
+        fault = "is not finite (NaN or infinite)"
+    elif high - low < _FLAT <= float(np.ptp(scan)):
+        fault = f"is {low:.4g} all over"
+    else:
+        return
+    raise UserError(
+        f"{name}: its translated image {fault}; {layout.TRANSLATION_MODEL} is unfit for use: change "
+        "translation.cyclegan in params.yaml (a lower learning_rate, or more epochs), or set translation.mode to none"
+    )
 
 
 def real_patches(settings: Params) -> np.ndarray:

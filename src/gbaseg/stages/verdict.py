@@ -22,7 +22,7 @@ class Verdict:
 
     Args:
         stop: the next round is not trained, unless it is a last one of another kind (`last_round_differs`).
-        failed: the translation has failed: no round is trained any more.
+        failed: the translation has failed, or the tumour is found nowhere: no round is trained any more.
     """
 
     stop: bool = False
@@ -41,14 +41,25 @@ def read_verdict(round_id: str) -> Verdict:
     return Verdict(**read_json(layout.decision(round_id)))
 
 
-def decide(settings: Params, round_id: str, metrics: Mapping[str, Any], agreement: float | None) -> Verdict:
+def decide(
+    settings: Params,
+    round_id: str,
+    metrics: Mapping[str, Any],
+    agreement: float | None,
+    *,
+    found_nothing: bool = False,
+) -> Verdict:
     """Whether the next round is trained.
 
     Args:
         round_id: of `self_training.rounds`.
         metrics: of the round, see `evaluation.summary.summarise`; read with `stop: validation_dice` alone.
         agreement: of the round's pseudo-labels with those of the round before; `None` for the first round.
+        found_nothing: no training case of the target has a tumour in its pseudo-label. Whatever the rule: the next
+            round would learn that there is none.
     """
+    if found_nothing:
+        return Verdict(stop=True, failed=True)
     self_training, translated = settings.self_training, settings.translation.mode != "none"
     if self_training.stop != "validation_dice":
         return Verdict(stop=stops(self_training, agreement, None, None))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from gbaseg.runtime.checkpoint import load_checkpoint, save_checkpoint
 from gbaseg.runtime.seeds import derive, torch_generator
 from gbaseg.runtime.training import adam, place, set_rate
 from gbaseg.translation.image_pool import ImagePool
@@ -46,26 +46,25 @@ class State:
     def _stateful(self) -> list[Any]:
         return [self.generators, self.discriminators, self.optimiser_g, self.optimiser_d]
 
+    def weights(self) -> dict[str, torch.Tensor]:
+        """Of all four networks, by name."""
+        return {**self.generators.state_dict(prefix="generators."), **self.discriminators.state_dict(prefix="judges.")}
+
     def save(self, path: Path) -> None:
-        """Write the checkpoint, whole or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}")
+        """Write the checkpoint, whole or not at all; the one before it stays beside it."""
         pools = (self.pool_target, self.pool_source)
-        torch.save(
-            {
-                "states": [module.state_dict() for module in self._stateful()],
-                "pools": [pool.images for pool in pools],
-                "history": self.history,
-            },
-            partial,
-        )
-        partial.replace(path)
+        state = {
+            "states": [module.state_dict() for module in self._stateful()],
+            "pools": [pool.images for pool in pools],
+            "history": self.history,
+        }
+        save_checkpoint(state, path)
 
     def restore(self, path: Path, device: torch.device) -> None:
-        """Go on from a checkpoint where there is one."""
-        if not path.is_file():
+        """Go on from the newest whole checkpoint where there is one."""
+        saved = load_checkpoint(path, device)
+        if saved is None:
             return
-        saved = torch.load(path, map_location=device, weights_only=True)
         for module, state in zip(self._stateful(), saved["states"], strict=True):
             if isinstance(module, torch.optim.Optimizer):
                 _keep_options(module, state)

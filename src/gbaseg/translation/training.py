@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from gbaseg.runtime.finite import broken_losses, diverged, is_flattened, not_finite
 from gbaseg.runtime.progress import meter
 from gbaseg.runtime.seeds import numpy_generator
+from gbaseg.translation.networks import to_network
 from gbaseg.translation.settings import CycleGANSettings
 from gbaseg.translation.slices import endless_batches, patch_size, sample_batch, usable
 from gbaseg.translation.state import State
@@ -45,7 +47,8 @@ def train_cyclegan(
 
     Raises:
         UserError: a domain has no slice with enough tissue, the domains' slices differ in size, or a crop does
-            not fit.
+            not fit; or the training diverges: a loss or a weight is not finite, or images come out constant. The
+            checkpoint of the epoch before stays.
     """
     size_yx = patch_size(source_slices, target_slices, settings)
     source = usable(source_slices, settings, "source")
@@ -58,6 +61,11 @@ def train_cyclegan(
     step = Step(state, settings, size_yx, device)
     checkpoint = scratch / CHECKPOINT
     state.restore(checkpoint, device)
+    # One in the middle of each domain's, by which a generator that makes nothing of them is found.
+    shown = [
+        _whole_slice(slices, found[len(found) // 2], device)
+        for slices, found in ((source_slices, source), (target_slices, target))
+    ]
     for epoch, means in enumerate(state.history, start=1):
         if on_epoch:
             on_epoch(epoch, means)
@@ -66,7 +74,8 @@ def train_cyclegan(
         for epoch in range(len(state.history) + 1, epochs + 1):
             # A generator an epoch: there is no random state to save.
             rng = numpy_generator(seed, "epoch", epoch)
-            state.set_learning_rate(_learning_rate(epoch, settings))
+            rate = _learning_rate(epoch, settings)
+            state.set_learning_rate(rate)
             for picked in itertools.islice(endless_batches(source, batch, rng), steps):
                 real_source = sample_batch(source_slices, picked, size_yx, settings.random_flip, rng)
                 unpaired = rng.choice(target, batch)
@@ -74,12 +83,38 @@ def train_cyclegan(
                 step.run(real_source, real_target, rng)
                 bar.advance()
             means = {name: value / steps for name, value in step.take_sums().items()}
+            found = broken_losses(means) or _flaws(state, shown)
+            if found:
+                kept = f"the checkpoint of epoch {epoch - 1} ({checkpoint})" if state.history else ""
+                when, key = f"epoch {epoch} of {epochs}", "translation.cyclegan.learning_rate"
+                raise diverged("CycleGAN", found, when, rate, key, kept)
             state.history.append(means)
             state.save(checkpoint)
             bar.advance(0, note=f"cycle {means['cycle_source']:.3f}, adversarial {means['generator_target']:.2f}")
             if on_epoch:
                 on_epoch(epoch, means)
     return Generators(state.to_target.eval(), state.to_source.eval())
+
+
+def _whole_slice(slices: np.ndarray, index: int, device: torch.device) -> torch.Tensor:
+    """(1, 1, H, W), in [-1, 1]."""
+    return to_network(torch.from_numpy(np.array(slices[index], np.float32))[None, None].to(device))
+
+
+@torch.no_grad()
+def _flaws(state: State, shown: list[torch.Tensor]) -> list[str]:
+    """What is wrong with the networks after an epoch; nothing is read back from a GPU at every step."""
+    broken = not_finite(state.weights())
+    if broken:
+        return [f"weights {broken[0]} are not finite"]
+    return [
+        f"images translated to the {to} are constant"
+        for to, generator, image in (
+            ("target", state.to_target, shown[0]),
+            ("source", state.to_source, shown[1]),
+        )
+        if is_flattened(generator(image), image)
+    ]
 
 
 def _learning_rate(epoch: int, settings: CycleGANSettings) -> float:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
+from pydantic import Field, ValidationError
 
+from gbaseg.runtime.checkpoint import load_weights, not_fitting, save_weights
+from gbaseg.settings import Settings
 from gbaseg.translation.networks import Generator
 
 
@@ -21,31 +23,50 @@ class Generators:
     to_source: Generator
 
 
+class _Size(Settings):
+    """What a generator is built from, as its file says: within what can be built."""
+
+    width: Annotated[int, Field(ge=1, le=4096)]
+    blocks: Annotated[int, Field(ge=1, le=256)]
+    halvings: Annotated[int, Field(ge=0, le=4)]
+
+
 def save_generators(generators: Generators, path: Path) -> None:
-    """Write both generators, with the sizes needed to rebuild them, as safetensors; equal weights, equal bytes."""
+    """Write both generators, with the sizes needed to rebuild them, as safetensors; equal weights, equal bytes.
+
+    Raises:
+        UserError: weights that are not finite.
+    """
     tensors = {
-        f"{name}.{key}": value.detach().cpu().contiguous()
+        f"{name}.{key}": value
         for name, generator in (("to_target", generators.to_target), ("to_source", generators.to_source))
         for key, value in generator.state_dict().items()
     }
-    # One entry only: safetensors writes several in no fixed order.
     built = generators.to_target
-    size = {"width": built.width, "blocks": built.blocks, "halvings": built.halvings}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, path, metadata={"generator": json.dumps(size)})
+    size = _Size(width=built.width, blocks=built.blocks, halvings=built.halvings)
+    save_weights(tensors, path, {"generator": json.dumps(size.model_dump())})
 
 
 def load_generators(path: Path, device: torch.device) -> Generators:
-    """Read what `save_generators` wrote, onto `device`, ready to translate."""
-    with safe_open(path, framework="pt", device=str(device)) as file:
-        size = json.loads(file.metadata()["generator"])
-        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no mapping
+    """Read what `save_generators` wrote, onto `device`, ready to translate.
+
+    Raises:
+        UserError: the file is missing, damaged, of something else, or its weights are not finite.
+    """
+    tensors, about = load_weights(path, device)
+    try:
+        size = _Size.model_validate_json(about.get("generator", ""))
+    except ValidationError as error:
+        raise not_fitting(path, "not the generators of a CycleGAN") from error
     loaded = []
     for name in ("to_target", "to_source"):
-        generator = Generator(**size).to(device)
+        generator = Generator(**size.model_dump()).to(device)
         prefix = f"{name}."
-        generator.load_state_dict(
-            {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
-        )
+        try:
+            generator.load_state_dict(
+                {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+            )
+        except RuntimeError as error:
+            raise not_fitting(path, f"its weights are not those of {name}, of {size}") from error
         loaded.append(generator.eval())
     return Generators(*loaded)

@@ -84,9 +84,11 @@ class Iteration:
             chance.priors.fill(self._priors[model].unsqueeze(1))
         self._replayed(self._take_steps)
 
-    def lower_rates(self) -> None:
-        """From here on both learning rates are a tenth."""
-        set_rate(self._optimisers, 0.1 * self._settings.learning_rate)
+    def lower_rates(self) -> float:
+        """From here on both learning rates are a tenth; the one they are now."""
+        rate = 0.1 * self._settings.learning_rate
+        set_rate(self._optimisers, rate)
+        return rate
 
     def _take_steps(self) -> None:
         settings, of_generator = self._settings, self._settings.discriminator_steps

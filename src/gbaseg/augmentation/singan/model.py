@@ -6,20 +6,25 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
+from pydantic import Field, ValidationError
 from torch import Tensor
 
 from gbaseg.augmentation.settings import SinGANSettings
 from gbaseg.augmentation.singan.networks import Generator
 from gbaseg.augmentation.singan.pyramid import Pyramid
 from gbaseg.augmentation.singan.resize import resize
+from gbaseg.runtime.checkpoint import load_weights, not_fitting, save_weights
 from gbaseg.runtime.training import place
+from gbaseg.settings import Settings
 
 # (scale, shape) -> noise of unit amplitude.
 Draw = Callable[[int, tuple[int, ...]], Tensor]
+# Far beyond any slice: a file's numbers are checked before anything is built by them.
+_MOST_SCALES = 200
+_Side = Annotated[int, Field(ge=1, le=65_536)]
 
 
 @dataclass
@@ -115,33 +120,46 @@ def save_singan(model: SinGAN, path: str | Path) -> None:
         "sizes": model.pyramid.sizes,
         "amplitudes": model.amplitudes,
     }
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    save_file(on_cpu, str(path), metadata={"singan": json.dumps(numbers, sort_keys=True)})
+    save_weights(tensors, Path(path), {"singan": json.dumps(numbers, sort_keys=True)})
+
+
+class _Numbers(Settings):
+    """What the file of a SinGAN says about it, within what can be."""
+
+    settings: SinGANSettings
+    shape: tuple[_Side, _Side]
+    ratio: Annotated[float, Field(gt=0, lt=1)]
+    last_scale: Annotated[int, Field(ge=0, le=_MOST_SCALES)]
+    left_out: Annotated[int, Field(ge=0, le=_MOST_SCALES)]
+    sizes: list[tuple[_Side, _Side]]
+    amplitudes: Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], Field(max_length=_MOST_SCALES + 1)]
 
 
 def load_singan(path: str | Path, device: torch.device) -> SinGAN:
     """Read what `save_singan` wrote.
 
     Raises:
-        ValueError: the file holds no SinGAN.
+        UserError: the file is missing or damaged, holds no SinGAN, or weights that are not finite.
     """
-    with safe_open(str(path), framework="pt", device=str(device)) as file:
-        metadata = file.metadata() or {}
-        if "singan" not in metadata:
-            raise ValueError(f"{path}: not a SinGAN")
-        numbers = json.loads(metadata["singan"])
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    settings = SinGANSettings(**numbers["settings"])
-    height, width = numbers["shape"]
-    pyramid = Pyramid((height, width), numbers["ratio"], numbers["last_scale"], numbers["left_out"])
-    model = SinGAN(settings, pyramid, tensors["image"], tensors["z_rec"], amplitudes=list(numbers["amplitudes"]))
+    path = Path(path)
+    tensors, about = load_weights(path, device)
+    try:
+        numbers = _Numbers.model_validate_json(about.get("singan", ""))
+        image, z_rec = tensors["image"], tensors["z_rec"]
+    except (ValidationError, KeyError) as error:
+        raise not_fitting(path, "not a SinGAN") from error
+    settings = numbers.settings
+    pyramid = Pyramid(numbers.shape, numbers.ratio, numbers.last_scale, numbers.left_out)
+    model = SinGAN(settings, pyramid, image, z_rec, amplitudes=list(numbers.amplitudes))
     for scale in range(len(model.amplitudes)):
         generator = Generator(pyramid.channels(scale, settings.width, settings.max_width))
         place(generator, device, channels_last=settings.mode == "fast")
         prefix = f"generators.{scale}."
-        generator.load_state_dict(
-            {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-        )
+        try:
+            generator.load_state_dict(
+                {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+            )
+        except RuntimeError as error:
+            raise not_fitting(path, f"its weights of scale {scale} are not those of its numbers") from error
         model.generators.append(generator.requires_grad_(False).eval())
     return model

@@ -16,6 +16,8 @@ from gbaseg.augmentation.singan.iteration import Chance, Iteration
 from gbaseg.augmentation.singan.model import SinGAN
 from gbaseg.augmentation.singan.networks import Discriminator, Generator
 from gbaseg.augmentation.singan.priors import Pool, Priors, Serial
+from gbaseg.errors import UserError
+from gbaseg.runtime.finite import diverged, is_flattened, not_finite
 from gbaseg.runtime.precision import in_bfloat16
 from gbaseg.runtime.progress import Meter
 from gbaseg.runtime.threads import torch_threads
@@ -23,6 +25,10 @@ from gbaseg.runtime.training import place
 
 # Measured on two cores: at 20,000 two threads are a tenth faster than one, at 46,000 two thirds.
 _FEW_VALUES = 16_384
+# Iterations between two looks at the losses: a GPU waits for each.
+_LOOK_EVERY = 100
+# On [-1, 1]: mid-grey all over is nearer to any slice.
+_WORST_RMSE = 1.0
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,9 @@ def train_scale(
         generators, discriminators: with the weights to start from; in them are the trained ones at the end.
         draws: all that is random, one a model; a model does not depend on its neighbours.
         bar: moved on by one an iteration.
+
+    Raises:
+        UserError: a model diverges: a loss or a weight is not finite, or its slice comes out constant.
     """
     settings, device, scale = models[0].settings, models[0].device, len(models[0].generators)
     starts = [_start(model, real) for model, real in zip(models, reals, strict=True)]
@@ -69,20 +78,39 @@ def train_scale(
         torch.cat(each, dim=1) for each in (list(reals), [start[0] for start in starts], [start[1] for start in starts])
     )
     iteration = Iteration(generator, discriminator, real, (noise, prior), settings)
-    decay_at = max(1, round(settings.decay_at_fraction * settings.iterations))
+    decay_at, rate = max(1, round(settings.decay_at_fraction * settings.iterations)), settings.learning_rate
+
+    def stop(found: list[str], done: int) -> UserError:
+        when = f"scale {scale} of {models[0].last_scale}, iteration {done} of {settings.iterations}"
+        kept = f"the scales below {scale}" if scale else ""
+        return diverged(bar.name, found, when, rate, "augmentation.singan.learning_rate", kept)
+
     with _threads(settings, generator.width * noise.numel()):
         for done in range(settings.iterations):
             if done == decay_at:
-                iteration.lower_rates()
+                rate = iteration.lower_rates()
             iteration.run(chances)
             bar.advance(1)
+            if (done + 1) % _LOOK_EVERY == 0 or done + 1 == settings.iterations:
+                losses = zip(("generator", "discriminator"), iteration.losses, strict=True)
+                broken = [f"loss {name} is not finite" for name, loss in losses if not bool(loss.isfinite().all())]
+                if broken:
+                    raise stop(broken, done + 1)
 
     take_apart(generator, generators)
     take_apart(discriminator, discriminators)
     reports = []
     for place_in_bank, (model, own, one, chance) in enumerate(zip(models, reals, generators, chances, strict=True)):
         freeze(model, one, chance.amplitude)
-        rmse = float(F.mse_loss(model.reconstruct(), own).sqrt())
+        reconstructed = model.reconstruct()
+        flaws = [f"weights {name} are not finite" for name in not_finite(one.state_dict())]
+        rmse = float(F.mse_loss(reconstructed, own).sqrt())
+        if is_flattened(reconstructed, own):
+            flaws.append("the reconstructed slice is constant")
+        elif not rmse <= _WORST_RMSE:
+            flaws.append(f"the reconstructed slice is {rmse:.2f} off its own intensities, on [-1, 1]")
+        if flaws:
+            raise stop(flaws, settings.iterations)
         loss_g, loss_d = (float(losses[place_in_bank]) for losses in iteration.losses)
         size = (own.shape[2], own.shape[3])
         reports.append(ScaleReport(scale, *size, one.width, chance.amplitude, rmse, loss_d, loss_g))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from gbaseg.augmentation.singan.networks import Discriminator, Generator, initia
 from gbaseg.augmentation.singan.pyramid import Pyramid, trained_pyramid
 from gbaseg.augmentation.singan.resize import resize
 from gbaseg.augmentation.singan.scale import ScaleReport, freeze, train_scale
+from gbaseg.runtime.checkpoint import load_checkpoint, save_checkpoint
 from gbaseg.runtime.graphs import release
 from gbaseg.runtime.precision import in_float32
 from gbaseg.runtime.progress import meter
@@ -76,7 +78,7 @@ def train_bank(
         name: on the progress bar.
 
     Raises:
-        UserError: the slices are not larger than `settings.min_size`.
+        UserError: the slices are not larger than `settings.min_size`, or a model diverges.
         ValueError: not 2D slices of one shape with finite values in [0, 1].
     """
     shapes = {one.image.shape for one in wanted}
@@ -126,15 +128,21 @@ class _Growing:
         self.model = SinGAN(settings, pyramid, full, z_rec)
         self._discriminator: Discriminator | None = None
         wanted.scratch.mkdir(parents=True, exist_ok=True)
+        self._found: list[Any] = []
         self._checkpoints = [wanted.scratch / f"scale_{scale:02d}.pt" for scale in range(len(self.reals))]
 
     def finished(self) -> int:
-        """Scales of which there are checkpoints."""
-        missing = (scale for scale, path in enumerate(self._checkpoints) if not path.is_file())
-        return next(missing, len(self._checkpoints))
+        """Scales of which there are whole checkpoints."""
+        for scale, path in enumerate(self._checkpoints[len(self._found) :], start=len(self._found)):
+            state = load_checkpoint(path, self._device, else_said=f"training goes on at scale {scale}")
+            if state is None:
+                break
+            self._found.append(state)
+        return len(self._found)
 
     def forget(self, scale: int) -> None:
         """Remove the checkpoints from `scale` on: they would not be those of the scales that are now trained below."""
+        del self._found[scale:]
         for path in self._checkpoints[scale:]:
             path.unlink(missing_ok=True)
 
@@ -151,20 +159,16 @@ class _Growing:
 
     def save(self, generator: Generator, discriminator: Discriminator, report: ScaleReport) -> None:
         """Write the checkpoint of a scale that has just been trained."""
-        checkpoint = self._checkpoints[report.scale]
         state = {
             "generator": generator.state_dict(),
             "discriminator": discriminator.state_dict(),
             "report": asdict(report),
         }
-        partial = checkpoint.with_suffix(".partial")
-        torch.save(state, partial)
-        partial.replace(checkpoint)
+        save_checkpoint(state, self._checkpoints[report.scale])
 
     def resume(self, generator: Generator, discriminator: Discriminator) -> ScaleReport:
         """Append the next scale from its checkpoint."""
-        checkpoint = self._checkpoints[len(self.model.generators)]
-        saved = torch.load(checkpoint, map_location=self._device, weights_only=True)
+        saved = self._found[len(self.model.generators)]
         generator.load_state_dict(saved["generator"])
         discriminator.load_state_dict(saved["discriminator"])
         report = ScaleReport(**saved["report"])

@@ -1,0 +1,77 @@
+"""A model that finds nothing on any target case: what the stages after it write and say."""
+
+import numpy as np
+import pytest
+
+from gbaseg.cases import Case, write_table
+from gbaseg.evaluation.rounds import _state
+from gbaseg.params import Params
+from gbaseg.segmentation.prediction import FoldAgreement
+from gbaseg.stages import evaluate, layout, pseudo_label
+from gbaseg.stages.context import read_json, write_json
+from gbaseg.volume import Grid, Volume, write
+
+GRID = Grid((2, 2, 2), (1.0, 1.0, 1.0))
+TARGETS = {"t0": "train", "t1": "train", "v0": "validation"}
+SETTINGS = Params()
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """One source case, three of the target; round_0's model finds a tumour where `found` says so."""
+    monkeypatch.chdir(tmp_path)
+    for module in (pseudo_label, evaluate):
+        monkeypatch.setattr(module.params, "load", lambda: SETTINGS)
+    cases = [Case("s0", "s0", "A", "source", "train", "ceT1", "s0.nii.gz", "s0_label.nii.gz")]
+    cases += [Case(name, name, "A", "target", split, "hrT2", f"{name}.nii.gz") for name, split in TARGETS.items()]
+    write_table(cases, layout.STANDARD)
+    write_table([], layout.SCORING)
+    for name in ("s0", "s0_label", *TARGETS):  # counted for the ledger
+        write(Volume(np.ones(GRID.shape, np.uint8), GRID), layout.STANDARD / f"{name}.nii.gz")
+    found: dict[str, float] = {}
+
+    def label_target(settings, model, folder, *, fine, name):
+        write_agreements = [FoldAgreement(case, "VS", 1.0, 1, 1.0, found.get(case, 0.0)) for case in TARGETS]
+        folder.mkdir()
+        pseudo_label._write_table(settings, write_agreements, folder)
+
+    monkeypatch.setattr(pseudo_label, "label_target", label_target)
+    monkeypatch.setattr(pseudo_label, "agreement_with", lambda *_: 0.5)
+
+    def run(round_id, passed_on=False):
+        write_json(layout.model_of(round_id) / layout.ROUND, {"passed_on": passed_on, "fine_grid": False})
+        pseudo_label.run(round_id)
+        evaluate.run(round_id)
+        return read_json(layout.round_metrics(round_id)), read_json(layout.decision(round_id))
+
+    (layout.pseudo_labelled("survey")).mkdir(parents=True)
+    return found, run
+
+
+@pytest.mark.unusual(
+    "Commands",
+    "a model that finds a tumour in no training case of the target",
+    "self-training ends, with a warning, a last round of another kind too; the metrics say found_nothing",
+)
+def test_self_training_ends_and_says_so(project, capsys):
+    found, run = project
+    found["v0"] = 8.0  # a held-out case trains no round
+    metrics, decision = run("round_0")
+    assert metrics["found_nothing"] is True and metrics["converged"] is False
+    assert decision == {"stop": True, "failed": True}
+    said = capsys.readouterr().err
+    assert "self-training stops here: WARNING: its model finds no VS in any training case of the target" in said
+    assert _state(metrics) == "finds nothing"
+
+    metrics, decision = run("round_1", passed_on=True)
+    assert decision == {"stop": True, "failed": True}
+    assert metrics["found_nothing"] is True and _state(metrics) == "passed on"
+
+
+def test_one_tumour_is_something(project, capsys):
+    found, run = project
+    found["t1"] = 8.0
+    metrics, decision = run("round_0")
+    assert "found_nothing" not in metrics and decision == {"stop": False, "failed": False}
+    assert read_json(layout.pseudo_labelled("round_0") / layout.ROUND) == {"passed_on": False, "agreement": None}
+    assert "WARNING" not in capsys.readouterr().err

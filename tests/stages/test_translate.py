@@ -1,0 +1,52 @@
+"""Translated images that show nothing are no images."""
+
+import numpy as np
+import pytest
+
+from gbaseg.cases import Case
+from gbaseg.errors import UserError
+from gbaseg.params import Params
+from gbaseg.stages import layout, translate
+from gbaseg.volume import Grid, Volume, write
+
+SCAN = np.random.default_rng(0).random((4, 16, 16), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("image", "said"),
+    [
+        pytest.param(
+            np.zeros_like(SCAN),
+            "c0: its translated image is 0 all over; models/translation is unfit",
+            marks=pytest.mark.unusual("Scans and masks", "a translated image that is constant", "a fault; no image"),
+        ),
+        pytest.param(
+            np.where(SCAN > 0.99, np.nan, SCAN),
+            "c0: its translated image is not finite",
+            marks=pytest.mark.unusual("Scans and masks", "a translated image with NaN in it", "a fault; no image"),
+        ),
+    ],
+)
+def test_an_image_that_shows_nothing_is_a_fault(tmp_path, monkeypatch, image, said):
+    monkeypatch.chdir(tmp_path)
+
+    class Translator:
+        def __init__(self, settings):
+            pass
+
+        def __call__(self, scan):
+            return image, image
+
+    monkeypatch.setattr(translate, "Translator", Translator)
+    case = Case("c0", "c0", "A", "source", "train", "ceT1", "images/c0.nii.gz", "labels/c0.nii.gz")
+    write(Volume(SCAN, Grid(SCAN.shape, (1.0, 1.0, 1.0))), layout.STANDARD / case.image)
+    write(Volume((SCAN > 0.9).astype(np.uint8), Grid(SCAN.shape, (1.0, 1.0, 1.0))), layout.STANDARD / case.label)
+    with pytest.raises(UserError, match=said):
+        translate.translate_cases([case], tmp_path / "out", Params(), np.zeros((2, 49)))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_scan_without_contrast_may_stay_so():
+    flat = np.full_like(SCAN, 0.5)
+    translate._check_image(flat, flat, "c0")
+    translate._check_image(SCAN, SCAN, "c0")
