@@ -134,7 +134,8 @@ def leftovers(root: Path) -> Iterator[Leftover]:
             yield Leftover("half-made entry", path, _size(path, counted), _used(path), _holder(lock_inside(path)))
     for path in sorted(root.glob("*")):
         if path.is_dir() and path != store:
-            what = "under removal" if path.name.startswith(_REMOVED) else "unfinished work"
+            kinds = {_REMOVED: "under removal", "finished-": "finished work"}
+            what = next((kind for start, kind in kinds.items() if path.name.startswith(start)), "unfinished work")
             yield Leftover(what, path, _size(path, counted), _used(path), _holder(lock_of(path)))
     for path in sorted(Path(tempfile.gettempdir()).glob(f"{TEMPORARY}*")):
         if _is_ours(path):
