@@ -34,6 +34,7 @@ OTHERS = [
     "preset",
     "cost",
     "doctor",
+    "scratch",
 ]
 OF_A_ROUND = ["train-segmentation", "pseudo-label", "evaluate", "proxies"]
 

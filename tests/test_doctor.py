@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import platform
 import shutil
 import subprocess
 from types import SimpleNamespace
@@ -13,6 +14,8 @@ from gbaseg import doctor
 from gbaseg.doctor import Finding
 from gbaseg.errors import UserError
 from gbaseg.raw.dataset_settings import DatasetSettings
+from gbaseg.runtime.leftovers import lock_of
+from gbaseg.runtime.locks import locked
 
 
 def params(**dataset):
@@ -173,6 +176,21 @@ def test_dvc_stage_at_work_or_ended(project):
     for damage in ("{", '{"write": []}', '{"read": {"a": [1]}}'):
         rwlock.write_text(damage)
         assert "damaged" in doctor.dvc(project).found
+
+
+@pytest.mark.unusual("Interruptions", "gbaseg doctor while a stage is under way", "names the process and its host")
+def test_a_stage_at_work_and_what_killed_ones_left(project):
+    assert doctor.scratch(project) == Finding("scratch", "ok", "nothing left by interrupted runs")
+    folder = project / ".scratch/survey-ab"
+    (folder / "work").mkdir(parents=True)
+    with locked(lock_of(folder), "survey"):
+        finding = doctor.scratch(project)
+        assert finding.status == "warn"
+        assert f"survey-ab: process {os.getpid()} on {platform.node()} is at this" in finding.found
+    lock_of(folder).write_text("{}")  # of a process that was killed
+    finding = doctor.scratch(project)
+    assert (finding.status, finding.found) == ("ok", "1 left by interrupted runs, 0.0 GiB")
+    assert "gbaseg scratch" in finding.advice
 
 
 def test_parameters_and_data_set(tmp_path):

@@ -47,6 +47,7 @@ def diagnose(load_params: Callable[[], Any], project: Path = Path()) -> list[Fin
         disk(project),
         git(project),
         dvc(project),
+        scratch(project),
         *parameters(load_params, project),
     ]
 
@@ -201,6 +202,22 @@ def dvc(project: Path) -> Finding:
         return Finding("DVC", "warn", f"at work: {running}", "wait for it before starting another run here")
     left = f", {len(holders)} lock(s) of ended commands, which DVC clears by itself" if holders else ""
     return Finding("DVC", "ok", f"set up, not locked{left}")
+
+
+def scratch(project: Path) -> Finding:
+    """Stages that are under way here, and what interrupted ones have left."""
+    from gbaseg.runtime.leftovers import leftovers
+    from gbaseg.runtime.scratch import ROOT
+
+    found = [one for one in leftovers(project / ROOT) if one.path.parent == project / ROOT]
+    running = [f"{one.path.name}: {one.holder} is at this" for one in found if one.holder]
+    if running:
+        return Finding("scratch", "warn", "\n".join(running), "wait for it before starting the same here")
+    if found:
+        size = sum(one.size for one in found) / _GIB
+        advice = "the same commands go on from it; gbaseg scratch lists it, and removes it by age"
+        return Finding("scratch", "ok", f"{len(found)} left by interrupted runs, {size:.1f} GiB", advice)
+    return Finding("scratch", "ok", "nothing left by interrupted runs")
 
 
 def _is_locked(path: Path) -> bool:

@@ -1,10 +1,14 @@
 """Outputs appear whole or not at all; interrupted work is found again by the same fingerprint only."""
 
 import errno
+import shutil
 from pathlib import Path
 
 import pytest
 
+from gbaseg.errors import UserError
+from gbaseg.runtime import leftovers
+from gbaseg.runtime import scratch as scratch_module
 from gbaseg.runtime.scratch import ROOT, atomic_outputs, fingerprint, replace, written_whole
 
 
@@ -121,3 +125,78 @@ def test_what_a_broken_off_move_left_is_not_in_the_next(tmp_path, monkeypatch, l
     replace(source, destination)
     assert [path.relative_to(destination).as_posix() for path in destination.rglob("*")] == ["fold_0"]
     assert (destination / "fold_0").read_text() == "whole"
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.unusual(
+    "Interruptions", "a kill while a finished stage removes its scratch folder", "the stage runs again from nothing"
+)
+def test_a_scratch_folder_is_whole_or_gone_when_its_removal_is_broken_off(monkeypatch):
+    def broken_off(path, **_):
+        next(Path(path).rglob("a")).unlink()
+        raise Killed
+
+    def run(work_found):
+        with atomic_outputs("survey-1", "out") as scratch:
+            assert {path.name for path in scratch.work.iterdir()} == work_found
+            for name in ("a", "b"):
+                (scratch.work / name).touch()
+            scratch.output("out").write_text("done")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(leftovers.shutil, "rmtree", broken_off)
+        with pytest.raises(Killed):
+            run(set())
+    assert list(ROOT.glob(".removed-*"))
+    run(set())
+    assert list(ROOT.iterdir()) == []
+
+
+@pytest.mark.unusual(
+    "Interruptions", "a kill between two outputs of a stage", "its work is found, both are put out again"
+)
+def test_a_kill_between_two_outputs_loses_nothing(tmp_path, monkeypatch):
+    moved = []
+
+    def killed_at_the_second(source, destination):
+        if moved:
+            raise Killed
+        moved.append(destination)
+        replace(source, destination)
+
+    def run():
+        with atomic_outputs("survey-1", "a", "b") as scratch:
+            trained = scratch.work / "trained"
+            before = trained.is_file()
+            trained.touch()
+            for name in ("a", "b"):
+                scratch.output(name).mkdir()
+            return before
+
+    with monkeypatch.context() as patched:
+        patched.setattr(scratch_module, "replace", killed_at_the_second)
+        with pytest.raises(Killed):
+            run()
+    assert (tmp_path / "a").is_dir() and not (tmp_path / "b").exists()
+    assert run() is True
+    assert (tmp_path / "a").is_dir() and (tmp_path / "b").is_dir()
+
+
+@pytest.mark.unusual("Interruptions", "make clean while a stage runs", "the stage puts nothing out, exit 1")
+def test_nothing_is_put_out_when_the_scratch_folder_was_emptied_meanwhile(tmp_path):
+    with pytest.raises(UserError, match="emptied while survey"), atomic_outputs("survey", "out") as scratch:
+        shutil.rmtree(ROOT)
+        scratch.output("out").mkdir(parents=True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_killed_runs_left_beside_an_output_goes(tmp_path):
+    (tmp_path / ".partial-out").mkdir()
+    (tmp_path / ".removed-12-34-out").mkdir()
+    (tmp_path / ".removed-12-34-other").mkdir()
+    with atomic_outputs("survey", "out") as scratch:
+        scratch.output("out").touch()
+    assert {path.name for path in tmp_path.iterdir()} == {".removed-12-34-other", ".scratch", "out"}

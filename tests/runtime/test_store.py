@@ -61,3 +61,24 @@ def test_a_link_takes_no_room_and_replaces_what_is_there(tmp_path):
     (tmp_path / "place").write_text("old")
     link(tmp_path / "stored", tmp_path / "place")
     assert (tmp_path / "place").samefile(tmp_path / "stored")
+
+
+@pytest.mark.unusual(
+    "Interruptions", "an entry of the store cut off, gone in part, or with a flipped byte", "made again"
+)
+@pytest.mark.parametrize("fault", ["short", "flipped", "gone", "no marker"])
+def test_what_is_damaged_is_not_found_and_made_again(tmp_path, fault):
+    store = Store(tmp_path / "store")
+    fill(store, "key")
+    file = tmp_path / "store/key/file"
+    if fault == "gone":
+        file.unlink()
+    elif fault == "no marker":
+        (tmp_path / "store/key/files.json").unlink()
+    else:
+        file.write_bytes(b"x" * 9 + (b"y" if fault == "flipped" else b""))
+    assert store.find("key") is None
+    found = store.get("key", lambda folder: (folder / "file").write_bytes(b"x" * 10))
+    assert (found / "file").read_bytes() == b"x" * 10
+    assert store.find("key") == found
+    assert [path.name for path in (tmp_path / "store").iterdir()] == ["key"]

@@ -108,3 +108,24 @@ def test_frozen_plans_are_kept_at_another_spacing(prepared, tmp_path):
     assert plans == frozen
     assert case(workspace, "b")[0].shape == (1, 24, 48, 48)
     assert prepared.plans["foreground_intensity_properties_per_channel"]["0"]["mean"] != 0.123
+
+
+@pytest.mark.unusual(
+    "Interruptions", "what was prepared for nnU-Net is torn: plans, marker or a case", "made again before any training"
+)
+@pytest.mark.parametrize("torn", ["prepared.json", "nnUNetPlans.json", "splits_final.json", "a_seg.b2nd"])
+def test_what_is_torn_of_a_training_set_is_prepared_again(prepared, workspace, tmp_path, monkeypatch, torn):
+    monkeypatch.setattr(dataset, "run", lambda tasks, **_: [task.function(**task.arguments) for task in tasks])
+    [path] = workspace.root.rglob(torn)
+    whole = path.read_bytes()
+    path.unlink()  # in the workspace alone: a case is linked to the store
+    path.write_bytes(whole[: len(whole) // 2])
+    store = Store(tmp_path / "store")
+    again = (prepared.items, prepared.structures, prepared.settings, 3, workspace, store, prepared.spacing_zyx_mm)
+    assert json.loads(json.dumps(prepare(*again))) == prepared.plans
+    [path] = workspace.root.rglob(torn)
+    if torn != "prepared.json":  # of which hashes of the cases' files are a part, whose time is in their heads
+        assert path.stat().st_size == len(whole)
+    made = path.stat().st_mtime_ns
+    prepare(*again)
+    assert path.stat().st_mtime_ns == made

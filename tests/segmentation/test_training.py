@@ -110,12 +110,48 @@ def test_a_resumed_run_gives_the_same_weights_and_whole_curves(train, workspace,
         assert curve(tmp_path / "curves/cut", quantity) == curve(tmp_path / "curves/whole", quantity)
 
 
-def test_a_finished_fold_is_not_trained_again(train, tmp_path):
-    (tmp_path / "fold.safetensors").write_bytes(b"")
-    with pytest.raises(Exception, match="header"):
+@pytest.mark.unusual(
+    "Interruptions", "a fold's finished weights or curves cut off on the disk", "that fold alone is trained again"
+)
+def test_a_finished_fold_is_not_trained_again_unless_it_is_damaged(train, tmp_path):
+    train("fold")
+    weights, loss = tmp_path / "fold.safetensors", tmp_path / "curves/fold/train_loss.tsv"
+    whole = weights.read_bytes(), loss.read_bytes()
+    made = weights.stat().st_mtime_ns
+    train("fold")
+    assert weights.stat().st_mtime_ns == made
+    for path in (weights, loss):
+        path.write_bytes(path.read_bytes()[:-3])
         train("fold")
-    assert (tmp_path / "fold.safetensors").read_bytes() == b""
-    assert not (tmp_path / "curves").exists()
+        assert (weights.read_bytes(), loss.read_bytes()) == whole
+
+
+@pytest.mark.unusual(
+    "Interruptions", "SIGTERM while a fold is trained", "a checkpoint after that epoch, and the same weights in the end"
+)
+def test_a_fold_that_is_asked_to_end_writes_a_checkpoint_first(train, monkeypatch):
+    from gbaseg.runtime import ending
+    from gbaseg.segmentation.trainer import Trainer
+
+    whole = train("whole")
+    monkeypatch.setattr("gbaseg.segmentation.trainer.CHECKPOINT_EVERY", 10)
+    monkeypatch.setattr(ending, "_state", ending._State())
+    step = Trainer.train_step
+
+    def asked_in_the_first_epoch(self, batch):
+        ending._asked(15, None)
+        return step(self, batch)
+
+    monkeypatch.setattr(Trainer, "train_step", asked_in_the_first_epoch)
+    with pytest.raises(ending.Ended) as ended:
+        train("fold")
+    assert ended.value.code == 143
+    monkeypatch.setattr(Trainer, "train_step", step)
+    monkeypatch.setattr(ending, "_state", ending._State())
+    steps = []
+    monkeypatch.setattr(Trainer, "train_step", lambda self, batch: (steps.append(1), step(self, batch))[1])
+    assert equal(train("fold"), whole)
+    assert len(steps) == 2, "of two epochs, the first was done"
 
 
 def test_a_warm_start_begins_at_the_given_weights(train, tmp_path):

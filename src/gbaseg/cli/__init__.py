@@ -11,6 +11,7 @@ import click
 from gbaseg import __version__
 from gbaseg.cli import project, results, stages
 from gbaseg.errors import UserError
+from gbaseg.runtime.ending import Ended, on_signals
 
 
 class Group(click.Group):
@@ -21,10 +22,14 @@ class Group(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with on_signals():
+                return super().invoke(ctx)
         except UserError as error:
             click.echo(f"gbaseg: {error}", err=True)
             sys.exit(1)
+        except Ended as ended:
+            click.echo(f"gbaseg: {ended}", err=True)
+            raise
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})

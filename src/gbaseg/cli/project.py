@@ -57,4 +57,14 @@ def cost(preset_name: str | None, gpu: str | None, **size: float | None) -> None
     run(preset_name, PRESETS, gpu, size)
 
 
-COMMANDS = [preset, cost, doctor]
+@click.command()
+@click.option("--older-than", metavar="AGE", help="Only what was not used for so long: 30m, 12h, 7d, 2w.")
+@click.option("--remove", is_flag=True, help="Remove it, where nobody is at it.")
+def scratch(older_than: str | None, remove: bool) -> None:
+    """List what killed or unfinished runs, and the store, keep in .scratch."""
+    from gbaseg.commands.scratch import run
+
+    run(older_than, remove)
+
+
+COMMANDS = [preset, cost, doctor, scratch]

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
@@ -22,6 +24,10 @@ from typing import Any
 
 from gbaseg.errors import UserError
 from gbaseg.runtime.device import VISIBLE, gpus_to_share
+from gbaseg.runtime.ending import Ended, end_children, kill_children, listen
+from gbaseg.runtime.family import end_with_engine
+from gbaseg.runtime.leftovers import TEMPORARY, lock_inside
+from gbaseg.runtime.locks import Lock, try_lock
 from gbaseg.runtime.memory import keep_freed
 from gbaseg.runtime.progress import REPORT_FOLDER, Display, log
 from gbaseg.runtime.threads import torch_threads
@@ -87,7 +93,7 @@ def run(
         deal_cores: few and long tasks, such as folds: the cores are dealt out among them. Else each has one thread.
 
     Raises:
-        UserError: as a task raised it.
+        UserError: as a task raised it; or a process of a task was ended from outside.
         TaskFailed: any other failure of a task. Tasks under way are let finish (a fold's days of work stay in its
             scratch folder for the rerun), tasks not yet started are dropped.
     """
@@ -97,7 +103,7 @@ def run(
     if (exclusive and workers == 1) or (light and len(tasks) < 8):
         keep_freed()
         return [_one_thread(task, exclusive) for task in tasks]
-    with tempfile.TemporaryDirectory(prefix="gbaseg-") as folder, Display() as display:
+    with _progress_folder() as folder, Display() as display:
         spawn = multiprocessing.get_context("spawn")
         gpus, places = _gpus() if exclusive else [], spawn.SimpleQueue()
         for number in range(workers):
@@ -106,28 +112,74 @@ def run(
             workers,
             mp_context=spawn,
             initializer=_start_worker,
-            initargs=(folder, places, None if exclusive else threads_for(len(tasks)) if deal_cores else 1),
+            initargs=(str(folder), places, None if exclusive else threads_for(len(tasks)) if deal_cores else 1),
         )
-        futures = {pool.submit(_call, task): task.name for task in tasks}
-        try:
+        with _ended_with(pool):
+            with _left_to_this_process():
+                futures = {pool.submit(_call, task): task.name for task in tasks}
             pending = set(futures)
             while pending:
                 done, pending = wait(pending, timeout=1.0, return_when=FIRST_COMPLETED)
-                display.poll(Path(folder))
+                display.poll(folder)
                 if name:
                     display.show(name, len(futures) - len(pending), len(futures), "")
                 for future in done:
                     _raise_failure(futures[future], future)
             return [future.result()[1] for future in futures]
+
+
+@contextmanager
+def _progress_folder() -> Iterator[Path]:
+    """Where workers say how far they are. Its lock tells a later run whether it is left over."""
+    with tempfile.TemporaryDirectory(prefix=TEMPORARY) as folder:
+        lock = try_lock(lock_inside(Path(folder)))
+        assert isinstance(lock, Lock), "nobody else knows of the folder"
+        try:
+            yield Path(folder)
         finally:
+            lock.release()
+
+
+@contextmanager
+def _left_to_this_process() -> Iterator[None]:
+    """Workers that are started inside never see Ctrl-C or a closed terminal, which go to all processes at once.
+
+    This process tells them, so that they write checkpoints, and no traceback.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _ended_with(pool: ProcessPoolExecutor) -> Iterator[None]:
+    """Tasks under way are let finish if one has failed, and told to end if this process is asked to."""
+    try:
+        try:
+            yield
+        except Ended:
+            raise
+        except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
+            raise
+        else:
+            pool.shutdown(wait=True)
+    except Ended:
+        pool.shutdown(wait=False, cancel_futures=True)
+        end_children()
+        raise
 
 
 def _raise_failure(name: str, future: Future[tuple[UserError | str | None, Any]]) -> None:
     try:
         failure, _ = future.result()
     except BrokenProcessPool as error:
-        raise TaskFailed(f"{name}: its process was ended from outside (out of memory?)") from error
+        raise UserError(
+            "a worker process was ended from outside (out of memory? the system's log says: dmesg); what the others "
+            "have finished stays. The same command goes on; fewer at once take less memory: GBASEG_WORKERS=1"
+        ) from error
     if failure is not None:
         log(f"{name} failed")
     if isinstance(failure, UserError):
@@ -137,6 +189,8 @@ def _raise_failure(name: str, future: Future[tuple[UserError | str | None, Any]]
 
 
 def _start_worker(folder: str, places: SimpleQueue[str | None], threads: int | None) -> None:
+    listen(signal.SIGTERM)
+    end_with_engine()
     keep_freed()
     gpu = places.get()
     if gpu is not None:
@@ -162,6 +216,10 @@ def _call(task: Task) -> tuple[UserError | str | None, Any]:
         return error, None
     except Exception:
         return traceback.format_exc(), None
+    except Ended as ended:
+        # The pool would take it for a result, and the next task.
+        kill_children()
+        os._exit(ended.status)
 
 
 def _one_thread(task: Task, exclusive: bool) -> Any:

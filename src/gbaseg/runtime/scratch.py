@@ -5,11 +5,16 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from gbaseg.errors import UserError
+from gbaseg.runtime.leftovers import beside, clear_beside, discard, lock_of, remove, tidy
+from gbaseg.runtime.locks import locked
 
 ROOT = Path(".scratch")
 
@@ -57,37 +62,47 @@ def atomic_outputs(name: str, *paths: str | Path, keep_work: bool = True) -> Ite
     """Let a stage write into `.scratch/<name>/`; move its outputs into place when it has succeeded.
 
     A stage that fails leaves nothing at its output paths, and keeps `work` for the next try. A stage that
-    succeeds leaves nothing in the scratch folder.
+    succeeds leaves nothing in the scratch folder. What killed runs left behind goes first.
 
     Args:
         name: of the scratch folder; for resumable work a `fingerprint`.
         paths: outputs.
         keep_work: find the work of an earlier try again; otherwise start with an empty folder.
+
+    Raises:
+        UserError: another process is at this folder; or it was removed meanwhile.
     """
     folder = ROOT / name
-    staged = folder / "outputs"
-    shutil.rmtree(staged, ignore_errors=True)  # half-written by an interrupted run; never resumed
-    work = folder / "work"
-    if not keep_work:
-        shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True, exist_ok=True)
-    outputs = {str(path): staged / str(index) / Path(path).name for index, path in enumerate(paths)}
-    for target in outputs.values():
-        target.parent.mkdir(parents=True)
-    yield Scratch(work, outputs, ["resumed"] if any(work.iterdir()) else [])
-    missing = [path for path, target in outputs.items() if not target.exists()]
-    if missing:
-        raise RuntimeError(f"stage {name} did not write {', '.join(missing)}")
-    for path, target in outputs.items():
-        replace(target, Path(path))
-    shutil.rmtree(folder)
+    with locked(lock_of(folder), name) as lock:
+        tidy(ROOT, name)
+        for path in paths:
+            clear_beside(Path(path))
+        staged, work = folder / "outputs", folder / "work"
+        discard(staged)  # half-written by an interrupted run; never resumed
+        if not keep_work:
+            discard(work)
+        work.mkdir(parents=True, exist_ok=True)
+        os.utime(folder)  # used now
+        outputs = {str(path): staged / str(index) / Path(path).name for index, path in enumerate(paths)}
+        for target in outputs.values():
+            target.parent.mkdir(parents=True)
+        yield Scratch(work, outputs, ["resumed"] if any(work.iterdir()) else [])
+        if not lock.is_held():
+            # What lies there now may be a part of the outputs.
+            raise UserError(f"{folder}: emptied while {name} worked in it; nothing was put out, run it again")
+        missing = [path for path, target in outputs.items() if not target.exists()]
+        if missing:
+            raise RuntimeError(f"stage {name} did not write {', '.join(missing)}")
+        for path, target in outputs.items():
+            replace(target, Path(path))
+        discard(folder)
 
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
     """Where to write a file that appears at `path` when the block has succeeded, and not before."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = _beside(path)
+    partial = beside(path)
     try:
         yield partial
         replace(partial, path)
@@ -99,26 +114,14 @@ def replace(source: Path, destination: Path) -> None:
     """Move a file or folder to `destination`, in the place of what stands there."""
     destination.parent.mkdir(parents=True, exist_ok=True)
     if destination.is_dir() and not destination.is_symlink():
-        shutil.rmtree(destination)
+        discard(destination)
     try:
         source.replace(destination)
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
         # Another file system: copied beside the destination first, so that it too appears whole.
-        beside = _beside(destination)
-        _remove(beside)  # of a move that was broken off: a folder would be put inside it
-        shutil.move(source, beside)
-        beside.replace(destination)
-
-
-def _beside(path: Path) -> Path:
-    """Where something is made that is to stand at `path`; the end of its name stays, which says its format."""
-    return path.with_name(f".partial-{path.name}")
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+        copied = beside(destination)
+        remove(copied)  # of a move that was broken off: a folder would be put inside it
+        shutil.move(source, copied)
+        copied.replace(destination)

@@ -11,10 +11,15 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from gbaseg.runtime.leftovers import discard, lock_inside
+from gbaseg.runtime.locks import Lock, try_lock
+from gbaseg.runtime.markers import read_marker, write_marker
+
+_MARKER = "files.json"
 # What has gone unused for longest goes when there is more; a data set of 700 scans at the paper's grid has some 10 GiB.
 LIMIT_GIB = 50.0
 
@@ -33,18 +38,24 @@ def key_of(*parts: object) -> str:
 
 @dataclass(frozen=True)
 class Store:
-    """Folders of files by key, in `folder`. Several processes may use one store at a time."""
+    """Folders of files by key, in `folder`. Several processes may use one store at a time.
+
+    Each has a marker with sizes and hashes: what was changed or cut off is not found.
+    """
 
     folder: Path
 
     def find(self, key: str) -> Path | None:
         """The folder of a key, whose files are to be read and linked, never changed; None where there is none."""
         found = self.folder / key
-        try:
-            os.utime(found)  # used now
-        except FileNotFoundError:
+        if not found.is_dir():
             return None
-        return found
+        if read_marker(found / _MARKER) is None:
+            discard(found)
+            return None
+        with suppress(FileNotFoundError):  # pruned meanwhile by another process: its files are linked, or made again
+            os.utime(found)  # used now
+        return found if found.is_dir() else None
 
     def get(self, key: str, make: Callable[[Path], object]) -> Path:
         """The folder of a key; where there is none, `make` is called with an empty folder to fill."""
@@ -60,8 +71,12 @@ class Store:
         """An empty folder, which becomes that of the key when the block has succeeded."""
         self.folder.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=self.folder))
+        lock = try_lock(lock_inside(partial))
+        assert isinstance(lock, Lock), "nobody else knows of the folder"
         try:
             yield partial
+            write_marker(partial / _MARKER, [path for path in partial.iterdir() if path != lock.path])
+            lock.path.unlink()
             try:
                 partial.rename(self.folder / key)
             except OSError:
@@ -70,19 +85,26 @@ class Store:
                     raise
         finally:
             shutil.rmtree(partial, ignore_errors=True)
+            lock.release()
 
     def prune(self, limit_bytes: float = LIMIT_GIB * 2**30) -> None:
         """Remove what was used longest ago until no more than `limit_bytes` are left. Nobody may add meanwhile."""
         if not self.folder.is_dir():
             return
-        entries = sorted((entry.stat().st_mtime, entry) for entry in self.folder.iterdir() if entry.is_dir())
-        sizes = {entry: sum(file.stat().st_size for file in entry.rglob("*") if file.is_file()) for _, entry in entries}
+        found = [entry for entry in self.folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")]
+        entries = sorted((entry.stat().st_mtime, entry) for entry in found)
+        sizes = {entry: _size(entry) for entry in found}
         total = sum(sizes.values())
         for _, entry in entries:
             if total <= limit_bytes:
                 return
-            shutil.rmtree(entry)
+            discard(entry)
             total -= sizes[entry]
+
+
+def _size(entry: Path) -> int:
+    """Bytes of what was put in."""
+    return sum(file.stat().st_size for file in entry.rglob("*") if file.is_file() and file.name != _MARKER)
 
 
 def link(source: Path, destination: Path) -> None:

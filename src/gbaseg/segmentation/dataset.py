@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gbaseg.runtime.engine import Task, run
+from gbaseg.runtime.leftovers import discard
+from gbaseg.runtime.markers import read_marker, write_marker
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.store import Store
 from gbaseg.segmentation.planning import PLANS_NAME, adapt_plans, at_spacing
@@ -60,8 +62,12 @@ def prepare(
         The plans, as they are to be frozen.
     """
     marker = workspace.root / "prepared.json"
-    if marker.is_file():
-        return json.loads(marker.read_text())
+    prepared = read_marker(marker)
+    if prepared is not None:
+        return prepared["content"]
+    # Half-written, or not as the marker says. Preprocessed cases are found in the store.
+    discard(workspace.raw)
+    discard(workspace.preprocessed)
     workspace.raw.mkdir(parents=True, exist_ok=True)
     workspace.preprocessed.mkdir(parents=True, exist_ok=True)
     dataset = {
@@ -109,7 +115,7 @@ def prepare(
     )
     _write_json(workspace.preprocessed / RESCALING, {name: one for group in found for name, one in group.items()})
     store.prune()
-    _write_json(marker, plans)
+    write_marker(marker, [workspace.raw, workspace.preprocessed], plans)
     return plans
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from gbaseg.runtime.device import choose_device
 from gbaseg.runtime.engine import Task, run, workers_for
+from gbaseg.runtime.markers import read_marker, write_marker
 from gbaseg.runtime.seeds import derive
 from gbaseg.segmentation.planning import CONFIGURATION, PLANS_NAME, read_plans
 from gbaseg.segmentation.prediction import fold_file
@@ -111,12 +112,15 @@ def train_fold(
     os.environ.setdefault("nnUNet_compile", "false")
     from gbaseg.runtime.checkpoint import forget
     from gbaseg.runtime.curves import curves as log_curves
-    from gbaseg.runtime.progress import meter
+    from gbaseg.runtime.ending import end, put_off
+    from gbaseg.runtime.progress import log, meter
     from gbaseg.runtime.seeds import seed_everything
     from gbaseg.segmentation.trainer import Trainer
     from gbaseg.segmentation.weights import load_network, save_network
 
-    if weights_path.is_file():
+    # Outside of the model's folder, which is copied as it is.
+    marker = workspace.root / f"finished_{weights_path.stem}.json"
+    if read_marker(marker) is not None:
         return
     seed_everything(seed)
     plans = read_plans(workspace.preprocessed / f"{PLANS_NAME}.json")
@@ -129,6 +133,10 @@ def train_fold(
         def on_epoch(epoch: int, values: dict[str, float]) -> None:
             live.log(epoch, values)
             bar.advance(1, note=f"loss {values['train_loss']:.3f} patch Dice {values['patch_dice']:.2f}")
+            if asked_to_end():
+                trainer.save_checkpoint(str(trainer.latest_checkpoint))
+                log(f"{name}: checkpoint after epoch {epoch + 1} of {epochs}")
+                end()
 
         trainer.configure(settings, epochs, on_epoch, name)
         trainer.initialize()
@@ -137,9 +145,14 @@ def train_fold(
                 live.log(epoch, trainer.curves_at(epoch))
         elif warm_start is not None:
             load_network(trainer.plain_network, warm_start)
-        with meter(name, epochs, done=trainer.current_epoch) as bar, redirect_stdout(StringIO()):
+        with (
+            meter(name, epochs, done=trainer.current_epoch) as bar,
+            redirect_stdout(StringIO()),
+            put_off() as asked_to_end,
+        ):
             trainer.run_training()
     save_network(trainer.plain_network, weights_path)
+    write_marker(marker, [weights_path, curves])
     forget(trainer.latest_checkpoint)
 
 

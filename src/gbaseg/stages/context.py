@@ -12,9 +12,11 @@ from typing import Any
 from gbaseg import params
 from gbaseg.cost.counted import kind_of
 from gbaseg.errors import UserError
+from gbaseg.runtime.ending import Ended
+from gbaseg.runtime.family import end_forks_with_this, end_with_dvc
 from gbaseg.runtime.ledger import entry
 from gbaseg.runtime.progress import log
-from gbaseg.runtime.scratch import Scratch, atomic_outputs, fingerprint, written_whole
+from gbaseg.runtime.scratch import ROOT, Scratch, atomic_outputs, fingerprint, written_whole
 from gbaseg.stages.counted import whole_work
 
 # Raised by hand when a change of the code changes a stage's results: DVC then runs the stage again.
@@ -53,8 +55,15 @@ def stage(
             return {**where, "found_done": scratch.found_done}
         return {**where, **whole_work(ran_with)} if ran_with else where
 
-    with entry(name, about), atomic_outputs(folder, *outputs, keep_work=resumable) as scratch:
-        yield scratch
+    end_with_dvc()
+    end_forks_with_this()
+    try:
+        with entry(name, about), atomic_outputs(folder, *outputs, keep_work=resumable) as scratch:
+            yield scratch
+    except Ended as ended:
+        how = f"goes on from what is done in {ROOT / folder}" if resumable else "begins this stage anew"
+        ended.advice = f"{name}: the same command {how}"
+        raise
     log(f"{name}: done")
 
 

@@ -44,8 +44,8 @@ def run() -> None:
         folder = scratch.output(layout.TRANSLATION_MODEL)
         folder.mkdir()
         scratch.output(curves).mkdir()
-        write_json(folder / MODE, {"mode": translation.mode})
         if translation.mode == "none":
+            write_json(folder / MODE, {"mode": translation.mode})
             return
         from gbaseg.runtime.curves import curves as log_curves
         from gbaseg.translation.training import train_cyclegan
@@ -65,6 +65,7 @@ def run() -> None:
                 on_epoch=live.log,
             )
         save_generators(model, folder / WEIGHTS)
+        write_json(folder / MODE, {"mode": translation.mode})
 
 
 def slices_of(domain: Domain, centre: str, file: Path, standard: Path = layout.STANDARD) -> np.ndarray:

@@ -1,0 +1,164 @@
+"""How a process ends when it is asked to: SIGTERM (a batch system), SIGINT (Ctrl-C), SIGHUP (a closed terminal).
+
+The first of them raises `Ended` where the process is, so that everything is put away on the way out, and the exit code
+is 128 + its number. Work that is near a checkpoint may put the end off (`put_off`). Whatever happens, the process and
+its children are gone `LAST_S` later: batch systems kill after 30 s.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import NoReturn
+
+# How long an end is put off for a checkpoint; how long a stage waits for its workers; when all is over.
+GRACE_S, WORKERS_S, LAST_S = 15.0, 18.0, 25.0
+_ASKING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+# A second Ctrl-C after so long is meant.
+_AGAIN_S = 1.0
+
+
+class Ended(SystemExit):
+    """The process was asked to end. No `Exception`: nobody takes it for a failure of the work."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(128 + number)
+        self.status = 128 + number
+        self.signal = signal.Signals(number).name
+        # What becomes of the work; a stage knows.
+        self.advice = ""
+
+    def __str__(self) -> str:
+        return f"ended by {self.signal}{self.advice and '; '}{self.advice}"
+
+
+@dataclass
+class _State:
+    """Of this process: what it was asked, when, and whether `Ended` was raised for it."""
+
+    number: int | None = None
+    since: float = 0.0
+    put_off: int = 0
+    raised: bool = False
+    # Told at once of the first signal, before anything is put away.
+    told: list[Callable[[], None]] = field(default_factory=list)
+    # Where the system writes the number of a signal.
+    bell: int | None = None
+
+
+_state = _State()
+
+
+@contextmanager
+def on_signals() -> Iterator[None]:
+    """Inside, the signals raise `Ended` in the main thread. What the caller ignores (nohup) stays ignored."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python allows handlers in the main thread alone
+        return
+    before = {number: signal.getsignal(number) for number in _ASKING}
+    listen(*(number for number, handler in before.items() if handler != signal.SIG_IGN))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+def listen(*numbers: signal.Signals) -> None:
+    """Raise `Ended` in this (the main) thread for these signals from now on."""
+    if _state.bell is None:
+        heard, _state.bell = os.pipe()
+        os.set_blocking(_state.bell, False)
+        threading.Thread(target=_keep_time, args=(heard,), name="time to end", daemon=True).start()
+    # Written to by the system itself: also while the main thread is deep in a library and runs no handler.
+    signal.set_wakeup_fd(_state.bell, warn_on_full_buffer=False)
+    for number in numbers:
+        signal.signal(number, _asked)
+
+
+def forget_in_fork() -> None:
+    """In a process forked from one that listens: SIGTERM ends it as any other, the rest is its parent's to say."""
+    signal.set_wakeup_fd(-1)
+    for number in _ASKING:
+        if signal.getsignal(number) == _asked:
+            signal.signal(number, signal.SIG_DFL if number == signal.SIGTERM else signal.SIG_IGN)
+
+
+def on_first_signal(call: Callable[[], None]) -> Callable[[], None]:
+    """Have `call` called as soon as this process is asked to end; what is returned takes that back."""
+    _state.told.append(call)
+    return lambda: _state.told.remove(call)
+
+
+@contextmanager
+def put_off() -> Iterator[Callable[[], bool]]:
+    """Inside, an end that was asked for waits until the block is left, or `GRACE_S`.
+
+    What is yielded says whether one was: a training loop asks it where a checkpoint is cheap, and calls `end`.
+    """
+    _state.put_off += 1
+    try:
+        yield lambda: _state.number is not None
+    finally:
+        _state.put_off -= 1
+    if _state.number is not None:
+        end()
+
+
+def end() -> NoReturn:
+    """Raise `Ended` for the signal that came."""
+    assert _state.number is not None, "nobody asked"
+    _state.raised = True
+    raise Ended(_state.number)
+
+
+def end_children(grace_s: float = WORKERS_S) -> None:
+    """Ask the processes that multiprocessing started here to end; kill those that do not within `grace_s`."""
+    children = multiprocessing.active_children()
+    for child in children:
+        child.terminate()
+    deadline = time.monotonic() + grace_s
+    for child in children:
+        child.join(max(0.0, deadline - time.monotonic()))
+    kill_children()
+
+
+def kill_children() -> None:
+    """Kill the processes that multiprocessing started here, and wait for none."""
+    for child in multiprocessing.active_children():
+        child.kill()
+
+
+def _asked(number: int, _: FrameType | None) -> None:
+    now = time.monotonic()
+    if _state.number is None:
+        _state.number, _state.since = number, now
+        for call in _state.told:
+            call()
+    elif number == signal.SIGINT and now - _state.since > _AGAIN_S:
+        _leave(number)
+    # A batch system signals every process of a job, and so does the stage with its workers: the second changes nothing.
+    if not _state.raised and (not _state.put_off or now - _state.since > GRACE_S):
+        end()
+
+
+def _keep_time(heard: int) -> None:
+    """In a thread of its own: what the main thread may be too busy for."""
+    number = next(number for number in iter(lambda: os.read(heard, 1)[0], None) if number in _ASKING)
+    time.sleep(GRACE_S + 0.1)
+    # To the handler again: a blocking call of the main thread is interrupted.
+    signal.pthread_kill(threading.main_thread().ident or 0, number)
+    time.sleep(LAST_S - GRACE_S)
+    _leave(number)
+
+
+def _leave(number: int) -> NoReturn:
+    kill_children()
+    os._exit(128 + number)

@@ -1,0 +1,100 @@
+"""Many runs with changed parameters in one clone, half of them killed. By hand:
+
+    python tests/faults/many_runs.py --runs 20 --project FOLDER      # of a tiny project that has run
+
+Each draws parameters, and runs the stages of one process, as a program that calls them does: its memory has to stay as
+it is, no process may be left, and the scratch folder may not grow without end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import random
+import sys
+import time
+import uuid
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any
+
+import psutil
+from click.testing import CliRunner
+from ruamel.yaml import YAML
+
+_spec = spec_from_file_location("processes", Path(__file__).with_name("processes.py"))
+assert _spec and _spec.loader
+processes = module_from_spec(_spec)
+_spec.loader.exec_module(processes)
+
+COMMANDS = ("train-translation", "translate", "train-singan", "augment")
+# Of a run that is killed: its trainings, whose work is kept for the next try.
+KILLED = ("train-translation", "train-singan")
+_MIB = 2**20
+
+
+def drawn(params: dict[str, Any], draw: random.Random) -> None:
+    """Change what makes every one of the stages work anew."""
+    params["seed"] = draw.randrange(10**6)
+    params["augmentation"]["singan"]["iterations"] = draw.randint(2, 4)
+    params["translation"]["cyclegan"]["steps_per_epoch"] = draw.randint(3, 8)
+    params["augmentation"]["arm"] = draw.choice(["gba", "gba", "naive", "none"])
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of all files."""
+    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def main() -> None:
+    """A line a run; exit 1 where memory grows by a tenth from the fifth run on, or something is left."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--runs", type=int, default=20)
+    parser.add_argument("--project", type=Path, required=True)
+    parser.add_argument("--seed", type=int, default=0)
+    asked = parser.parse_args()
+    from gbaseg.cli import main as gbaseg
+
+    os.chdir(asked.project)
+    os.environ.update({"GBASEG_WORKERS": "1", "OMP_NUM_THREADS": "1"})
+    draw, parameters = random.Random(asked.seed), Path("params.yaml")
+    memory, scratch, left = [], [], 0
+    for number in range(1, asked.runs + 1):
+        params = YAML(typ="safe").load(parameters.read_text())
+        drawn(params, draw)
+        with parameters.open("w") as stream:
+            YAML().dump(params, stream)
+        killed = number % 2 == 0
+        for command in KILLED if killed else COMMANDS:
+            if not killed:
+                result = CliRunner().invoke(gbaseg, [command], catch_exceptions=False)
+                assert result.exit_code == 0, result.output
+                continue
+            mark = uuid.uuid4().hex
+            process = processes.start(["gbaseg", command], Path(), mark)
+            time.sleep(draw.uniform(4.0, 10.0))
+            processes.kill_all(mark)
+            process.communicate()
+            left += len(processes.family_of(mark))
+        gc.collect()
+        memory.append(psutil.Process().memory_info().rss / _MIB)
+        scratch.append(size_of(Path(".scratch")) / _MIB)
+        # multiprocessing's tracker of resources lives as long as this process.
+        children = [
+            one for one in psutil.Process().children(recursive=True) if "resource_tracker" not in str(one.cmdline())
+        ]
+        left += len(children)
+        tries = len([path for path in Path(".scratch").iterdir() if path.is_dir() and path.name != "store"])
+        print(
+            f"run {number}{', killed' if killed else ''}: memory {memory[-1]:.0f} MiB, scratch {scratch[-1]:.1f} MiB, "
+            f"{tries} unfinished, {left} process(es) left",
+            flush=True,
+        )
+    grown = max(memory[4:], default=0) / max(memory[: max(4, 1)]) - 1
+    print(f"memory of the parent from the fifth run on: {grown:+.1%}; scratch at most {max(scratch):.1f} MiB")
+    sys.exit(left > 0 or grown > 0.1)
+
+
+if __name__ == "__main__":
+    main()

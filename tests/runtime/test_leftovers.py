@@ -1,0 +1,97 @@
+"""What killed runs have left is listed and cleared, and nothing that somebody is at."""
+
+import os
+import tempfile
+import time
+
+import pytest
+
+from gbaseg.runtime.leftovers import KEPT_TRIES, leftovers, lock_inside, lock_of, remove_older, tidy
+from gbaseg.runtime.locks import try_lock
+from gbaseg.runtime.store import Store
+
+DAY = 86_400.0
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """A scratch folder and a temporary folder of its own."""
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    (tmp_path / ".scratch").mkdir()
+    return tmp_path / ".scratch"
+
+
+def tried(root, name, days=0.0):
+    """Unfinished work of a stage, last used so long ago."""
+    (root / name / "work").mkdir(parents=True)
+    (root / name / "work" / "checkpoint").write_bytes(b"x" * 100)
+    os.utime(root / name, (time.time() - days * DAY,) * 2)
+    return root / name
+
+
+def names(folder):
+    return {path.name for path in folder.iterdir()}
+
+
+@pytest.mark.unusual("Interruptions", "leftovers of killed runs, some of them in use", "the next run clears the rest")
+def test_the_next_run_clears_what_nobody_is_at(root, tmp_path):
+    tmp, store = tmp_path / "tmp", root / "store/singan"
+    for folder in (tmp / "gbaseg-left", tmp / "gbaseg-used", store / ".partial-left", store / ".partial-used"):
+        folder.mkdir(parents=True)
+    held = [try_lock(lock_inside(folder)) for folder in (tmp / "gbaseg-used", store / ".partial-used")]
+    for folder in (tmp / "gbaseg-left", store / ".partial-left"):
+        lock_inside(folder).write_text("{}")  # of a process that is gone
+    (tmp / "gbaseg-just-made").mkdir()
+    (tmp / "another-program").mkdir()
+    (root / ".removed-1-2-survey-ab").mkdir()
+    (root / "survey-ab.lock").write_text("{}")
+    tidy(root, "survey-cd")
+    assert names(tmp) == {"gbaseg-used", "gbaseg-just-made", "another-program"}
+    assert names(store) == {".partial-used"}
+    assert names(root) == {"store"}
+    for lock in held:
+        lock.release()
+
+
+def test_the_last_tries_of_a_stage_are_kept(root):
+    for days in range(1, KEPT_TRIES + 3):
+        tried(root, f"survey-{days}", days)
+    used = try_lock(lock_of(root / f"survey-{KEPT_TRIES + 2}"))
+    own, other = tried(root, "survey-now"), tried(root, "train_singan-1", 99)
+    tidy(root, "survey-now")
+    used.release()
+    kept = {f"survey-{days}" for days in (*range(1, KEPT_TRIES + 1), KEPT_TRIES + 2)}
+    assert names(root) == kept | {own.name, other.name}
+
+
+def test_all_is_listed_with_its_size_and_who_is_at_it(root, tmp_path):
+    store = Store(root / "store/preprocessed")
+    with store.add("key") as folder:
+        (folder / "case").write_bytes(b"x" * 10_000)
+    used = tried(root, "survey-1")
+    os.link(root / "store/preprocessed/key/case", used / "work/linked")
+    lock = try_lock(lock_of(used))
+    found = {one.path.name: one for one in leftovers(root)}
+    lock.release()
+    assert set(found) == {"preprocessed", "survey-1"}
+    assert found["preprocessed"].holder is None and found["preprocessed"].size > 10_000
+    assert found["survey-1"].holder.pid == os.getpid()
+    assert found["survey-1"].size == 100, "the link takes no room"
+
+
+def test_what_is_old_is_removed_and_what_is_used_stays(root):
+    store = Store(root / "store/singan")
+    for key in ("old", "new"):
+        with store.add(key) as folder:
+            (folder / "model").touch()
+    os.utime(root / "store/singan/old", (0, 0))
+    old, used, new = tried(root, "survey-1", 9), tried(root, "survey-2", 9), tried(root, "survey-3", 1)
+    lock = try_lock(lock_of(used))
+    removed = []
+    remove_older(root, 7 * DAY, lambda path, size: removed.append((path.name, size)))
+    lock.release()
+    assert {name for name, _ in removed} == {"old", old.name}
+    assert dict(removed)[old.name] == 100
+    assert names(root) == {"store", used.name, new.name}
+    assert names(root / "store/singan") == {"new"}
