@@ -73,7 +73,18 @@ def test_files_are_nnunets_for_a_first_label_and_for_another(scan, prepared, tmp
             "case.b2nd",
             "case.safetensors",
             "case_seg.b2nd",
+            "files.json",  # the store's own
         ]
+
+
+def test_what_older_code_made_is_not_found(scan, prepared, tmp_path):
+    dataset = json.loads((prepared.workspace.raw / "dataset.json").read_text())
+    files = [
+        _Cases(prepared.plans, dataset, Store(tmp_path / "store", recipe)).files([scan.image], scan.labels[0])
+        for recipe in (1, 1, 2)
+    ]
+    assert files[0] == files[1]
+    assert not set(files[0].values()) & set(files[2].values())
 
 
 def test_a_later_round_takes_label_files_alone(scan, prepared, tmp_path, monkeypatch):

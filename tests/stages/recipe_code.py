@@ -22,6 +22,8 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).parents[2]
 RECIPES, LOCK = "recipes.yaml", "recipes.lock.json"
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+# Recipes that are no stage's.
+_ROOMS = {"preprocessing": "gbaseg.segmentation.preprocessing"}
 # Fields that differ between versions of Python, or that say how a thing was written.
 _PASSED_OVER = {"type_params", "type_comment", "kind", "ctx", "type_ignores"}
 
@@ -91,10 +93,15 @@ def read_lock(root: Path = ROOT) -> dict[str, Any]:
     return json.loads(path.read_text()) if path.is_file() else {"stages": {}, "modules": {}, "same_results": []}
 
 
+def module_of(stage: str) -> str:
+    """Where the code of a recipe begins."""
+    return _ROOMS.get(stage, f"gbaseg.stages.{stage}")
+
+
 def changed(stage: str, root: Path = ROOT) -> list[str]:
     """Modules that a stage reaches and that differ from the lock; who reaches another one has changed himself."""
     agreed = read_lock(root)["modules"]
-    return [name for name, code in reached(f"gbaseg.stages.{stage}", root).items() if agreed.get(name) != code]
+    return [name for name, code in reached(module_of(stage), root).items() if agreed.get(name) != code]
 
 
 def faults(root: Path = ROOT) -> list[str]:
@@ -131,7 +138,7 @@ def renewed(root: Path = ROOT, same_results: str = "") -> dict[str, Any]:
         entries.append({"why": same_results, "modules": modules, "stages": {stage: numbers[stage] for stage in same}})
     code: dict[str, str] = {}
     for stage in numbers:
-        code |= reached(f"gbaseg.stages.{stage}", root)
+        code |= reached(module_of(stage), root)
     return {"stages": numbers, "modules": dict(sorted(code.items())), "same_results": entries}
 
 

@@ -41,9 +41,14 @@ class Store:
     """Folders of files by key, in `folder`. Several processes may use one store at a time.
 
     Each has a marker with sizes and hashes: what was changed or cut off is not found.
+
+    Args:
+        folder: of the store.
+        recipe: number of the code that fills it, for keys: what older code made is not found.
     """
 
     folder: Path
+    recipe: int = 0
 
     def find(self, key: str) -> Path | None:
         """The folder of a key, whose files are to be read and linked, never changed; None where there is none."""

@@ -73,7 +73,7 @@ class _Cases:
         configuration = dict(plans["configurations"][CONFIGURATION])
         # Network and batch do not matter to the data.
         del configuration["architecture"], configuration["batch_size"]
-        self._about = [version("nnunetv2"), PROPERTIES, configuration, dataset["labels"]] + [
+        self._about = [store.recipe, version("nnunetv2"), PROPERTIES, configuration, dataset["labels"]] + [
             plans[name]
             for name in ("transpose_forward", "image_reader_writer", "foreground_intensity_properties_per_channel")
         ]

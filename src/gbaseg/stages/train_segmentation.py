@@ -21,12 +21,12 @@ from gbaseg.segmentation.training import train_folds
 from gbaseg.segmentation.workspace import Workspace
 from gbaseg.stages import layout
 from gbaseg.stages.augment import read_choices
-from gbaseg.stages.context import read_json, stage, write_json
+from gbaseg.stages.context import read_json, recipe, stage, write_json
 from gbaseg.stages.pseudo_label import doubtful_cases
 from gbaseg.stages.verdict import read_verdict
 
 # Beside the stages' scratch folders: rounds and experiments share most of their images.
-PREPROCESSED = Store(ROOT / "store" / "preprocessed")
+PREPROCESSED = ROOT / "store" / "preprocessed"
 
 
 def run(round_id: str, last: bool | None = None) -> None:
@@ -120,7 +120,7 @@ def train(
         seed=fold_seed(settings),
         pools=patient_pools() if pools is None else pools,
         workspace=workspace,
-        store=PREPROCESSED,
+        store=Store(PREPROCESSED, recipe("preprocessing")),
         spacing_zyx_mm=(spacing_xyz[2], spacing_xyz[1], spacing_xyz[0]),
         frozen_plans=read_json(previous / "plans.json") if previous is not None else None,
     )
