@@ -136,7 +136,7 @@ def test_an_unknown_round_is_named_with_those_there_are(project, command):
 )
 def test_a_wrong_call_is_refused(project, arguments, says):
     result = call(*arguments)
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert says in result.stderr
     assert files(project) == ["params.yaml"]
 

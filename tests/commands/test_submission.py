@@ -49,7 +49,7 @@ def test_an_answer_for_what_there_is_not(arguments, says):
 
 
 def test_a_dice_of_80_is_refused():
-    assert gbaseg("leaderboard", "round_1", "--structure", "VS", "--dice", "80").exit_code == 2
+    assert gbaseg("leaderboard", "round_1", "--structure", "VS", "--dice", "80").exit_code == 1
 
 
 def test_a_submission_needs_a_name_with_the_case_an_empty_folder_and_masks(here):

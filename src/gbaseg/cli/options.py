@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -47,3 +49,29 @@ set_option = click.option(
 )
 now_option = click.option("--run", "now", is_flag=True, help="Run here, one after the other, instead of queueing.")
 FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+class _Output(click.Path):
+    """Where a command writes: a place that can be written to, which shows before the work, not after it."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from gbaseg.commands.outputs import unwritable
+
+        path = Path(str(super().convert(value, param, ctx)))
+        if reason := unwritable(path):
+            self.fail(f"{path}: {reason}; name another place", param, ctx)
+        return path
+
+
+OUT_FOLDER = _Output(path_type=Path, file_okay=False)
+OUT_FILE = _Output(path_type=Path, dir_okay=False)
+
+
+class Number(click.FloatRange):
+    """A number within bounds; NaN and infinity, which lie in none, are refused, too."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{number} is no number", param, ctx)
+        return number
