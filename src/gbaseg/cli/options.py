@@ -55,9 +55,11 @@ class _Output(click.Path):
     """Where a command writes: a place that can be written to, which shows before the work, not after it."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        from gbaseg.commands.outputs import unwritable
+        from gbaseg.commands.outputs import as_text, is_text, unwritable
 
         path = Path(str(super().convert(value, param, ctx)))
+        if not is_text(path):
+            self.fail(f"{as_text(path)}: bytes that are not UTF-8; name another place", param, ctx)
         if reason := unwritable(path):
             self.fail(f"{path}: {reason}; name another place", param, ctx)
         return path

@@ -24,11 +24,22 @@ def show() -> None:
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=OUT_FOLDER, help="Folder of the masks.")
 @click.option("--round", "round_id", help="Round whose model is used; default: the last.")
-def predict(images: tuple[Path, ...], out: Path, round_id: str | None) -> None:
-    """Segment scans of the target modality, on their own grids."""
+@click.option(
+    "--on-bad-scan",
+    default="stop",
+    show_default=True,
+    type=click.Choice(["stop", "skip"]),
+    help="stop: a faulty scan ends the command before any is segmented; skip: the others are done.",
+)
+def predict(images: tuple[Path, ...], out: Path, round_id: str | None, on_bad_scan: str) -> None:
+    """Segment scans of the target modality, on their own grids.
+
+    predictions.csv beside the masks has volume, pieces, agreement of the folds and warnings of every scan. The exit
+    code is 2 where scans have no mask and the others are done.
+    """
     from gbaseg.commands.predict import run
 
-    run(images, out, round_id)
+    run(images, out, round_id, skip_faulty=on_bad_scan == "skip")
 
 
 @click.command()

@@ -6,7 +6,7 @@ import os
 import tempfile
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from gbaseg.errors import UserError
@@ -36,41 +36,62 @@ def unwritable(path: Path) -> str:
         return f"{folder} cannot be written to ({error.strerror})"
 
 
-def same_file(path: Path, others: Iterable[Path]) -> Path | None:
-    """The first of `others` that is the file at `path`: by links, or by another case of its name, too."""
-    if not path.exists():
+def as_text(path: Path) -> str:
+    """A path for a message or table; bytes that are not UTF-8 as `\\xe9`."""
+    return os.fsencode(path).decode(errors="backslashreplace")
+
+
+def is_text(path: Path) -> bool:
+    """Whether all of a path is UTF-8."""
+    return as_text(path) == str(path)
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """The file that `path` leads to, the same by links and by another case of its name; `None` where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
         return None
-    return next((other for other in others if other.exists() and path.samefile(other)), None)
+    return found.st_dev, found.st_ino
+
+
+def same_file(path: Path, others: Iterable[Path]) -> Path | None:
+    """The first of `others` that is the file at `path`."""
+    this = identity(path)
+    return next((other for other in others if this is not None and identity(other) == this), None)
 
 
 def mask_name_fault(name: str) -> str:
     """Why a mask cannot be called `name`, empty where it can: what a scan or a case is called decides that."""
-    if not name.isprintable():  # nor are bytes that are no UTF-8, which cannot be written into a table
-        return f"the name {name!r} has signs that cannot be printed; allowed: a name without them"
-    if "/" in name or "\\" in name:
-        return f"the name {name} leads to another folder; allowed: a name without / and \\"
-    if name.startswith("."):
-        return f"the name {name} is a hidden file's; allowed: one that does not begin with a dot"
-    if len(name.encode()) > _LONGEST:
-        return f"the name {name} has {len(name.encode())} bytes; allowed: {_LONGEST} at most"
-    try:
-        stem, _ = split_suffix(name)
-    except UserError as error:
-        return str(error)
-    if stem.lower().endswith(_MISLEADING):
-        return f"the name {name} ends like two formats; allowed: one format's end"
-    return ""
+    size = len(os.fsencode(name))
+    if not name.isprintable():
+        found, allowed = f"{name!r} has signs that cannot be printed", "a name without them"
+    elif "/" in name or "\\" in name:
+        found, allowed = f"{name} leads to another folder", "a name without / and \\"
+    elif name.startswith("."):
+        found, allowed = f"{name} is a hidden file's", "one that does not begin with a dot"
+    elif size > _LONGEST:
+        found, allowed = f"{name} has {size} bytes", f"{_LONGEST} at most"
+    else:
+        try:
+            stem, _ = split_suffix(name)
+        except UserError as error:
+            return str(error)
+        if not stem.lower().endswith(_MISLEADING):
+            return ""
+        found, allowed = f"{name} ends like two formats", "one format's end"
+    return f"the name {found}; allowed: {allowed}"
 
 
-def shared_names(names: Mapping[str, str]) -> list[tuple[str, list[str]]]:
+def shared_names(names: Iterable[tuple[str, str]]) -> list[tuple[str, list[str]]]:
     """Names that several wish for, with those who do: equal, or but for the case of letters or how accents are coded.
 
     Some file systems (macOS, Windows, many network drives) take such names for one.
 
     Args:
-        names: who -> name.
+        names: (who, name).
     """
     wishes = defaultdict(list)
-    for who, name in names.items():
-        wishes[unicodedata.normalize("NFC", name).casefold()].append(who)
-    return [(names[group[0]], group) for group in wishes.values() if len(group) > 1]
+    for who, name in names:
+        wishes[unicodedata.normalize("NFC", name).casefold()].append((who, name))
+    return [(group[0][1], [who for who, _ in group]) for group in wishes.values() if len(group) > 1]

@@ -76,7 +76,7 @@ def run(out: Path, round_id: str | None, splits: Sequence[str], name: str | None
         raise UserError(f"no target cases of split {', '.join(splits)}; this data set has: {known}")
     files = {case.case: name.replace(_CASE, case.case) for case in cases}
     faults = [f"{case}: {reason}" for case, file in files.items() if (reason := mask_name_fault(file))]
-    for file, sharing in shared_names(files):
+    for file, sharing in shared_names(files.items()):
         faults.append(f"{', '.join(sharing)}: {len(sharing)} cases for the file {file}; allowed: a file for each")
     if faults:
         raise UserError("\n".join(faults))
