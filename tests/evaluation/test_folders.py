@@ -101,7 +101,7 @@ def test_all_faults_of_all_files_in_one_message_and_nothing_written(here):
         "p/alone.nii.gz: no reference for case alone",
         "r/missing.nii.gz: no prediction for case missing",
         "p/cut.nii.gz: cannot be read",
-        "p/four.nii.gz: expected a 3D image",
+        "p/four.nii.gz: found 4D (4 x 4 x 4 x 2)",
         "p/nan.nii.gz: 1 voxels are NaN",
         "p/soft.nii.gz: float32 values that are no whole numbers",
         "p/twice.mha, p/twice.nii.gz: 2 files of case twice",
@@ -136,7 +136,7 @@ def test_vector_pixels(here):
     masks(here / "r", "a.nii.gz")
     (here / "p").mkdir()
     sitk.WriteImage(sitk.GetImageFromArray(np.zeros((*SHAPE, 3), np.uint8), isVector=True), "p/a.nii.gz")
-    assert "p/a.nii.gz: expected a 3D image with one channel" in fault()
+    assert "p/a.nii.gz: found 5D (12 x 10 x 6 x 1 x 3); allowed: a 3D image with one channel" in fault()
 
 
 def test_whole_numbers_stored_as_floats_are_masks(here):

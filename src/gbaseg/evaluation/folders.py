@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from gbaseg.evaluation.summary import CaseScore, score_case
 from gbaseg.integrity import read_checked
-from gbaseg.volume import Volume, resample
+from gbaseg.volume import FORMATS, resample
 
-SUFFIXES = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd")
+SUFFIXES = tuple(FORMATS)
 # What names of mask files add to the case's: CrossMoDA's labels, its images, and habits of others.
 _ENDINGS = ("_label", "_seg", "_mask", "_pred", "_prediction", "_hrt2", "_cet1")
 
@@ -29,7 +27,7 @@ class Pair:
 
 def case_name(path: Path) -> str:
     """The case a mask file belongs to: its name without the format's suffix and endings such as `_Label`."""
-    name = next((path.name.removesuffix(end) for end in SUFFIXES if path.name.endswith(end)), path.name)
+    name = next((path.name[: -len(end)] for end in SUFFIXES if path.name.lower().endswith(end)), path.name)
     ending = next((end for end in _ENDINGS if name.lower().endswith(end) and len(name) > len(end)), "")
     return name[: len(name) - len(ending)]
 
@@ -47,7 +45,7 @@ def pair_masks(predictions: Path, references: Path) -> tuple[list[Pair], list[st
             faults.append(f"{folder}: no such folder")
         else:
             for path in sorted(folder.iterdir()):
-                if path.name.endswith(SUFFIXES) and not path.name.startswith("."):
+                if path.name.lower().endswith(SUFFIXES) and not path.name.startswith("."):
                     files[case_name(path)].append(path)
             if not files:
                 faults.append(f"{folder}: no mask in it; looked for {', '.join(SUFFIXES)}")
@@ -81,7 +79,7 @@ def score_pair(
         resample_prediction: bring a prediction on another grid to the reference's (nearest neighbour); otherwise
             another grid is a fault.
     """
-    prediction, reference = read_checked(pair.prediction), read_checked(pair.reference)
+    prediction, reference = (read_checked(path, label=True) for path in (pair.prediction, pair.reference))
     faults = [
         f"{path}: {flaw.found}; allowed: {flaw.allowed}"
         for path, (_, flaws) in ((pair.prediction, prediction), (pair.reference, reference))
@@ -90,7 +88,6 @@ def score_pair(
     mine, theirs = prediction[0], reference[0]
     if faults or mine is None or theirs is None:
         return [], faults
-    faults = [*_value_faults(pair.prediction, mine), *_value_faults(pair.reference, theirs)]
     if not mine.grid.agrees_with(theirs.grid):
         if resample_prediction:
             mine = resample(mine, theirs.grid, "label")
@@ -115,11 +112,3 @@ def score_pair(
         )
         for name, value in structures.items()
     ], []
-
-
-def _value_faults(path: Path, mask: Volume) -> Iterator[str]:
-    if mask.array.dtype.kind == "f" and not np.array_equal(mask.array, np.rint(mask.array)):
-        yield (
-            f"{path}: {mask.array.dtype} values that are no whole numbers (a probability map?); "
-            "allowed: a mask of whole numbers"
-        )
