@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from click.testing import CliRunner
 from rich.console import Console
 
@@ -15,6 +16,7 @@ from gbaseg.commands import predict, predict_table
 from gbaseg.stages import layout
 from gbaseg.stages.context import write_json
 from gbaseg.volume import Grid, Volume, read, write
+from gbaseg.volume.resampling import to_sitk
 
 ROOT = Path(__file__).parents[2]
 GRID = Grid((8, 24, 24), (3.0, 2.0, 2.0), origin_xyz_mm=(-3.0, 4.0, 5.0))
@@ -89,7 +91,7 @@ def test_what_is_wrong_with_any_scan_and_with_the_model_is_in_one_report():
     Path("text.nii.gz").write_bytes(b"no image")
     flawed = scan()
     flawed.array[0, 0, :2] = np.nan, np.inf
-    write(flawed, "nan.nii")
+    sitk.WriteImage(to_sitk(flawed), "nan.nii")  # gbaseg's own does not write it
     write(Volume(np.full(GRID.shape, 7.0, np.float32), GRID), "constant.nii.gz")
     # Two intensities, and at the standard spacing none between them: its foreground has one.
     block = Volume(np.zeros(GRID.shape, np.float32), Grid(GRID.shape, (2.0, 1.5, 1.5)))

@@ -103,9 +103,9 @@ def test_all_faults_of_all_files_in_one_message_and_nothing_written(here):
         "p/alone.nii.gz: no reference for case alone",
         "r/missing.nii.gz: no prediction for case missing",
         "p/cut.nii.gz: cannot be read",
-        "p/four.nii.gz: expected a 3D image",
+        "p/four.nii.gz: found 4D (4 x 4 x 4 x 2)",
         "p/nan.nii.gz: 1 voxels are NaN",
-        "p/soft.nii.gz: 1 values that are no whole numbers, 0.300000012 the first",
+        "are no whole numbers: 0.3",
         "p/twice.mha, p/twice.nii.gz: 2 files of case twice",
         "p/grid.nii.gz: not on the grid of r/grid.nii.gz: ",
         "spacing 0.7, 0.5, 2 against 0.8, 0.5, 2",
@@ -138,7 +138,7 @@ def test_vector_pixels(here):
     masks(here / "r", "a.nii.gz")
     (here / "p").mkdir()
     sitk.WriteImage(sitk.GetImageFromArray(np.zeros((*SHAPE, 3), np.uint8), isVector=True), "p/a.nii.gz")
-    assert "p/a.nii.gz: expected a 3D image with one channel" in fault()
+    assert "p/a.nii.gz: found 5D (12 x 10 x 6 x 1 x 3); allowed: a 3D image with one channel" in fault()
 
 
 def test_whole_numbers_stored_as_floats_are_masks(here):
@@ -172,7 +172,8 @@ def write_values(name, *values, dtype=np.uint8):
             "tumour=1",
             [
                 f"{folder}/{case}.nii.gz: values 255, none of tumour = 1; "
-                "allowed: the structures' values, as --structures says them (--structures tumour=255?)"
+                "allowed: the structures' values, in predictions and references alike, as --structures says them "
+                "(--structures tumour=255?)"
                 for case in "ab"
                 for folder in "pr"
             ],

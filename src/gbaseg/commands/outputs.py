@@ -74,7 +74,7 @@ def mask_name_fault(name: str) -> str:
         found, allowed = f"{name} has {size} bytes", f"{_LONGEST} at most"
     else:
         try:
-            stem, _ = split_suffix(name)
+            stem, _ = split_suffix(name, writing=True)
         except UserError as error:
             return str(error)
         if not stem.lower().endswith(_MISLEADING):

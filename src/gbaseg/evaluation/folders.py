@@ -108,7 +108,7 @@ def score_pair(pair: Pair, structures: Mapping[str, int], empty_mm: float, resam
         resample_prediction: bring a prediction on another grid to the reference's (nearest neighbour); otherwise
             another grid is a fault.
     """
-    prediction, reference = read_checked(pair.prediction), read_checked(pair.reference)
+    prediction, reference = (read_checked(path, label=True) for path in (pair.prediction, pair.reference))
     faults = [
         f"{path}: {flaw.found}; allowed: {flaw.allowed}"
         for path, (_, flaws) in ((pair.prediction, prediction), (pair.reference, reference))
@@ -158,35 +158,38 @@ def value_faults(scored: Sequence[Scored], structures: Mapping[str, int]) -> lis
     said = ", ".join(f"{name} = {value}" for name, value in structures.items())
     named = [set(values) for one in scored for values in (one.predicted, one.referenced) if wanted & set(values)]
     others = set().union(*named) - wanted
+    in_references = set().union(*(one.referenced for one in scored))
+    in_predictions = set().union(*(one.predicted for one in scored))
+    advice = _advice(structures, in_references | in_predictions)
     faults = []
     for one in scored:
         for path, values in ((one.pair.prediction, one.predicted), (one.pair.reference, one.referenced)):
             if not wanted & set(values) and set(values) - others:
-                faults.append(f"{path}: values {_listed(values)}, none of {said}; {_advice(values, structures)}")
+                faults.append(f"{path}: values {_listed(values)}, none of {said}; {advice}")
     if faults:
         return faults
-    in_references = set().union(*(one.referenced for one in scored))
-    in_predictions = set().union(*(one.predicted for one in scored))
     for name, value in structures.items():
         if in_references and value not in in_references:
             faults.append(
                 f"{name} = {value}: in no reference; values of the references: {_listed(sorted(in_references))}; "
-                f"{_advice((), structures)}"
+                f"{advice}"
             )
         unknown = in_predictions - in_references - wanted
         if unknown and value not in in_predictions:
             faults.append(
                 f"{name} = {value}: in no prediction, and {_listed(sorted(unknown))}, which some have, is no "
-                f"structure's and in no reference; {_advice((), structures)}"
+                f"structure's and in no reference; {advice}"
             )
     return faults
 
 
-def _advice(values: Sequence[float], structures: Mapping[str, int]) -> str:
-    if len(values) == 1 == len(structures) and values[0] > 0:
-        [name] = structures
-        return f"allowed: the structures' values, as --structures says them (--structures {name}={values[0]:g}?)"
-    return "allowed: the structures' values, as --structures says them"
+def _advice(structures: Mapping[str, int], found: set[float]) -> str:
+    """What to do; where all masks have one and the same value, that it may be the structure's."""
+    advice = "allowed: the structures' values, in predictions and references alike, as --structures says them"
+    if len(found) == 1 == len(structures):
+        [(name, value)] = [(name, value) for name in structures for value in found]
+        return f"{advice} (--structures {name}={value:g}?)"
+    return advice
 
 
 def _listed(values: Sequence[float]) -> str:
@@ -204,12 +207,5 @@ def _values(mask: Volume) -> tuple[float, ...]:
 
 
 def _mask_faults(path: Path, values: Sequence[float]) -> Iterator[str]:
-    broken = [value for value in values if value != round(value)]
-    if broken:
-        shown = ", ".join(f"{value:.9g}" for value in broken[:3])
-        yield (
-            f"{path}: {len(broken)} values that are no whole numbers, {shown} the first (a probability map?); "
-            "allowed: a mask of whole numbers"
-        )
-    elif len(values) > _MOST_VALUES:
+    if len(values) > _MOST_VALUES:
         yield f"{path}: {len(values)} values (a scan?); allowed: a mask of at most {_MOST_VALUES}"

@@ -168,7 +168,7 @@ def _faults_of(case: Case, root: Path, settings: DatasetSettings) -> Iterator[tu
         if (case.domain, case.split) == ("source", "train"):
             yield case.image, "no label", "a label for every source case of split train"
         return
-    label, flaws = read_checked(root / case.label)
+    label, flaws = read_checked(root / case.label, label=True)
     yield from ((case.label, *flaw) for flaw in flaws)
     if label is not None:
         yield from _label_faults(case, label, settings)
@@ -191,7 +191,7 @@ def _label_faults(case: Case, label: Volume, settings: DatasetSettings) -> Itera
     values = np.unique(label.array)
     unknown = values[~np.isin(values, (0, *settings.known_labels))]
     if unknown.size:
-        shown = numbers_as_text(unknown[:5]) + (" ..." if unknown.size > 5 else "")
+        shown = ", ".join(str(value) for value in unknown[:5]) + (" ..." if unknown.size > 5 else "")
         yield (
             case.label,
             f"label value(s) {shown}",

@@ -15,20 +15,29 @@ FORMATS = {
     ".mha": "MetaImage",
     ".mhd": "MetaImage",
 }
-ALLOWED = f"one 3D image a file, by its name {', '.join(FORMATS)}"
+# A header beside a file of voxels is read only: moved or renamed, as all that is written here is, it loses its voxels.
+WRITTEN = (".nii.gz", ".nrrd", ".nii", ".mha")
+ALLOWED = f"one 3D image a file, in a format that the name says: {', '.join(FORMATS)}"
 
 
-def split_suffix(path: str | Path) -> tuple[str, str]:
+def split_suffix(path: str | Path, writing: bool = False) -> tuple[str, str]:
     """(name without the format's suffix, that suffix in small letters): `a/B.c.NII.GZ` is `B.c` and `.nii.gz`.
 
+    Args:
+        path: only its last part counts.
+        writing: only `WRITTEN` will do.
+
     Raises:
-        UserError: the name ends in none of `FORMATS`, or is nothing but a suffix.
+        UserError: the name ends in none of the suffixes, or is nothing but one.
     """
     name = Path(path).name
+    allowed = f"written: {', '.join(WRITTEN)}" if writing else f"allowed: {ALLOWED}"
     for suffix in FORMATS:
         if name.lower().endswith(suffix) and len(name) > len(suffix):
+            if writing and suffix not in WRITTEN:
+                raise UserError(f"{path}: {suffix} is a header whose voxels lie in another file; {allowed}")
             return name[: -len(suffix)], suffix
-    raise UserError(f"{path}: {unknown_format(name)}; allowed: {ALLOWED}")
+    raise UserError(f"{path}: {unknown_format(name)}; {allowed}")
 
 
 def unknown_format(name: str) -> str:

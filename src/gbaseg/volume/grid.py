@@ -9,6 +9,30 @@ import numpy as np
 
 
 @dataclass(frozen=True)
+class NiftiForms:
+    """What a NIfTI header says of the place of its voxels, in its own unit and axes (RAS): what masks repeat.
+
+    Numbers and codes only. A form without a code is all 0.
+
+    Args:
+        sform_code, qform_code: NIfTI's; 0: this form is not used.
+        srow: the 3 x 4 matrix of the sform, row by row.
+        quaternion_bcd, qoffset, qfac: of the qform.
+        pixdim: voxel sizes along (x, y, z), all above 0.
+        unit: NIfTI's code: 0 not said (taken for mm), 1 metre, 2 mm, 3 micrometre.
+    """
+
+    sform_code: int
+    qform_code: int
+    srow: tuple[float, ...]
+    quaternion_bcd: tuple[float, float, float]
+    qoffset: tuple[float, float, float]
+    qfac: float
+    pixdim: tuple[float, float, float]
+    unit: int
+
+
+@dataclass(frozen=True)
 class Grid:
     """A voxel grid in patient space.
 
@@ -17,12 +41,14 @@ class Grid:
         spacing_zyx_mm: voxel size along (Z, Y, X) in mm.
         origin_xyz_mm: centre of the first voxel, ITK's order (x, y, z), in mm.
         direction: the 9 direction cosines, row by row, ITK's order.
+        forms: how the NIfTI file that the grid was read from said so; a file written on this grid repeats it.
     """
 
     shape: tuple[int, int, int]
     spacing_zyx_mm: tuple[float, float, float]
     origin_xyz_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
     direction: tuple[float, ...] = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+    forms: NiftiForms | None = None
 
     @property
     def voxel_mm3(self) -> float:
@@ -58,7 +84,7 @@ class Grid:
         """The grid of the box that starts at voxel `start_zyx` (may be negative) and has `shape` voxels."""
         step_xyz = np.array(start_zyx[::-1]) * np.array(self.spacing_zyx_mm[::-1])
         origin = np.array(self.origin_xyz_mm) + np.array(self.direction).reshape(3, 3) @ step_xyz
-        return replace(self, shape=shape, origin_xyz_mm=_triple(origin))
+        return replace(self, shape=shape, origin_xyz_mm=_triple(origin), forms=None)
 
     def respaced(self, spacing_zyx_mm: tuple[float, float, float]) -> Grid:
         """The grid of another spacing over the same physical extent: the outer voxel *faces* stay where they are.
@@ -76,6 +102,7 @@ class Grid:
             shape=(int(shape[0]), int(shape[1]), int(shape[2])),
             spacing_zyx_mm=_triple(new),
             origin_xyz_mm=_triple(origin),
+            forms=None,
         )
 
 
@@ -90,10 +117,17 @@ def _triple(values: np.ndarray) -> tuple[float, float, float]:
 
 @dataclass(frozen=True)
 class Volume:
-    """Voxels `array` (Z, Y, X) on a `grid`."""
+    """Voxels `array` (Z, Y, X) on a `grid`.
+
+    Args:
+        notes: what its file says that was not followed, in words, for whoever looks at results.
+        placed: False where the file does not say where in the patient the voxels lie, nor which side is left.
+    """
 
     array: np.ndarray
     grid: Grid
+    notes: tuple[str, ...] = ()
+    placed: bool = True
 
     def __post_init__(self) -> None:
         if tuple(self.array.shape) != tuple(self.grid.shape):
@@ -101,4 +135,4 @@ class Volume:
 
     def with_array(self, array: np.ndarray) -> Volume:
         """Other voxels on the same grid."""
-        return Volume(array, self.grid)
+        return replace(self, array=array)
