@@ -14,7 +14,7 @@ def structures(_: click.Context, __: click.Parameter, value: str) -> dict[str, i
     found: dict[str, int] = {}
     for part in value.split(","):
         name, number = (text.strip() for text in part.partition("=")[::2])
-        if not name or not number.isdigit() or int(number) == 0 or name in found or int(number) in found.values():
+        if not name or not number.isdecimal() or int(number) == 0 or name in found or int(number) in found.values():
             raise click.BadParameter(f"{value!r}; expected names with values above 0, such as VS=1,Cochlea=2")
         found[name] = int(number)
     return found
@@ -39,7 +39,7 @@ def names(_: click.Context, __: click.Parameter, value: str) -> list[str]:
 def whole_numbers(_: click.Context, __: click.Parameter, value: str) -> list[int]:
     """`1,2,3` as numbers, each once."""
     parts = [part.strip() for part in value.split(",")]
-    if not all(part.isdigit() for part in parts):
+    if not all(part.isdecimal() for part in parts):
         raise click.BadParameter(f"{value!r}; expected whole numbers, such as 1,2,3")
     return list(dict.fromkeys(int(part) for part in parts))
 
