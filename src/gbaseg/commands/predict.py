@@ -79,7 +79,7 @@ def run(images: Sequence[Path], out: Path, round_id: str | None, skip_faulty: bo
     rows = {path: [Row(_mask_name(path), as_text(path), round_id, WAITING)] for path in images}
     for path, found in of_scans.items():
         if found:
-            rows[path] = [_failed(rows[path][0], masks.get(path), "; ".join(found))]
+            rows[path] = [_failed(rows[path][0], masks.get(path), "; ".join(_without(path, fault) for fault in found))]
     todo = [path for path in images if rows[path][0].status == WAITING]
     predict_table.write_table(out, kept, (row for group in rows.values() for row in group))
     with meter("predict", len(todo)) as bar:
@@ -89,7 +89,7 @@ def run(images: Sequence[Path], out: Path, round_id: str | None, skip_faulty: bo
                 with written_whole(masks[path]) as partial:
                     volume.write(mask, partial)
             except Exception as error:  # whatever it is: it is this scan's, and the others are worth doing
-                rows[path] = [_failed(rows[path][0], masks[path], _reason(error))]
+                rows[path] = [_failed(rows[path][0], masks[path], _without(path, _reason(error)))]
                 log(f"{path}: {rows[path][0].error}")
             predict_table.write_table(out, kept, (row for group in rows.values() for row in group))
             bar.advance()
@@ -104,7 +104,7 @@ def check_scan(path: Path, settings: Params) -> list[str]:
             return [f"{path}: {flaw.found}; allowed: {flaw.allowed}" for flaw in flaws]
         standardise_image(image, settings.standardise)
     except UserError as error:  # no contrast, which only shows on the standard grid
-        return [f"{path}: {error}"]
+        return [f"{path}: {_without(path, str(error))}"]
     except Exception as error:
         return [f"{path}: cannot be brought to the standard grid ({_reason(error)})"]
     return []
@@ -147,7 +147,7 @@ def _name_faults(images: Sequence[Path], masks: Mapping[Path, Path], out: Path) 
     """Masks whose names cannot be kept, or that would take each other's place, that of a scan or of another file."""
     for path, mask in masks.items():
         if reason := mask_name_fault(mask.name):
-            yield f"{path}: {reason}; allowed: a scan of another name"
+            yield f"{path}: the scan names its mask, and {reason}; rename the scan"
     given = [(str(path), masks[path]) for path in images if path in masks]
     for name, sharing in shared_names([(path, mask.name) for path, mask in given]):
         yield f"{', '.join(sharing)}: {len(sharing)} scans for the mask {out / name}; allowed: another name for each"
@@ -247,6 +247,11 @@ def _at_edge(inside: np.ndarray) -> bool:
 def _failed(row: Row, mask: Path | None, error: str) -> Row:
     earlier = "; the mask that is there is an earlier one" if mask is not None and mask.is_file() else ""
     return Row(row.mask, row.scan, row.round, FAILED, error=f"{error}{earlier}")
+
+
+def _without(path: Path, fault: str) -> str:
+    """A fault without the scan's name, which its row has."""
+    return fault.removeprefix(f"{as_text(path)}: ")
 
 
 def _reason(error: Exception) -> str:
