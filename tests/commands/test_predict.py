@@ -439,6 +439,21 @@ def test_calls_into_one_folder_share_a_table():
     assert [row["mask"] for row in table()] == ["good.nii.gz"]
 
 
+@pytest.mark.unusual("Commands", "two calls of `predict` into one folder at once", "the table has the scans of both")
+def test_calls_side_by_side_share_a_table(monkeypatch):
+    write(scan(), "other.mha")
+    segment = BrightVoxels.fold_probabilities
+
+    def another_call_meanwhile(self, image):
+        monkeypatch.setattr(BrightVoxels, "fold_probabilities", segment)
+        assert gbaseg("other.mha").exit_code == 0
+        return segment(self, image)
+
+    monkeypatch.setattr(BrightVoxels, "fold_probabilities", another_call_meanwhile)
+    assert gbaseg("good.nii.gz").exit_code == 0
+    assert [(row["mask"], row["status"]) for row in table()] == [("other.nii.gz", "done"), ("good.nii.gz", "done")]
+
+
 def test_a_scan_that_fails_beside_an_earlier_mask_of_it(monkeypatch):
     assert gbaseg("good.nii.gz").exit_code == 0
     before = Path("masks/good.nii.gz").read_bytes()

@@ -75,13 +75,12 @@ def run(images: Sequence[Path], out: Path, round_id: str | None, skip_faulty: bo
     if faults:
         raise UserError("\n".join(faults))
     model = _loaded(folder, round_id, settings)
-    kept = predict_table.other_rows(out, [mask.name for mask in masks.values()])
     rows = {path: [Row(_mask_name(path), as_text(path), round_id, WAITING)] for path in images}
     for path, found in of_scans.items():
         if found:
             rows[path] = [_failed(rows[path][0], masks.get(path), "; ".join(_without(path, fault) for fault in found))]
     todo = [path for path in images if rows[path][0].status == WAITING]
-    predict_table.write_table(out, kept, (row for group in rows.values() for row in group))
+    predict_table.write_table(out, _all(rows))
     with meter("predict", len(todo)) as bar:
         for path in todo:
             try:
@@ -91,9 +90,13 @@ def run(images: Sequence[Path], out: Path, round_id: str | None, skip_faulty: bo
             except Exception as error:  # whatever it is: it is this scan's, and the others are worth doing
                 rows[path] = [_failed(rows[path][0], masks[path], _without(path, _reason(error)))]
                 log(f"{path}: {rows[path][0].error}")
-            predict_table.write_table(out, kept, (row for group in rows.values() for row in group))
+            predict_table.write_table(out, _all(rows))
             bar.advance()
-    _conclude([row for group in rows.values() for row in group], out, model)
+    _conclude(_all(rows), out, model)
+
+
+def _all(rows: Mapping[Path, Sequence[Row]]) -> list[Row]:
+    return [row for group in rows.values() for row in group]
 
 
 def check_scan(path: Path, settings: Params) -> list[str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -14,7 +15,6 @@ from rich.text import Text
 from gbaseg.cases import csv_rows
 from gbaseg.errors import UserError
 from gbaseg.evaluation.text import UNKNOWN, number, plain_table
-from gbaseg.runtime.scratch import written_whole
 
 # No name of a mask: those end in .nii.gz.
 TABLE = "predictions.csv"
@@ -53,16 +53,6 @@ class Row:
 _COLUMNS = tuple(field.name for field in fields(Row))
 
 
-def other_rows(out: Path, masks: Iterable[str]) -> list[dict[str, str]]:
-    """The rows of the table in `out` as they stand there, of masks that are there and not among `masks`.
-
-    Raises:
-        UserError: a file of the table's name that is none.
-    """
-    mine = set(masks)
-    return [row for row in _read(out / TABLE) if row["mask"] not in mine and (out / row["mask"]).is_file()]
-
-
 def known_masks(out: Path) -> set[str]:
     """Names of the masks in `out` that this command has written, or may have when it was ended.
 
@@ -72,22 +62,31 @@ def known_masks(out: Path) -> set[str]:
     return {row["mask"] for row in _read(out / TABLE)}
 
 
-def write_table(out: Path, kept: Sequence[dict[str, str]], rows: Iterable[Row]) -> None:
-    """Write the table whole: rows of earlier calls, then those of this one in the order of its scans.
+def write_table(out: Path, rows: Sequence[Row]) -> None:
+    """Write the table whole: rows of other masks that are there, then these, in the order of the scans.
+
+    Other rows are read each time: calls side by side may share a folder (an array of jobs, a scan each).
 
     Raises:
-        UserError: the folder cannot be written to (any more).
+        UserError: the folder cannot be written to (any more), or a file of the table's name is none.
     """
+    mine = {row.mask for row in rows}
+    others = [row for row in _read(out / TABLE) if row["mask"] not in mine and (out / row["mask"]).is_file()]
+    partial = out / f".partial-{os.getpid()}-{TABLE}"
     try:
-        with written_whole(out / TABLE) as partial, partial.open("w", newline="", encoding="utf-8") as stream:
+        out.mkdir(parents=True, exist_ok=True)
+        with partial.open("w", newline="", encoding="utf-8") as stream:
             writer = csv.DictWriter(stream, _COLUMNS, lineterminator="\n")
             writer.writeheader()
-            writer.writerows(kept)
+            writer.writerows(others)
             writer.writerows(_cells(row) for row in rows)
+        partial.replace(out / TABLE)
     except OSError as error:
         raise UserError(
             f"{out / TABLE}: cannot be written ({error.strerror}); the masks before it are whole"
         ) from error
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def print_table(rows: Sequence[Row], console: Console | None = None) -> None:
