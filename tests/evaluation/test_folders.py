@@ -262,6 +262,17 @@ def test_the_table_never_takes_a_masks_place(here):
     assert (here / "r/a.nii.gz").read_bytes() == before
 
 
+@pytest.mark.unusual("Commands", "`evaluate` of a folder against itself, or of links to the references", "every pair")
+def test_a_reference_is_no_prediction(here):
+    masks(here / "r", "a.nii.gz", "b.nii.gz")
+    (here / "p").mkdir()
+    (here / "p/a.nii.gz").symlink_to("../r/a.nii.gz")
+    (here / "p/b.nii.gz").hardlink_to(here / "r/b.nii.gz")
+    message = fault()
+    for case in "ab":
+        assert f"p/{case}.nii.gz: the same file as its reference r/{case}.nii.gz" in message
+
+
 def test_files_that_are_passed_over_are_named(here):
     masks(here / "p", "a.nii.gz", "b.nii.gz")
     masks(here / "r", "a.nii.gz", "b.nii.gz")

@@ -37,6 +37,11 @@ def run(
     pairs, faults = pair_masks(predictions, references)
     if same := same_file(out, [path for pair in pairs for path in (pair.prediction, pair.reference)]):
         faults.append(f"--out {out}: {same}, a mask that is scored; name another file")
+    for pair in pairs:
+        if same_file(pair.prediction, [pair.reference]):
+            faults.append(
+                f"{pair.prediction}: the same file as its reference {pair.reference}; allowed: one of its own"
+            )
     results = run_tasks(
         [
             Task(
