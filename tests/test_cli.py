@@ -137,9 +137,49 @@ def test_an_unknown_round_is_named_with_those_there_are(project, command):
 )
 def test_a_wrong_call_is_refused(project, arguments, says):
     result = call(*arguments)
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert says in result.stderr
     assert files(project) == ["params.yaml"]
+
+
+@pytest.mark.unusual(
+    "Commands", "a wrong call: no such command, option, choice or number", "what is wrong; exit code 1, never 2"
+)
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["nope"], ["--nope"], ["--device"], ["ablation", "nope"], ["predict"], ["rank", "a.csv", "--percents", "nan"]],
+)
+def test_a_wrong_call_is_a_mistake_and_no_failed_scan(arguments):
+    """In a process of its own: 2 is for scans that failed, and click's own code for a wrong call."""
+    done = subprocess.run([sys.executable, "-m", "gbaseg.cli", *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert ("Error: " in done.stderr or "Usage: " in done.stderr) and "Traceback" not in done.stderr
+
+
+def test_help_has_the_exit_codes():
+    words = " ".join(call("--help").stdout.split())
+    assert "Exit codes: 0 all is done; 1 a mistake in the call" in words
+    assert "2 some scans could not be segmented, the others are done (predict); 143 ended by SIGTERM." in words
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param(
+            ["evaluate", "--predictions", ".", "--references", ".", "--out", "s.csv", "--structures", "tumour=²"],
+            marks=pytest.mark.unusual("Commands", "`--structures tumour=²`, `--seeds ²`", "what is expected"),
+        ),
+        ["ablation", "arms", "--seeds", "²"],
+    ],
+)
+def test_signs_that_only_look_like_numbers(arguments):
+    assert "²'; expected" in mistake(*arguments)
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-1"])
+def test_bounds_hold_for_numbers_that_are_none(number):
+    assert call("tables", "--small", number).exit_code == 1
+    assert call("cost", "--copies", number).exit_code == 1
 
 
 @pytest.mark.parametrize("device", ["nonsense", "meta", "cuda:x"])

@@ -6,7 +6,7 @@ import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gbaseg.volume import Grid, Volume, crop_or_pad, read, resample, write
+from gbaseg.volume import BadImage, Grid, Volume, crop_or_pad, read, resample, write
 
 OBLIQUE = tuple(
     float(v) for v in np.linalg.qr(np.array([[1.0, 0.2, 0.1], [-0.2, 1.0, 0.3], [0.0, -0.3, 1.0]]))[0].ravel()
@@ -88,5 +88,5 @@ def test_write_and_read_keep_voxels_and_geometry(tmp_path):
 def test_reading_a_4d_image_names_the_file(tmp_path):
     path = tmp_path / "series.nii.gz"
     sitk.WriteImage(sitk.Image([3, 4, 5, 2], sitk.sitkFloat32), str(path))
-    with pytest.raises(ValueError, match=r"series\.nii\.gz.*4D"):
+    with pytest.raises(BadImage, match=r"series\.nii\.gz.*4D"):
         read(path)

@@ -53,7 +53,7 @@ def read_table(path: str | Path, *, own: bool = True) -> list[Case]:
     path = path / TABLE if path.is_dir() else path
     if not path.is_file():
         raise UserError(f"{path}: no such case table")
-    lines = list(_rows(path))
+    lines = list(csv_rows(path))
     header, rows = (lines[0][1], lines[1:]) if lines else ([], [])
     missing = [name for name in COLUMNS if name not in header]
     if missing:
@@ -98,9 +98,13 @@ def is_plain_name(name: str) -> bool:
     return name not in ("", ".", "..") and not any(sign in name for sign in "/\\\0")
 
 
-def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """The line on which each row begins, and its cells; blank lines are passed over."""
-    reader = csv.reader(io.StringIO(_text_of(path), newline=""))
+def csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The line on which each row of a CSV file begins, and its cells; blank lines are passed over.
+
+    Raises:
+        UserError: not UTF-8, or quotes that are not closed.
+    """
+    reader = csv.reader(io.StringIO(_text_of(path), newline=""), strict=True)
     line = 1
     try:
         for cells in reader:

@@ -1,10 +1,18 @@
-"""Errors that are the user's to mend: printed without a traceback, exit status 1."""
+"""Errors that are the user's to mend: printed without a traceback. The command ends with the error's exit code."""
 
 from collections.abc import Sequence
 
 
 class UserError(Exception):
     """A mistake in the data, the settings or the call. The message says what to do."""
+
+    exit_code = 1
+
+
+class SomeFailed(UserError):
+    """Some of the scans could not be done, the others were."""
+
+    exit_code = 2
 
 
 class BadCases(UserError):

@@ -78,10 +78,12 @@ def test_empty_prediction_is_350_mm_and_empty_reference_undefined(here):
     masks(here / "p", "a.nii.gz")
     masks(here / "r", "a.nii.gz", "b.nii.gz")
     write(Volume(np.zeros(SHAPE, np.uint8), OBLIQUE), here / "p/b.nii.gz")
-    assert evaluate("--structures", "VS=1,none=7").exit_code == 0
-    table = pd.read_csv(here / "s.csv").set_index(["case", "structure"])
-    assert list(table.loc[("b", "VS"), ["dice", "assd_mm"]]) == [0.0, 350.0]
-    assert table.loc[("a", "none"), ["dice", "assd_mm"]].isna().all()
+    masks(here / "p", "c.nii.gz")
+    write(Volume(np.zeros(SHAPE, np.uint8), OBLIQUE), here / "r/c.nii.gz")
+    assert evaluate().exit_code == 0
+    table = pd.read_csv(here / "s.csv").set_index("case")
+    assert list(table.loc["b", ["dice", "assd_mm"]]) == [0.0, 350.0]
+    assert table.loc["c", ["dice", "assd_mm"]].isna().all() and table.loc["c", "predicted_mm3"] > 0
 
 
 def test_all_faults_of_all_files_in_one_message_and_nothing_written(here):
@@ -101,9 +103,9 @@ def test_all_faults_of_all_files_in_one_message_and_nothing_written(here):
         "p/alone.nii.gz: no reference for case alone",
         "r/missing.nii.gz: no prediction for case missing",
         "p/cut.nii.gz: cannot be read",
-        "p/four.nii.gz: expected a 3D image",
+        "p/four.nii.gz: found 4D (4 x 4 x 4 x 2)",
         "p/nan.nii.gz: 1 voxels are NaN",
-        "p/soft.nii.gz: float32 values that are no whole numbers",
+        "are no whole numbers: 0.3",
         "p/twice.mha, p/twice.nii.gz: 2 files of case twice",
         "p/grid.nii.gz: not on the grid of r/grid.nii.gz: ",
         "spacing 0.7, 0.5, 2 against 0.8, 0.5, 2",
@@ -136,7 +138,7 @@ def test_vector_pixels(here):
     masks(here / "r", "a.nii.gz")
     (here / "p").mkdir()
     sitk.WriteImage(sitk.GetImageFromArray(np.zeros((*SHAPE, 3), np.uint8), isVector=True), "p/a.nii.gz")
-    assert "p/a.nii.gz: expected a 3D image with one channel" in fault()
+    assert "p/a.nii.gz: found 5D (12 x 10 x 6 x 1 x 3); allowed: a 3D image with one channel" in fault()
 
 
 def test_whole_numbers_stored_as_floats_are_masks(here):
@@ -149,10 +151,137 @@ def test_whole_numbers_stored_as_floats_are_masks(here):
 @pytest.mark.parametrize("structures", ["VS", "VS=0", "VS=1,VS=2", "a=1,b=1", "=1", "VS=x"])
 def test_structures_that_make_no_sense(structures):
     result = evaluate("--structures", structures)
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert repr(structures) in result.stderr
 
 
+def write_values(name, *values, dtype=np.uint8):
+    """A mask with a block of every value."""
+    array = np.zeros(SHAPE, dtype)
+    for index, value in enumerate(values):
+        array[1:3, 1:4, 1 + 2 * index : 3 + 2 * index] = value
+    write(Volume(array, OBLIQUE), name)
+
+
+@pytest.mark.parametrize(
+    ("predictions", "references", "structures", "says"),
+    [
+        pytest.param(
+            [(255,), (255,)],
+            [(255,), (255,)],
+            "tumour=1",
+            [
+                f"{folder}/{case}.nii.gz: values 255, none of tumour = 1; "
+                "allowed: the structures' values, in predictions and references alike, as --structures says them "
+                "(--structures tumour=255?)"
+                for case in "ab"
+                for folder in "pr"
+            ],
+            marks=pytest.mark.unusual(
+                "Commands",
+                "`evaluate` on masks of 0 and 255 with `tumour=1`",
+                "every mask with its values, those wanted",
+            ),
+        ),
+        pytest.param(
+            [(1,), (1,)],
+            [(1, 2), (255,)],
+            "tumour=1",
+            ["r/b.nii.gz: values 255, none of tumour = 1"],
+            marks=pytest.mark.unusual(
+                "Commands", "`evaluate`: one reference of many with 255 for 1", "that file; not an undefined score"
+            ),
+        ),
+        pytest.param(
+            [(2,), (2,)],
+            [(1,), (1,)],
+            "tumour=1",
+            [f"p/{case}.nii.gz: values 2, none of tumour = 1" for case in "ab"],
+            marks=pytest.mark.unusual(
+                "Commands", "`evaluate`: predictions of 2 where references have 1", "every prediction, its values"
+            ),
+        ),
+        pytest.param(
+            [(1, 2), (1, 2)],
+            [(1, 2), (1, 2)],
+            "VS=1,none=7",
+            ["none = 7: in no reference; values of the references: 1, 2"],
+            marks=pytest.mark.unusual(
+                "Commands", "`evaluate`: a structure that no reference has", "the structure, the references' values"
+            ),
+        ),
+        pytest.param(
+            [(1, 3), (1, 3)],
+            [(1, 2), (1, 2)],
+            "VS=1,Cochlea=2",
+            ["Cochlea = 2: in no prediction, and 3, which some have, is no structure's and in no reference"],
+            marks=pytest.mark.unusual(
+                "Commands", "`evaluate`: the second structure has another value in predictions", "the value found"
+            ),
+        ),
+    ],
+)
+def test_values_that_no_structure_has(here, predictions, references, structures, says):
+    for folder, group in (("p", predictions), ("r", references)):
+        for case, values in zip("ab", group, strict=True):
+            write_values(here / folder / f"{case}.nii.gz", *values)
+    message = fault("--structures", structures)
+    assert message.startswith(f"gbaseg: {len(says)} fault(s), nothing written")
+    assert all(text in message for text in says)
+    assert not (here / "s.csv").exists()
+
+
+def test_another_structures_value_is_right_also_where_the_named_one_is_missing(here):
+    """CrossMoDA's cochlea beside the tumour; a prediction that found the cochlea alone has missed the tumour."""
+    write_values(here / "p/a.nii.gz", 2)
+    write_values(here / "r/a.nii.gz", 1, 2)
+    write_values(here / "p/b.nii.gz", 1)
+    write_values(here / "r/b.nii.gz", 2)
+    assert evaluate().exit_code == 0
+    table = pd.read_csv(here / "s.csv").set_index("case")
+    assert list(table.loc["a", ["dice", "assd_mm"]]) == [0.0, 350.0]
+    assert table.loc["b", ["dice", "assd_mm"]].isna().all()
+
+
+@pytest.mark.unusual("Commands", "`evaluate` on a folder of scans", "that they hold more values than a mask")
+def test_scans_are_no_masks(here):
+    masks(here / "r", "a.nii.gz")
+    write(Volume(np.arange(np.prod(SHAPE)).reshape(SHAPE).astype(np.int16), OBLIQUE), here / "p/a.nii.gz")
+    assert "p/a.nii.gz: 719 values (a scan?); allowed: a mask of at most 256" in fault()
+
+
+@pytest.mark.unusual(
+    "Commands", "`evaluate --out` or `rank --out` that is one of its inputs", "refused; it stays as it is"
+)
+def test_the_table_never_takes_a_masks_place(here):
+    masks(here / "p", "a.nii.gz")
+    masks(here / "r", "a.nii.gz")
+    (here / "s.csv").symlink_to(here / "r/a.nii.gz")
+    before = (here / "r/a.nii.gz").read_bytes()
+    assert "--out s.csv: r/a.nii.gz, a mask that is scored" in fault()
+    assert (here / "r/a.nii.gz").read_bytes() == before
+
+
+@pytest.mark.unusual("Commands", "`evaluate` of a folder against itself, or of links to the references", "every pair")
+def test_a_reference_is_no_prediction(here):
+    masks(here / "r", "a.nii.gz", "b.nii.gz")
+    (here / "p").mkdir()
+    (here / "p/a.nii.gz").symlink_to("../r/a.nii.gz")
+    (here / "p/b.nii.gz").hardlink_to(here / "r/b.nii.gz")
+    message = fault()
+    for case in "ab":
+        assert f"p/{case}.nii.gz: the same file as its reference r/{case}.nii.gz" in message
+
+
+def test_files_that_are_passed_over_are_named(here):
+    masks(here / "p", "a.nii.gz", "b.nii.gz")
+    masks(here / "r", "a.nii.gz", "b.nii.gz")
+    (here / "p/c.img").touch()
+    result = evaluate()
+    assert result.exit_code == 0
+    assert "p: 1 passed over, which are no masks by their names: c.img" in result.stderr
+
+
 def test_round_and_folders_at_once_or_half_of_the_options():
-    assert evaluate("round_0").exit_code == 2
-    assert CliRunner().invoke(main, ["evaluate", "--predictions", "p"]).exit_code == 2
+    assert evaluate("round_0").exit_code == 1
+    assert CliRunner().invoke(main, ["evaluate", "--predictions", "p"]).exit_code == 1

@@ -86,6 +86,8 @@ def test_four_rounds_of_five_folds(paper):
         folder = paper.folder / "models/segmentation" / f"round_{number}"
         assert len(list(folder.glob("fold_*.safetensors"))) == 5
         about = json.loads((folder / "round.json").read_text())
+        low, high = about.pop("volumes_mm3")["VS"]
+        assert 0 < low < high
         assert about == {"trained_in": f"round_{number}", "fine_grid": number == 3, "passed_on": False}
 
 

@@ -12,7 +12,8 @@ from gbaseg.errors import BadCases, UserError
 from gbaseg.raw.checks import Fault, accept_cases, check_case, check_cases, check_set
 from gbaseg.raw.dataset_settings import DatasetSettings
 from gbaseg.raw.sources import load_cases
-from gbaseg.volume import Grid, Volume, read, write
+from gbaseg.volume import BadImage, Grid, Volume, write
+from gbaseg.volume.resampling import to_sitk
 
 GRID = Grid((3, 5, 6), (2.0, 1.0, 1.0), origin_xyz_mm=(-3.0, 4.0, 5.0))
 SETTINGS = DatasetSettings(layout="table")
@@ -65,7 +66,7 @@ def test_missing_and_unreadable_files(root):
     (root / "s1_label.nii.gz").write_bytes(b"no image")
     first, second = check_case(GOOD[0], root, SETTINGS)
     assert (first.case, first.file, first.found) == ("s1", "s1.nii.gz", "no such file")
-    assert second.file == "s1_label.nii.gz" and "cannot be read" in second.found
+    assert second.file == "s1_label.nii.gz" and "cannot be read (not compressed" in second.found
 
 
 def test_a_folder_is_no_scan(root):
@@ -81,14 +82,14 @@ def test_a_cut_off_file_is_a_fault_though_itk_reads_it(root, name):
     (root / name).write_bytes(whole[:-20])
     assert sitk.ReadImage(str(root / name)).GetSize() == (6, 5, 3)
     fault = only(check_case(replace(GOOD[2], image=name), root, SETTINGS))
-    assert "cannot be read" in fault.found
+    assert "cannot be read (cut off" in fault.found
 
 
 def test_a_flipped_bit_is_a_fault(root):
     data = bytearray((root / "t1.nii.gz").read_bytes())
     data[-6] ^= 1  # in the checksum
     (root / "t1.nii.gz").write_bytes(data)
-    assert "CRC" in only(check_case(GOOD[2], root, SETTINGS)).found
+    assert "incorrect data check" in only(check_case(GOOD[2], root, SETTINGS)).found
 
 
 def test_whole_files_of_other_numeric_types_and_formats(root):
@@ -107,8 +108,13 @@ def test_not_3d(root):
 def test_not_finite(root):
     volume = image()
     volume.array[0, 0, :2] = np.nan, np.inf
-    assert broken_image(root, volume).found == "2 voxels are NaN or infinite"
-    assert np.isfinite(read(root / "s1.nii.gz").array).all()  # ITK reads them as 0: its array would not tell
+    sitk.WriteImage(to_sitk(volume), str(root / "t1.nii.gz"))
+    assert only(check_case(GOOD[2], root, SETTINGS)).found == "2 voxels are NaN or infinite"
+    # ITK reads them as 0: its array would not tell.
+    assert np.isfinite(sitk.GetArrayFromImage(sitk.ReadImage(str(root / "t1.nii.gz")))).all()
+    with pytest.raises(BadImage, match=r"s9\.nii\.gz: 2 voxels are NaN or infinite"):
+        write(volume, root / "s9.nii.gz")
+    assert not (root / "s9.nii.gz").exists()
 
 
 def test_constant_image(root):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -15,21 +17,37 @@ from gbaseg.runtime.ending import Ended, on_signals
 
 
 class Group(click.Group):
-    """Prints a user's mistake without a traceback; lists commands in the order of the pipeline."""
+    """Prints a user's mistake without a traceback; lists commands in the order of the pipeline.
+
+    Exit codes are in the help of `main`. A wrong call is a mistake like others: 1, not click's 2.
+    """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
 
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        with _wrong_calls_as_mistakes():
+            return super().make_context(*args, **kwargs)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            with on_signals():
+            with on_signals(), _wrong_calls_as_mistakes():
                 return super().invoke(ctx)
         except UserError as error:
             click.echo(f"gbaseg: {error}", err=True)
-            sys.exit(1)
+            sys.exit(error.exit_code)
         except Ended as ended:
             click.echo(f"gbaseg: {ended}", err=True)
             raise
+
+
+@contextmanager
+def _wrong_calls_as_mistakes() -> Iterator[None]:
+    try:
+        yield
+    except click.ClickException as error:
+        error.show()
+        sys.exit(UserError.exit_code)
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -42,6 +60,9 @@ def main(device: str | None, workers: int | None) -> None:
     """Cross-modal tumour segmentation with generative blending augmentation and self-training.
 
     The commands from `phantom` to `summarise` are the stages of the pipeline; `dvc repro` runs those that are due.
+
+    Exit codes: 0 all is done; 1 a mistake in the call, the settings or the data, the message says which; 2 some scans
+    could not be segmented, the others are done (predict); 143 ended by SIGTERM.
     """
     # Environment, not parameters: they change no result, and reach the worker processes.
     if device is not None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -12,7 +14,7 @@ def structures(_: click.Context, __: click.Parameter, value: str) -> dict[str, i
     found: dict[str, int] = {}
     for part in value.split(","):
         name, number = (text.strip() for text in part.partition("=")[::2])
-        if not name or not number.isdigit() or int(number) == 0 or name in found or int(number) in found.values():
+        if not name or not number.isdecimal() or int(number) == 0 or name in found or int(number) in found.values():
             raise click.BadParameter(f"{value!r}; expected names with values above 0, such as VS=1,Cochlea=2")
         found[name] = int(number)
     return found
@@ -37,7 +39,7 @@ def names(_: click.Context, __: click.Parameter, value: str) -> list[str]:
 def whole_numbers(_: click.Context, __: click.Parameter, value: str) -> list[int]:
     """`1,2,3` as numbers, each once."""
     parts = [part.strip() for part in value.split(",")]
-    if not all(part.isdigit() for part in parts):
+    if not all(part.isdecimal() for part in parts):
         raise click.BadParameter(f"{value!r}; expected whole numbers, such as 1,2,3")
     return list(dict.fromkeys(int(part) for part in parts))
 
@@ -47,3 +49,31 @@ set_option = click.option(
 )
 now_option = click.option("--run", "now", is_flag=True, help="Run here, one after the other, instead of queueing.")
 FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+class _Output(click.Path):
+    """Where a command writes: a place that can be written to, which shows before the work, not after it."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from gbaseg.commands.outputs import as_text, is_text, unwritable
+
+        path = Path(str(super().convert(value, param, ctx)))
+        if not is_text(path):
+            self.fail(f"{as_text(path)}: bytes that are not UTF-8; name another place", param, ctx)
+        if reason := unwritable(path):
+            self.fail(f"{path}: {reason}; name another place", param, ctx)
+        return path
+
+
+OUT_FOLDER = _Output(path_type=Path, file_okay=False)
+OUT_FILE = _Output(path_type=Path, dir_okay=False)
+
+
+class Number(click.FloatRange):
+    """A number within bounds; NaN and infinity, which lie in none, are refused, too."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{number} is no number", param, ctx)
+        return number

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from gbaseg.cli.options import Number
+
 PARAMS = Path("params.yaml")
 PRESETS = Path("presets")
 
@@ -49,7 +51,7 @@ def doctor() -> None:
 @click.option("--target", type=click.IntRange(min=1), help="Target cases to adapt to.")
 @click.option("--held-out", type=click.IntRange(min=0), help="Target cases to segment besides.")
 @click.option("--slices", type=click.IntRange(min=1), help="Axial slices of a case on the standard grid.")
-@click.option("--copies", type=click.FloatRange(min=0), help="Augmented copies of a source case.")
+@click.option("--copies", type=Number(min=0), help="Augmented copies of a source case.")
 def cost(preset_name: str | None, gpu: str | None, **size: float | None) -> None:
     """What a run will take, which stage eats it, and how it grows."""
     from gbaseg.commands.cost import run

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from gbaseg.cli.options import FOLDER, names, now_option, percents, set_option, whole_numbers
+from gbaseg.cli.options import OUT_FILE, OUT_FOLDER, Number, names, now_option, percents, set_option, whole_numbers
 
 # As evaluation.ranking.PERCENTS, which takes seconds to import.
 _PERCENTS = "5,10,25,50,75,90,95"
@@ -22,22 +22,35 @@ def show() -> None:
 
 @click.command()
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--out", required=True, type=FOLDER, help="Folder of the masks.")
+@click.option("--out", required=True, type=OUT_FOLDER, help="Folder of the masks.")
 @click.option("--round", "round_id", help="Round whose model is used; default: the last.")
-def predict(images: tuple[Path, ...], out: Path, round_id: str | None) -> None:
-    """Segment scans of the target modality, on their own grids."""
+@click.option(
+    "--on-bad-scan",
+    default="stop",
+    show_default=True,
+    type=click.Choice(["stop", "skip"]),
+    help="stop: a faulty scan ends the command before any is segmented; skip: the others are done.",
+)
+def predict(images: tuple[Path, ...], out: Path, round_id: str | None, on_bad_scan: str) -> None:
+    """Segment scans of the target modality, on their own grids.
+
+    predictions.csv beside the masks has volume, pieces, agreement of the folds and warnings of every scan. The exit
+    code is 2 where scans have no mask and the others are done.
+    """
     from gbaseg.commands.predict import run
 
-    run(images, out, round_id)
+    run(images, out, round_id, skip_faulty=on_bad_scan == "skip")
 
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--structures", default="", callback=names, help="Which to rank, such as VS or VS,Cochlea; default: all.")
 @click.option("--percents", default=_PERCENTS, show_default=True, callback=percents, help="Of the quantiles.")
-@click.option("--resamples", default=10_000, show_default=True, type=click.IntRange(min=1), help="Bootstrap draws.")
+@click.option(
+    "--resamples", default=10_000, show_default=True, type=click.IntRange(1, 100_000), help="Bootstrap draws."
+)
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Of the bootstrap.")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="CSV of the ranking.")
+@click.option("--out", type=OUT_FILE, help="CSV of the ranking.")
 def rank(
     files: tuple[Path, ...], structures: list[str], percents: list[float], resamples: int, seed: int, out: Path | None
 ) -> None:
@@ -49,10 +62,24 @@ def rank(
 
 @click.command()
 @click.argument("experiments", nargs=-1)
-@click.option("--out", default="tables", show_default=True, type=FOLDER, help="Folder of the tables.")
+@click.option("--out", default="tables", show_default=True, type=OUT_FOLDER, help="Folder of the tables.")
 @click.option("--structure", default="", help="Whose scores; default: the tumour.")
-@click.option("--small", "small_mm3", default=720.0, show_default=True, help="mm3 under which a tumour is small.")
-@click.option("--large", "large_mm3", default=5400.0, show_default=True, help="mm3 over which a tumour is large.")
+@click.option(
+    "--small",
+    "small_mm3",
+    default=720.0,
+    show_default=True,
+    type=Number(min=0),
+    help="mm3 under which a tumour is small.",
+)
+@click.option(
+    "--large",
+    "large_mm3",
+    default=5400.0,
+    show_default=True,
+    type=Number(min=0),
+    help="mm3 over which a tumour is large.",
+)
 @click.option("--percents", default=_PERCENTS, show_default=True, callback=percents, help="Of Table III.")
 def tables(
     experiments: tuple[str, ...], out: Path, structure: str, small_mm3: float, large_mm3: float, percents: list[float]
@@ -67,7 +94,7 @@ def tables(
 
 
 @click.command()
-@click.option("--out", default="report/index.html", show_default=True, type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--out", default="report/index.html", show_default=True, type=OUT_FILE)
 def report(out: Path) -> None:
     """Write one HTML page about this run, with every held-out case."""
     from gbaseg.commands.report import run
@@ -76,7 +103,7 @@ def report(out: Path) -> None:
 
 
 @click.command()
-@click.option("--out", required=True, type=FOLDER, help="A new folder.")
+@click.option("--out", required=True, type=OUT_FOLDER, help="A new folder.")
 @click.option("--round", "round_id", help="Default: the last.")
 @click.option("--splits", default="validation,test", show_default=True, callback=names, help="Of the target.")
 @click.option("--name", help="Of the files, with {case} in it; default: CrossMoDA's where the data have its layout.")
@@ -90,10 +117,10 @@ def submission(out: Path, round_id: str | None, splits: list[str], name: str | N
 @click.command()
 @click.argument("round_id", metavar="ROUND")
 @click.option("--structure", required=True)
-@click.option("--dice", required=True, type=click.FloatRange(0, 1), help="Mean.")
-@click.option("--dice-sd", type=click.FloatRange(min=0))
-@click.option("--assd", type=click.FloatRange(min=0), help="Mean, mm.")
-@click.option("--assd-sd", type=click.FloatRange(min=0), help="mm.")
+@click.option("--dice", required=True, type=Number(0, 1), help="Mean.")
+@click.option("--dice-sd", type=Number(min=0))
+@click.option("--assd", type=Number(min=0), help="Mean, mm.")
+@click.option("--assd-sd", type=Number(min=0), help="mm.")
 @click.option("--cases", type=click.IntRange(min=1))
 @click.option("--source", default="leaderboard", show_default=True, help="Who said so, and when.")
 def leaderboard(
@@ -108,7 +135,7 @@ def leaderboard(
 
 @click.command()
 @click.argument("experiments", nargs=-1)
-@click.option("--out", default="figures", show_default=True, type=FOLDER, help="Folder of the figures.")
+@click.option("--out", default="figures", show_default=True, type=OUT_FOLDER, help="Folder of the figures.")
 def figures(experiments: tuple[str, ...], out: Path) -> None:
     """Draw what compares experiments: translations (Fig. 4) and scores by arm (Fig. 10).
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from gbaseg.cli.options import FOLDER, structures
+from gbaseg.cli.options import FOLDER, OUT_FILE, structures
 
 
 @click.command()
@@ -88,7 +88,7 @@ def pseudo_label(round_id: str) -> None:
 @click.argument("round_id", metavar="[ROUND]", required=False)
 @click.option("--predictions", type=FOLDER, help="Score any folder of masks ...")
 @click.option("--references", type=FOLDER, help="... against another; files pair by case name.")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="CSV of the scores, one line a case.")
+@click.option("--out", type=OUT_FILE, help="CSV of the scores, one line a case.")
 @click.option("--structures", default="tumour=1", show_default=True, callback=structures, help="As VS=1,Cochlea=2.")
 @click.option("--resample", is_flag=True, help="Bring predictions to their references' grids first.")
 def evaluate(

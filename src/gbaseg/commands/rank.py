@@ -9,6 +9,8 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from gbaseg.commands.outputs import same_file
+from gbaseg.errors import UserError
 from gbaseg.evaluation.ranking import case_ranks, method_means, method_quantiles, rank_methods
 from gbaseg.evaluation.score_tables import METRICS, read_score_tables
 from gbaseg.evaluation.text import plain_table
@@ -32,12 +34,20 @@ def run(
         structures: which are ranked; empty: all.
         percents: of the quantiles, 0 to 100.
         resamples, seed: of the bootstrap.
+
+    Raises:
+        UserError: see `read_score_tables` and `cases_by_method`; a single method; `out` is one of the files.
     """
+    if out is not None and (same := same_file(out, files)):
+        raise UserError(f"--out {out}: {same}, one of the tables that are ranked; name another file")
     scores = read_score_tables(files)
+    methods = sorted(set(scores["method"]))
+    if len(methods) < 2:
+        raise UserError(f"{', '.join(map(str, files))}: one method ({methods[0]}); a ranking compares two or more")
     structures = structures or sorted(set(scores["structure"]))
     ranks = case_ranks(scores, structures)
     ranking, means = rank_methods(ranks, resamples, seed), method_means(scores, structures)
-    console = Console()
+    console = Console(markup=False, emoji=False)  # names of methods are no markup
     console.print(_ranking_table(ranking, f"Ranking over {len(ranks)} cases ({', '.join(structures)})"))
     console.print("mean rank, its 95 % interval over the cases, share of the bootstrap's draws in which it is the best")
     for structure in structures:

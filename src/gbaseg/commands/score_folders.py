@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from rich.console import Console
+
+from gbaseg.commands.outputs import same_file
 from gbaseg.errors import UserError
-from gbaseg.evaluation.folders import pair_masks, score_pair
+from gbaseg.evaluation.folders import pair_masks, score_pair, value_faults
 from gbaseg.evaluation.metrics import EMPTY_ASSD_MM
 from gbaseg.evaluation.rounds import print_scores
 from gbaseg.evaluation.summary import summarise, write_scores
@@ -28,9 +31,17 @@ def run(
         resample_predictions: bring predictions to the references' grids first.
 
     Raises:
-        UserError: files that do not pair, are damaged, no masks, or on another grid: all of them in one message.
+        UserError: files that do not pair, are damaged, no masks, on another grid, or hold other values than
+            `structures` says (`value_faults`); `out` is one of the masks: all of them in one message.
     """
     pairs, faults = pair_masks(predictions, references)
+    if same := same_file(out, [path for pair in pairs for path in (pair.prediction, pair.reference)]):
+        faults.append(f"--out {out}: {same}, a mask that is scored; name another file")
+    for pair in pairs:
+        if same_file(pair.prediction, [pair.reference]):
+            faults.append(
+                f"{pair.prediction}: the same file as its reference {pair.reference}; allowed: one of its own"
+            )
     results = run_tasks(
         [
             Task(
@@ -48,11 +59,12 @@ def run(
         name="score",
         light=True,
     )
-    faults += [fault for _, of_pair in results for fault in of_pair]
+    faults += [fault for one in results for fault in one.faults]
+    faults += value_faults(results, structures)
     if faults:
         raise UserError("\n".join([f"{len(faults)} fault(s), nothing written:", *(f"  - {fault}" for fault in faults)]))
-    scores = [row for rows, _ in results for row in rows]
+    scores = [row for one in results for row in one.scores]
     with written_whole(out) as partial:
         write_scores(scores, partial)
-    print_scores(summarise(scores))
+    print_scores(summarise(scores), Console(markup=False, emoji=False))
     log(f"{len(pairs)} case(s) in {out}")

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from gbaseg import params, volume
+from gbaseg import params
 from gbaseg.cases import read_table, select
+from gbaseg.commands.outputs import mask_name_fault, shared_names
 from gbaseg.errors import UserError
+from gbaseg.evaluation.score_tables import score_faults
+from gbaseg.integrity import read_checked
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.scratch import atomic_outputs
 from gbaseg.stages import layout
 from gbaseg.stages.context import need, read_json, write_json
 from gbaseg.standardise.case import StandardCase
+from gbaseg.volume import split_suffix, write
 
 Split = Literal["train", "validation", "test"]
 # A file of git, not of DVC: nothing computes it.
 LEADERBOARD = layout.METRICS / "leaderboard.json"
+# Leaderboards round to three decimals or two.
+_ROUNDED = 0.01
+_CASE = "{case}"
 _NAMES = {"crossmoda2022": "crossmoda2022_{case}_Label.nii.gz"}
 
 
@@ -38,7 +46,7 @@ class Entry:
 
 
 def run(out: Path, round_id: str | None, splits: Sequence[str], name: str | None) -> None:
-    """Copy the masks of `splits` into the new folder `out`, in the scans' own geometry.
+    """Write the masks of `splits` into the new folder `out`, in the scans' own geometry and the name's format.
 
     Args:
         out: a folder that is not there yet, or empty.
@@ -47,13 +55,13 @@ def run(out: Path, round_id: str | None, splits: Sequence[str], name: str | None
         name: of the files, `{case}` in it; default: the challenge's where the data set has its layout.
 
     Raises:
-        UserError: `out` has files, the name has no `{case}`, no cases, no masks, or a mask off its scan's grid.
+        UserError: `out` has files, the name has no `{case}` or cannot be kept (`mask_name_fault`), no cases; or masks
+            that are missing, damaged or off their scan's grid: all of them in one message.
     """
     settings = params.load()
     round_id = settings.self_training.round(round_id).id if round_id else settings.self_training.last
-    name = name or _NAMES.get(settings.dataset.layout, "{case}.nii.gz")
-    if "{case}" not in name or "/" in name:
-        raise UserError(f"--name {name}: expected a file name with {{case}} in it, such as {_NAMES['crossmoda2022']}")
+    name = _NAMES.get(settings.dataset.layout, "{case}.nii.gz") if name is None else name
+    _check_name(name)
     if out.exists() and any(out.iterdir()):
         raise UserError(f"{out}: has files in it; name a folder that is new or empty")
     masks = layout.pseudo_labelled(round_id) / "scan"
@@ -66,30 +74,64 @@ def run(out: Path, round_id: str | None, splits: Sequence[str], name: str | None
     if not cases:
         known = ", ".join(sorted({case.split for case in target}))
         raise UserError(f"no target cases of split {', '.join(splits)}; this data set has: {known}")
-    faults = []
-    with atomic_outputs("submission", out, keep_work=False) as scratch:
-        folder = scratch.output(out)
+    files = {case.case: name.replace(_CASE, case.case) for case in cases}
+    faults = [f"{case}: {reason}" for case, file in files.items() if (reason := mask_name_fault(file))]
+    for file, sharing in shared_names(files.items()):
+        faults.append(f"{', '.join(sharing)}: {len(sharing)} cases for the file {file}; allowed: a file for each")
+    if faults:
+        raise UserError("\n".join(faults))
+    place = out.resolve()  # where `out` is a link to a folder, the link stays
+    with atomic_outputs("submission", place, keep_work=False) as scratch:
+        folder = scratch.output(place)
         folder.mkdir()
-        for case in cases:
-            mask = masks / f"{case.case}.nii.gz"
-            record = StandardCase.from_dict(read_json(layout.STANDARD / "records" / f"{case.case}.json"))
-            grid = volume.read(mask).grid
-            if not grid.agrees_with(record.raw):
-                faults.append(f"{mask}: not on its scan's grid: {grid.difference_from(record.raw)}")
-            shutil.copyfile(mask, folder / name.format(case=case.case))
+        for case, file in files.items():
+            faults += _write_mask(masks / f"{case}.nii.gz", case, folder / file)
         if faults:
             raise UserError("\n".join(faults))
     log(f"{len(cases)} mask(s) of {round_id} in {out}")
 
 
+def _check_name(name: str) -> None:
+    """Whether `--name` is a file name with `{case}` in it, and nothing else in braces; nothing in it is evaluated."""
+    example = f"allowed: a file name with {_CASE} in it and no other braces, such as {_NAMES['crossmoda2022']}"
+    rest = name.replace(_CASE, "")
+    if rest == name:
+        raise UserError(f"--name {name}: no {_CASE}; {example}")
+    if "{" in rest or "}" in rest:
+        raise UserError(f"--name {name}: other braces than those of {_CASE}; {example}")
+    if reason := mask_name_fault(name.replace(_CASE, "CASE")):
+        raise UserError(f"--name {name}: {reason}")
+
+
+def _write_mask(mask: Path, case: str, target: Path) -> list[str]:
+    """Put one mask at `target`, as it is or in the format of that name; or what is wrong with it."""
+    volume, flaws = read_checked(mask)
+    if volume is None or flaws:
+        return [f"{mask}: {flaw.found}; allowed: {flaw.allowed}" for flaw in flaws]
+    record = StandardCase.from_dict(read_json(layout.STANDARD / "records" / f"{case}.json"))
+    if not volume.grid.agrees_with(record.raw):
+        return [f"{mask}: not on its scan's grid: {volume.grid.difference_from(record.raw)}"]
+    if split_suffix(target)[1] == split_suffix(mask)[1]:
+        shutil.copyfile(mask, target)
+    else:
+        write(volume, target)
+    return []
+
+
 def enter(entry: Entry) -> None:
     """Write a leaderboard's answer into metrics/leaderboard.json; an entry of the same round, structure and source
-    is replaced."""
+    is replaced.
+
+    Raises:
+        UserError: no such round or structure, or numbers that cannot be (`_entry_faults`).
+    """
     settings = params.load()
     settings.self_training.round(entry.round)
     if entry.structure not in settings.dataset.structures:
         allowed = ", ".join(settings.dataset.structures)
         raise UserError(f"--structure {entry.structure}: no structure of params.yaml; there are: {allowed}")
+    if faults := _entry_faults(entry):
+        raise UserError("\n".join(faults))
     key = (entry.round, entry.structure, entry.source)
     kept = [other for other in entries() if (other.round, other.structure, other.source) != key]
     ordered = sorted([*kept, entry], key=lambda one: (one.round, one.structure, one.source))
@@ -98,5 +140,35 @@ def enter(entry: Entry) -> None:
 
 
 def entries() -> list[Entry]:
-    """What was entered."""
-    return [Entry(**one) for one in read_json(LEADERBOARD)] if LEADERBOARD.is_file() else []
+    """What was entered.
+
+    Raises:
+        UserError: the file is not as `enter` writes it: edited, or merged by git.
+    """
+    if not LEADERBOARD.is_file():
+        return []
+    try:
+        return [Entry(**one) for one in read_json(LEADERBOARD)]
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{LEADERBOARD}: not as `gbaseg leaderboard` writes it ({error}); mend it by git") from error
+
+
+def _entry_faults(entry: Entry) -> list[str]:
+    """What cannot be, of an answer: the scores by themselves, and a spread that its mean leaves no room for."""
+    faults = [
+        f"{entry.round}, {entry.structure}: {fault}" for fault in score_faults(entry.dice_mean, entry.assd_mm_mean)
+    ]
+    if entry.dice_sd is not None:
+        # Of values in [0, 1] with mean m the variance is m (1 - m) at most (Bhatia and Davis 2000), times n / (n - 1).
+        count = max(entry.cases or 2, 2)
+        most = math.sqrt(entry.dice_mean * (1 - entry.dice_mean) * count / (count - 1))
+        if entry.dice_sd > most + _ROUNDED:
+            faults.append(
+                f"--dice-sd {entry.dice_sd:g}; allowed: {most:.3f} at most, for a mean of {entry.dice_mean:g}"
+            )
+    spreads = {"--dice-sd": entry.dice_sd, "--assd-sd": entry.assd_mm_sd}
+    if entry.cases == 1 and any(spreads.values()):
+        faults.append("--cases 1 with a spread; allowed: two cases or more, or no --dice-sd and --assd-sd")
+    if entry.assd_mm_sd is not None and entry.assd_mm_mean is None:
+        faults.append("--assd-sd without --assd; allowed: both, or the mean alone")
+    return faults

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
+import pandas as pd
 
+from gbaseg.errors import UserError
 from gbaseg.evaluation.summary import CaseScore, score_case
 from gbaseg.integrity import read_checked
-from gbaseg.volume import Volume, resample
+from gbaseg.runtime.progress import log
+from gbaseg.volume import FORMATS, Volume, numbers_as_text, resample, split_suffix
 
-SUFFIXES = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd")
 # What names of mask files add to the case's: CrossMoDA's labels, its images, and habits of others.
 _ENDINGS = ("_label", "_seg", "_mask", "_pred", "_prediction", "_hrt2", "_cet1")
+# A scan has more, a mask of whole anatomies fewer.
+_MOST_VALUES = 256
 
 
 @dataclass(frozen=True)
@@ -27,9 +30,30 @@ class Pair:
     reference: Path
 
 
+@dataclass(frozen=True)
+class Scored:
+    """What came of one pair.
+
+    Args:
+        scores: of every structure; empty where there are faults.
+        faults: what is wrong with its files by themselves.
+        predicted, referenced: the values other than 0 in the masks, ordered; empty where there are faults.
+    """
+
+    pair: Pair
+    scores: list[CaseScore]
+    faults: list[str]
+    predicted: tuple[float, ...] = ()
+    referenced: tuple[float, ...] = ()
+
+
 def case_name(path: Path) -> str:
-    """The case a mask file belongs to: its name without the format's suffix and endings such as `_Label`."""
-    name = next((path.name.removesuffix(end) for end in SUFFIXES if path.name.endswith(end)), path.name)
+    """The case a mask file belongs to: its name without the format's suffix and endings such as `_Label`.
+
+    Raises:
+        UserError: not the name of a format that is read.
+    """
+    name, _ = split_suffix(path)
     ending = next((end for end in _ENDINGS if name.lower().endswith(end) and len(name) > len(end)), "")
     return name[: len(name) - len(ending)]
 
@@ -37,7 +61,7 @@ def case_name(path: Path) -> str:
 def pair_masks(predictions: Path, references: Path) -> tuple[list[Pair], list[str]]:
     """The pairs of two folders by case name, ordered, and every reason why files do not pair.
 
-    Hidden files and files of other formats are passed over, folders below are not entered.
+    Files of other formats are passed over with a word, hidden ones without; folders below are not entered.
     """
     faults: list[str] = []
     found = []
@@ -46,11 +70,16 @@ def pair_masks(predictions: Path, references: Path) -> tuple[list[Pair], list[st
         if not folder.is_dir():
             faults.append(f"{folder}: no such folder")
         else:
-            for path in sorted(folder.iterdir()):
-                if path.name.endswith(SUFFIXES) and not path.name.startswith("."):
+            others = []
+            for path in sorted(path for path in folder.iterdir() if not path.name.startswith(".")):
+                try:
                     files[case_name(path)].append(path)
+                except UserError:
+                    others.append(path.name)
             if not files:
-                faults.append(f"{folder}: no mask in it; looked for {', '.join(SUFFIXES)}")
+                faults.append(f"{folder}: no mask in it; looked for {', '.join(FORMATS)}")
+            elif others:
+                log(f"{folder}: {len(others)} passed over, which are no masks by their names: {_some(others)}")
         for case, paths in files.items():
             if len(paths) > 1:
                 faults.append(
@@ -69,9 +98,7 @@ def pair_masks(predictions: Path, references: Path) -> tuple[list[Pair], list[st
     return pairs, sorted(faults)
 
 
-def score_pair(
-    pair: Pair, structures: Mapping[str, int], empty_mm: float, resample_prediction: bool
-) -> tuple[list[CaseScore], list[str]]:
+def score_pair(pair: Pair, structures: Mapping[str, int], empty_mm: float, resample_prediction: bool) -> Scored:
     """Scores of every structure of one pair, or else what is wrong with its files; picklable, runs in a worker.
 
     Args:
@@ -81,7 +108,7 @@ def score_pair(
         resample_prediction: bring a prediction on another grid to the reference's (nearest neighbour); otherwise
             another grid is a fault.
     """
-    prediction, reference = read_checked(pair.prediction), read_checked(pair.reference)
+    prediction, reference = (read_checked(path, label=True) for path in (pair.prediction, pair.reference))
     faults = [
         f"{path}: {flaw.found}; allowed: {flaw.allowed}"
         for path, (_, flaws) in ((pair.prediction, prediction), (pair.reference, reference))
@@ -89,8 +116,9 @@ def score_pair(
     ]
     mine, theirs = prediction[0], reference[0]
     if faults or mine is None or theirs is None:
-        return [], faults
-    faults = [*_value_faults(pair.prediction, mine), *_value_faults(pair.reference, theirs)]
+        return Scored(pair, [], faults)
+    predicted, referenced = _values(mine), _values(theirs)
+    faults = [*_mask_faults(pair.prediction, predicted), *_mask_faults(pair.reference, referenced)]
     if not mine.grid.agrees_with(theirs.grid):
         if resample_prediction:
             mine = resample(mine, theirs.grid, "label")
@@ -101,8 +129,8 @@ def score_pair(
                 "allowed: the reference's grid (--resample brings it there)"
             )
     if faults:
-        return [], faults
-    return [
+        return Scored(pair, [], faults)
+    scores = [
         score_case(
             theirs.array == value,
             mine.array == value,
@@ -114,12 +142,70 @@ def score_pair(
             empty_mm=empty_mm,
         )
         for name, value in structures.items()
-    ], []
+    ]
+    return Scored(pair, scores, [], predicted, referenced)
 
 
-def _value_faults(path: Path, mask: Volume) -> Iterator[str]:
-    if mask.array.dtype.kind == "f" and not np.array_equal(mask.array, np.rint(mask.array)):
-        yield (
-            f"{path}: {mask.array.dtype} values that are no whole numbers (a probability map?); "
-            "allowed: a mask of whole numbers"
-        )
+def value_faults(scored: Sequence[Scored], structures: Mapping[str, int]) -> list[str]:
+    """Masks whose values are not those of the structures, so that every score would be that of an empty mask.
+
+    Values that no structure names are another structure's, and right, where they stand beside a named one in some
+    mask, or in a reference (a cochlea beside the tumour). So these are faults: a mask that has values, none of them
+    named or of another structure; a structure that no reference has while some have values; a structure that no
+    prediction has while some have values of no structure and no reference.
+    """
+    wanted = set(structures.values())
+    said = ", ".join(f"{name} = {value}" for name, value in structures.items())
+    named = [set(values) for one in scored for values in (one.predicted, one.referenced) if wanted & set(values)]
+    others = set().union(*named) - wanted
+    in_references = set().union(*(one.referenced for one in scored))
+    in_predictions = set().union(*(one.predicted for one in scored))
+    advice = _advice(structures, in_references | in_predictions)
+    faults = []
+    for one in scored:
+        for path, values in ((one.pair.prediction, one.predicted), (one.pair.reference, one.referenced)):
+            if not wanted & set(values) and set(values) - others:
+                faults.append(f"{path}: values {_listed(values)}, none of {said}; {advice}")
+    if faults:
+        return faults
+    for name, value in structures.items():
+        if in_references and value not in in_references:
+            faults.append(
+                f"{name} = {value}: in no reference; values of the references: {_listed(sorted(in_references))}; "
+                f"{advice}"
+            )
+        unknown = in_predictions - in_references - wanted
+        if unknown and value not in in_predictions:
+            faults.append(
+                f"{name} = {value}: in no prediction, and {_listed(sorted(unknown))}, which some have, is no "
+                f"structure's and in no reference; {advice}"
+            )
+    return faults
+
+
+def _advice(structures: Mapping[str, int], found: set[float]) -> str:
+    """What to do; where all masks have one and the same value, that it may be the structure's."""
+    advice = "allowed: the structures' values, in predictions and references alike, as --structures says them"
+    if len(found) == 1 == len(structures):
+        [(name, value)] = [(name, value) for name in structures for value in found]
+        return f"{advice} (--structures {name}={value:g}?)"
+    return advice
+
+
+def _listed(values: Sequence[float]) -> str:
+    return numbers_as_text(values[:5]) + (f" and {len(values) - 5} more" if len(values) > 5 else "")
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _values(mask: Volume) -> tuple[float, ...]:
+    """The values other than 0, ordered. By hashing: sorting tens of millions of voxels takes seconds."""
+    found = pd.unique(mask.array.ravel())
+    return tuple(sorted(float(value) for value in found[found != 0]))
+
+
+def _mask_faults(path: Path, values: Sequence[float]) -> Iterator[str]:
+    if len(values) > _MOST_VALUES:
+        yield f"{path}: {len(values)} values (a scan?); allowed: a mask of at most {_MOST_VALUES}"

@@ -16,6 +16,8 @@ from gbaseg.integrity import Flaw, read_checked
 from gbaseg.raw.dataset_settings import DatasetSettings
 from gbaseg.runtime import engine
 from gbaseg.volume import Volume, numbers_as_text
+from gbaseg.volume.flaws import Flawed
+from gbaseg.volume.wild import without_wild
 
 SPLITS = ("train", "validation", "test")
 
@@ -168,7 +170,7 @@ def _faults_of(case: Case, root: Path, settings: DatasetSettings) -> Iterator[tu
         if (case.domain, case.split) == ("source", "train"):
             yield case.image, "no label", "a label for every source case of split train"
         return
-    label, flaws = read_checked(root / case.label)
+    label, flaws = read_checked(root / case.label, label=True)
     yield from ((case.label, *flaw) for flaw in flaws)
     if label is not None:
         yield from _label_faults(case, label, settings)
@@ -183,15 +185,26 @@ def _image_flaws(image: Volume, settings: DatasetSettings) -> Iterator[Flaw]:
         yield Flaw(f"spacing {numbers_as_text(spacing_xyz)} mm (x, y, z)", f"{low:g} to {high:g} mm")
     if min(image.grid.shape) < 2:
         yield Flaw(f"{numbers_as_text(image.grid.shape[::-1])} voxels (x, y, z)", "at least 2 voxels along each axis")
-    if image.array.min() == image.array.max():
-        yield Flaw(f"every voxel is {image.array.flat[0]:g}", "an image that is not constant")
+    if not image.placed:
+        found = "a header that does not say where in the patient the voxels lie, nor which side is left"
+        yield Flaw(found, "a form with a code (NIfTI), a TransformMatrix (MetaImage), space and directions (NRRD)")
+    low, high = image.array.min(), image.array.max()
+    if low == high:
+        yield Flaw(f"every voxel is {low:g}", "an image that is not constant")
+    elif not ((image.array != low) & (image.array != high)).any():
+        yield Flaw(f"two intensities only, {low:g} and {high:g} (a mask?)", "an image")
+    else:
+        try:
+            without_wild(image.array)
+        except Flawed as error:
+            yield error.flaw
 
 
 def _label_faults(case: Case, label: Volume, settings: DatasetSettings) -> Iterator[tuple[str, str, str]]:
     values = np.unique(label.array)
     unknown = values[~np.isin(values, (0, *settings.known_labels))]
     if unknown.size:
-        shown = numbers_as_text(unknown[:5]) + (" ..." if unknown.size > 5 else "")
+        shown = ", ".join(str(value) for value in unknown[:5]) + (" ..." if unknown.size > 5 else "")
         yield (
             case.label,
             f"label value(s) {shown}",

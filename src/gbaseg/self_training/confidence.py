@@ -6,6 +6,8 @@ import math
 
 from gbaseg.self_training.settings import ConfidenceSettings
 
+OUTSIDE = "volume outside the source's range"
+
 
 def doubts(
     settings: ConfidenceSettings,
@@ -33,7 +35,7 @@ def doubts(
         found.append("in pieces")
     low, high = source_range_mm3[0] / settings.volume_factor, source_range_mm3[1] * settings.volume_factor
     if not low <= volume_mm3 <= high:
-        found.append("volume outside the source's range")
+        found.append(OUTSIDE)
     if not math.isnan(pairwise_dice) and pairwise_dice < settings.fold_dice_below:
         found.append("folds disagree")
     return found

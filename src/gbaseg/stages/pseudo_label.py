@@ -174,8 +174,13 @@ def source_range_mm3(value: int) -> tuple[float, float]:
     return (min(present), max(present)) if present else (0.0, 0.0)
 
 
+def source_ranges_mm3(settings: Params) -> dict[str, tuple[float, float]]:
+    """`source_range_mm3` of every structure."""
+    return {name: source_range_mm3(value) for name, value in settings.labels.items()}
+
+
 def _write_table(settings: Params, agreements: Sequence[FoldAgreement], folder: Path) -> None:
-    ranges = {name: source_range_mm3(value) for name, value in settings.labels.items()}
+    ranges = source_ranges_mm3(settings)
     with (folder / TABLE).open("w", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(_COLUMNS)

@@ -15,6 +15,7 @@ from gbaseg.runtime.engine import run as run_tasks
 from gbaseg.segmentation.dataset import TrainingItem
 from gbaseg.stages import layout
 from gbaseg.stages.context import stage, write_json
+from gbaseg.stages.pseudo_label import source_ranges_mm3
 from gbaseg.stages.train_segmentation import train
 from gbaseg.stages.verdict import Verdict
 
@@ -49,7 +50,12 @@ def run() -> None:
             fine=False,
             previous=None,
         )
-        about = {"trained_in": layout.SURVEY, "fine_grid": False, "passed_on": False}
+        about = {
+            "trained_in": layout.SURVEY,
+            "fine_grid": False,
+            "passed_on": False,
+            "volumes_mm3": source_ranges_mm3(settings),
+        }
         write_json(scratch.output(model) / layout.ROUND, about)
         Verdict().write(scratch.output(go_on))
 

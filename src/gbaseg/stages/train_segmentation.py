@@ -22,7 +22,7 @@ from gbaseg.segmentation.workspace import Workspace
 from gbaseg.stages import layout
 from gbaseg.stages.augment import read_choices
 from gbaseg.stages.context import read_json, recipe, stage, write_json
-from gbaseg.stages.pseudo_label import doubtful_cases
+from gbaseg.stages.pseudo_label import doubtful_cases, source_ranges_mm3
 from gbaseg.stages.verdict import read_verdict
 
 # Beside the stages' scratch folders: rounds and experiments share most of their images.
@@ -82,7 +82,12 @@ def run(round_id: str, last: bool | None = None) -> None:
             fine=fine,
             previous=previous,
         )
-        about = {"trained_in": round_id, "fine_grid": fine, "passed_on": False}
+        about = {
+            "trained_in": round_id,
+            "fine_grid": fine,
+            "passed_on": False,
+            "volumes_mm3": source_ranges_mm3(settings),  # `predict` judges masks by them
+        }
         write_json(scratch.output(model) / layout.ROUND, about)
 
 

@@ -9,10 +9,16 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter
 
+from gbaseg.errors import UserError
 from gbaseg.standardise.grid import Triple, Turn, crop_box, turn_to_axial
-from gbaseg.standardise.intensity import intensity_range, to_unit_range
+from gbaseg.standardise.intensity import SMALL_HEAD, centre_of, foreground, range_of, to_unit_range
 from gbaseg.standardise.settings import Spacing, StandardiseSettings
 from gbaseg.volume import Grid, Kind, Volume, crop_or_pad, resample
+from gbaseg.volume.flaws import Flawed
+from gbaseg.volume.wild import without_wild
+
+# Share of the range of intensities: the sides of a slice are air, mostly, and 0 to 0.1.
+_BRIGHT_EDGE = 0.7
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,7 @@ class StandardCase:
         grid: the grid it was brought to.
         crop_start_zyx: first voxel of that grid in the uncropped image of the standard spacing.
         intensity_low, intensity_high: the intensities that became 0 and 1.
+        notes: what is unusual about the scan, in words, for whoever looks at its mask.
     """
 
     raw: Grid
@@ -33,6 +40,7 @@ class StandardCase:
     crop_start_zyx: Triple
     intensity_low: float
     intensity_high: float
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON; `from_dict` gives an equal record, to the last bit."""
@@ -57,17 +65,36 @@ def standardise_image(image: Volume, settings: StandardiseSettings) -> tuple[Vol
         The image, float32, (Z, crop_xy_px, crop_xy_px), padded with 0 where the crop leaves the scan; the record.
 
     Raises:
-        UserError: the image has no contrast.
+        UserError: the image has no contrast, or many voxels far from all others.
     """
+    image = ordinary(image)
     turn = turn_to_axial(image.grid)
     turned = _turned(image, turn)
     spaced = _resampled(turned, turned.grid.respaced(_zyx(settings.spacing_xyz_mm)), settings.smooth_shrinking)
     # Measured before the crop, so that padding has no say.
-    low, high = intensity_range(spaced.array, settings.intensity_percentiles, settings.foreground)
-    start, shape = crop_box(spaced, settings)
+    head = foreground(spaced.array, settings.foreground)
+    low, high = range_of(spaced.array, head, settings.intensity_percentiles, settings.foreground)
+    small = settings.foreground == "head" and float(head.mean()) < SMALL_HEAD
+    start, shape = crop_box(spaced, settings, centre_of(head) if small else None)
+    notes = [*image.notes, *([f"the head fills {head.mean():.2%} of the scan"] if small else [])]
+    if settings.foreground == "head" and (edge := _brightness_of_edges(spaced.array, low, high)) > _BRIGHT_EDGE:
+        notes.append(f"bright borders ({edge:.0%} of the range of intensities): no air, or dark and bright swapped")
     scaled = spaced.with_array(to_unit_range(spaced.array, low, high))
     cropped = crop_or_pad(scaled, start, shape)
-    return cropped, StandardCase(image.grid, turn, cropped.grid, start, low, high)
+    return cropped, StandardCase(image.grid, turn, cropped.grid, start, low, high, tuple(notes))
+
+
+def ordinary(image: Volume) -> Volume:
+    """The scan with padding and wild voxels taken for the nearest ordinary intensity; its notes say which.
+
+    Raises:
+        UserError: many voxels are far from all others.
+    """
+    try:
+        array, notes = without_wild(image.array)
+    except Flawed as error:
+        raise UserError(f"{error.flaw.found}; allowed: {error.flaw.allowed}") from error
+    return replace(image, array=array, notes=(*image.notes, *notes))
 
 
 def standardise_finely(
@@ -81,6 +108,7 @@ def standardise_finely(
         spacing_xyz_mm: of the other grid.
         smooth: `StandardiseSettings.smooth_shrinking`.
     """
+    image = ordinary(image)
     grid = record.grid.respaced(_zyx(spacing_xyz_mm))
     fine = _resampled(_turned(image, record.turn), grid, smooth)
     scaled = to_unit_range(fine.array, record.intensity_low, record.intensity_high)
@@ -133,6 +161,12 @@ def _to_raw(volume: Volume, record: StandardCase, kind: Kind) -> Volume:
 def _zyx(xyz: Spacing) -> Spacing:
     x, y, z = xyz
     return (z, y, x)
+
+
+def _brightness_of_edges(array: np.ndarray, low: float, high: float) -> float:
+    """Median of the sides of all slices, as a share of the range."""
+    sides = np.concatenate([array[:, [0, -1], :].ravel(), array[:, :, [0, -1]].ravel()])
+    return float((np.median(sides) - low) / (high - low))
 
 
 def _turned(volume: Volume, turn: Turn) -> Volume:

@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from gbaseg.standardise.intensity import centre_of
 from gbaseg.standardise.settings import StandardiseSettings
 from gbaseg.volume import Grid, Volume
 
@@ -93,22 +94,19 @@ def brain_centre(array: np.ndarray, percentile: float) -> tuple[float, float, fl
     mask = array > threshold
     if not mask.any():
         mask = array >= threshold
-    # Sums over planes, not np.argwhere: that takes 24 bytes a voxel.
-    total = mask.sum()
-    z, y, x = (
-        float((mask.sum(axis=tuple({0, 1, 2} - {axis})) * np.arange(mask.shape[axis])).sum() / total)
-        for axis in range(3)
-    )
-    return z, y, x
+    return centre_of(mask)
 
 
-def crop_box(volume: Volume, settings: StandardiseSettings) -> tuple[Triple, Triple]:
+def crop_box(
+    volume: Volume, settings: StandardiseSettings, centre: tuple[float, float, float] | None = None
+) -> tuple[Triple, Triple]:
     """(first voxel, shape) of the crop around the brain, (Z, Y, X); the first voxel may be negative.
 
     Args:
         volume: the image at the standard spacing, before the crop.
+        centre: of the brain (z, y, x) in voxels; default: by `brain_centre`.
     """
-    centre = brain_centre(volume.array, settings.brain_percentile)
+    centre = centre or brain_centre(volume.array, settings.brain_percentile)
     side = settings.crop_xy_px
     shape = (settings.crop_z_px or volume.grid.shape[0], side, side)
     start = _three(math.floor(c - (n - 1) / 2 + 0.5) for c, n in zip(centre, shape, strict=True))

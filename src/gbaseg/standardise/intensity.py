@@ -10,13 +10,18 @@ from scipy import ndimage
 
 from gbaseg.errors import UserError
 
+# A head that fills less of the volume is small: its place is its own mean, not that of the brightest quarter.
+SMALL_HEAD = 0.05
+_NEARLY_ALL = 0.9
+
 
 def foreground(array: np.ndarray, kind: Literal["head", "nonzero", "all"]) -> np.ndarray:
     """Mask (Z, Y, X) of the voxels of which intensity percentiles are taken.
 
     `head`: voxels above the lower of two Otsu thresholds (air, tissue, bright tissue), every axial slice filled. Air
     around the head is not exactly 0 and would pull the percentiles down. Scalp and fat are the brightest structures:
-    a single threshold settles between them and the brain in some scans, and open rings are not filled.
+    a single threshold settles between them and the brain in some scans, and open rings are not filled. Where that
+    takes nearly everything in, two thresholds have split the air: then the head is what a single one finds, if small.
     """
     if kind == "all":
         return np.ones(array.shape, dtype=bool)
@@ -25,7 +30,33 @@ def foreground(array: np.ndarray, kind: Literal["head", "nonzero", "all"]) -> np
     image = sitk.GetImageFromArray(np.ascontiguousarray(array, dtype=np.float32))
     # Classes 0, 1, 2 from dark to bright, thresholds from 128 bins.
     tissue = sitk.GetArrayFromImage(sitk.OtsuMultipleThresholds(image, 2, 0, 128)) > 0
-    return _filled_in_slices(tissue)
+    filled = _filled_in_slices(tissue)
+    if np.count_nonzero(filled) > _NEARLY_ALL * filled.size:
+        bright = sitk.GetArrayFromImage(sitk.OtsuMultipleThresholds(image, 1, 0, 128)) > 0
+        if _share_of_box(bright) < SMALL_HEAD:
+            return _filled_in_slices(bright)
+    return filled
+
+
+def centre_of(mask: np.ndarray) -> tuple[float, float, float]:
+    """Mean position (z, y, x) of the voxels of a mask, in voxels."""
+    # Sums over planes, not np.argwhere: that takes 24 bytes a voxel.
+    total = mask.sum()
+    z, y, x = (
+        float((mask.sum(axis=tuple({0, 1, 2} - {axis})) * np.arange(mask.shape[axis])).sum() / total)
+        for axis in range(3)
+    )
+    return z, y, x
+
+
+def _share_of_box(mask: np.ndarray) -> float:
+    """Share of the volume of the box that holds all but a hundredth of the mask at either side of each axis."""
+    share = 1.0
+    for axis in range(3):
+        along = np.cumsum(mask.sum(axis=tuple({0, 1, 2} - {axis})))
+        first, last = np.searchsorted(along, (0.01 * along[-1], 0.99 * along[-1]))
+        share *= (last - first + 1) / mask.shape[axis]
+    return float(share)
 
 
 def _filled_in_slices(mask: np.ndarray) -> np.ndarray:
@@ -49,7 +80,12 @@ def intensity_range(
     Raises:
         UserError: the foreground is empty or has one intensity only.
     """
-    values = array[foreground(array, kind)]
+    return range_of(array, foreground(array, kind), percentiles, kind)
+
+
+def range_of(array: np.ndarray, mask: np.ndarray, percentiles: tuple[float, float], kind: str) -> tuple[float, float]:
+    """As `intensity_range`, of a foreground that is there already."""
+    values = array[mask]
     if values.size:
         low, high = (float(v) for v in np.percentile(values, percentiles))
         if low < high:

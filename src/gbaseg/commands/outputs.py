@@ -1,0 +1,97 @@
+"""What may stand at an output's place: checked before any work, so that no result is lost at the end of it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+from gbaseg.errors import UserError
+from gbaseg.volume import FORMATS, split_suffix
+
+# Before a suffix these are taken for another format or a pair of files: `x.img.nii.gz`.
+_MISLEADING = (*FORMATS, ".gz", ".img", ".hdr")
+# Bytes of a name on every file system in use, less what stands before it while it is written.
+_LONGEST = 255 - len(".partial-")
+
+
+def unwritable(path: Path) -> str:
+    """Why nothing can be written at `path` (a file or folder, there or not), empty where it can.
+
+    The nearest folder above that exists is tried with a file without a name, which leaves nothing behind: permissions
+    alone say too little (root, network file systems, read-only mounts).
+    """
+    folder = path if path.is_dir() else path.parent
+    while not os.path.lexists(folder):
+        folder = folder.parent
+    if not folder.is_dir():
+        return f"{folder} is no folder"
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return ""
+    except OSError as error:
+        return f"{folder} cannot be written to ({error.strerror})"
+
+
+def as_text(path: Path) -> str:
+    """A path for a message or table; bytes that are not UTF-8 as `\\xe9`."""
+    return os.fsencode(path).decode(errors="backslashreplace")
+
+
+def is_text(path: Path) -> bool:
+    """Whether all of a path is UTF-8."""
+    return as_text(path) == str(path)
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """The file that `path` leads to, the same by links and by another case of its name; `None` where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def same_file(path: Path, others: Iterable[Path]) -> Path | None:
+    """The first of `others` that is the file at `path`."""
+    this = identity(path)
+    return next((other for other in others if this is not None and identity(other) == this), None)
+
+
+def mask_name_fault(name: str) -> str:
+    """Why a mask cannot be called `name`, empty where it can: what a scan or a case is called decides that."""
+    size = len(os.fsencode(name))
+    if not name.isprintable():
+        found, allowed = f"{name!r} has signs that cannot be printed", "a name without them"
+    elif "/" in name or "\\" in name:
+        found, allowed = f"{name} leads to another folder", "a name without / and \\"
+    elif name.startswith("."):
+        found, allowed = f"{name} is a hidden file's", "one that does not begin with a dot"
+    elif size > _LONGEST:
+        found, allowed = f"{name} has {size} bytes", f"{_LONGEST} at most"
+    else:
+        try:
+            stem, _ = split_suffix(name, writing=True)
+        except UserError as error:
+            return str(error)
+        if not stem.lower().endswith(_MISLEADING):
+            return ""
+        found, allowed = f"{name} ends like two formats", "one format's end"
+    return f"the name {found}; allowed: {allowed}"
+
+
+def shared_names(names: Iterable[tuple[str, str]]) -> list[tuple[str, list[str]]]:
+    """Names that several wish for, with those who do: equal, or but for the case of letters or how accents are coded.
+
+    Some file systems (macOS, Windows, many network drives) take such names for one.
+
+    Args:
+        names: (who, name).
+    """
+    wishes = defaultdict(list)
+    for who, name in names:
+        wishes[unicodedata.normalize("NFC", name).casefold()].append((who, name))
+    return [(group[0][1], [who for who, _ in group]) for group in wishes.values() if len(group) > 1]

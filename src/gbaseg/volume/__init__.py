@@ -1,0 +1,26 @@
+"""A scan: its voxels and where they lie in the patient. The one door through which image files come and go."""
+
+from gbaseg.volume.files import read, read_grid, read_label, write
+from gbaseg.volume.flaws import BadImage, Flaw
+from gbaseg.volume.formats import FORMATS, WRITTEN, split_suffix
+from gbaseg.volume.grid import Grid, NiftiForms, Volume, numbers_as_text
+from gbaseg.volume.resampling import Kind, crop_or_pad, resample
+
+__all__ = [
+    "FORMATS",
+    "WRITTEN",
+    "BadImage",
+    "Flaw",
+    "Grid",
+    "Kind",
+    "NiftiForms",
+    "Volume",
+    "crop_or_pad",
+    "numbers_as_text",
+    "read",
+    "read_grid",
+    "read_label",
+    "resample",
+    "split_suffix",
+    "write",
+]
