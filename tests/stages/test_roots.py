@@ -161,9 +161,10 @@ def dvc(*arguments):
 
 @pytest.mark.pipeline
 @pytest.mark.unusual(
-    "Data sets and folders", "one's own CrossMoDA files in data/raw/phantom, the default root; `dvc repro`, `dvc exp run` "
-    "(with and without --queue), `dvc checkout --force`", "nothing of them is touched; stopped before anything, with what to do",
-)  # fmt: skip
+    "Data sets and folders",
+    "one's own CrossMoDA files in data/raw/phantom, the default root; any command of DVC",
+    "nothing of them is touched; stopped before anything, with what to do",
+)
 def test_own_scans_in_the_default_root_outlive_every_command_of_dvc(pipeline):
     done = dvc("repro")
     assert done.returncode == 0, done.stderr
