@@ -40,7 +40,7 @@ def with_umlaut(text):
         ),
         pytest.param(
             SHIPPED.encode() + b"\nseed: 5\n", r' is not valid YAML, line \d+, column 1: found duplicate key "seed"',
-            marks=pytest.mark.unusual("git, DVC and settings", "params.yaml with a key twice", "file, line, both values"),
+            marks=pytest.mark.unusual("git, DVC and settings", "params.yaml, a key twice", "file, line, both values"),
         ),
         pytest.param(
             b"", r": expected sections such as 'dataset:', found nothing$",

@@ -7,7 +7,7 @@ import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +15,7 @@ from gbaseg import params, volume
 from gbaseg.errors import UserError
 from gbaseg.evaluation.runs import Run
 from gbaseg.evaluation.summary import CaseScore, read_scores
+from gbaseg.git import below_the_top, check_repository
 from gbaseg.stages import layout
 from gbaseg.stages.provenance import refuse_strangers
 from gbaseg.text_file import parse_yaml, text_of
@@ -86,14 +87,18 @@ def _experiments(all_commits: bool) -> dict[str, dict[str, str]]:
 
 @contextmanager
 def _repository() -> Iterator[Any]:
-    from dvc.exceptions import NotDvcRepoError
+    check_repository()
+    from dvc.exceptions import DvcException, NotDvcRepoError
     from dvc.repo import Repo  # takes a second
+    from scmrepo.exceptions import SCMError
 
     try:
         with Repo() as repo:
             yield repo
     except NotDvcRepoError as error:
         raise UserError("not in a DVC repository: run this in the project's folder") from error
+    except (DvcException, SCMError) as error:
+        raise UserError(f"DVC cannot read this repository: {' '.join(str(error).split())}") from error
 
 
 def load_runs(names: Sequence[str], structure: str = "") -> list[Run]:
@@ -124,6 +129,8 @@ def load_runs(names: Sequence[str], structure: str = "") -> list[Run]:
         except KeyError as error:
             raise UserError(f"experiment {name}: its params.yaml has no {error}; it was run by older code") from error
         except OSError as error:
+            if not revision:
+                raise UserError(f"{name}: {error}; `dvc repro` makes it") from error
             raise UserError(
                 f"experiment {name}: {error}; not run to its end, or no longer in DVC's cache (`dvc exp remove {name}`)"
             ) from error
@@ -215,14 +222,29 @@ class _Folder:
         return Path(path).read_bytes()
 
 
+@dataclass(frozen=True)
+class _Revision:
+    """The files of this folder at another time."""
+
+    files: Files
+    below: str
+
+    def read_text(self, path: str) -> str:
+        return self.files.read_text(f"{self.below}{path}")
+
+    def read_bytes(self, path: str) -> bytes:
+        return self.files.read_bytes(f"{self.below}{path}")
+
+
 def open_revision(revision: str) -> Files:
     """Files of a revision, those that DVC tracks too; empty: of this folder."""
     if not revision:
         return _Folder()
     from dvc.api import DVCFileSystem
 
-    files: Files = DVCFileSystem(rev=revision)
-    return files
+    # Of a revision DVC shows the whole repository; this project may be a folder of it, with a DVC of its own.
+    below = below_the_top()
+    return _Revision(DVCFileSystem(rev=revision, subrepos=bool(below)), below)
 
 
 def _check_comparable(settings: Mapping[str, Mapping[str, Any]]) -> None:
