@@ -15,6 +15,12 @@ CASES = [
 ]
 
 
+def test_a_column_twice(tmp_path):
+    (tmp_path / "cases.csv").write_text(",".join([*COLUMNS, "image"]) + "\n")
+    with pytest.raises(UserError, match=r"cases\.csv: line 1: column\(s\) image twice"):
+        read_table(tmp_path)
+
+
 def test_a_table_is_ordered_and_comes_back_as_it_was(tmp_path):
     write_table(CASES, tmp_path)
     first = (tmp_path / "cases.csv").read_bytes()

@@ -305,7 +305,7 @@ def test_checking_leaves_the_content_alone(default):
     [
         (None, r"no such file; run gbaseg in the folder of the project"),
         ("seed: [1", "is not valid YAML"),
-        ("", "expected sections such as 'dataset:', found NoneType"),
+        ("", "expected sections such as 'dataset:', found nothing"),
         ("- seed\n", "expected sections such as 'dataset:', found (CommentedSeq|list)"),
         ("seed: 1\nseed: 2\n", "is not valid YAML"),
         ("seed: one\n", r"params\.yaml: 1 fault\(s\)\n  - seed: found 'one'; input should be a valid integer"),

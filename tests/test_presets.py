@@ -218,6 +218,34 @@ def test_a_file_that_is_missing_broken_or_of_another_version_is_written_anew(pro
     assert apply(project, "default") == DEFAULT
 
 
+@pytest.mark.unusual(
+    "git, DVC and settings",
+    "`gbaseg preset` over a params.yaml in latin-1",
+    "written anew, the file as it was kept beside it",
+)
+def test_a_file_in_another_encoding_is_kept(project):
+    own = DEFAULT.replace("# the one seed", "# für alle").replace("root: data/raw/phantom", "root: data/raw/mine")
+    (project / "params.yaml").write_bytes(own.encode("latin-1"))
+    lost = overwritten(project, "default")
+    assert (project / "params.yaml").read_text() == DEFAULT
+    assert lost is not None and lost.kept_as.read_bytes() == own.encode("latin-1")
+    assert lost.values == ['dataset.root: "data/raw/mine" -> "data/raw/phantom"']
+
+
+@pytest.mark.unusual("git, DVC and settings", "`gbaseg preset` over a params.yaml of Windows", "its line ends stay")
+def test_line_ends_stay_and_a_byte_order_mark_is_no_change(project):
+    (project / "params.yaml").write_bytes(b"\xef\xbb\xbf" + DEFAULT.replace("\n", "\r\n").encode())
+    assert overwritten(project, "default") is None
+    assert (project / "params.yaml").read_bytes() == DEFAULT.replace("\n", "\r\n").encode()
+
+
+def test_a_folder_in_the_place_of_params_yaml(project):
+    (project / "params.yaml").unlink()
+    (project / "params.yaml").mkdir()
+    with pytest.raises(UserError, match=r"params\.yaml: no file; move it away"):
+        overwritten(project, "default")
+
+
 def test_values_are_checked_before_anything_is_written(project):
     seen = []
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from gbaseg.errors import UserError
+from gbaseg.text_file import text_of
 
 Domain = Literal["source", "target"]
 TABLE = "cases.csv"
@@ -62,6 +63,8 @@ def read_table(path: str | Path, *, own: bool = True) -> list[Case]:
             f"{path}: column(s) missing: {', '.join(missing)}; needed, parted by commas: {', '.join(COLUMNS)}; "
             f"found: {found}"
         )
+    if twice := sorted({name for name in header if name and header.count(name) > 1}):
+        raise UserError(f"{path}: line 1: column(s) {', '.join(twice)} twice; allowed: every column once")
     faults = [
         f"{path}: line {line}: {len(cells)} cell(s); allowed: {len(header)}, as many as in the header"
         for line, cells in rows
@@ -104,7 +107,7 @@ def csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     Raises:
         UserError: not UTF-8, or quotes that are not closed.
     """
-    reader = csv.reader(io.StringIO(_text_of(path), newline=""), strict=True)
+    reader = csv.reader(io.StringIO(text_of(path), newline=""), strict=True)
     line = 1
     try:
         for cells in reader:
@@ -113,18 +116,6 @@ def csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
             line = reader.line_num + 1
     except csv.Error as error:
         raise UserError(f"{path}: line {line}: {error}; allowed: quotes that are closed again") from error
-
-
-def _text_of(path: Path) -> str:
-    """The text of a table; Excel begins UTF-8 with a byte order mark."""
-    try:
-        return path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise UserError(
-            f"{path}: line {line}: byte 0x{error.object[error.start]:02x} is not UTF-8; allowed: UTF-8 "
-            "(Excel: save as CSV UTF-8)"
-        ) from error
 
 
 def write_table(cases: Iterable[Case], folder: str | Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gbaseg.errors import UserError
+from gbaseg.git import GitRefuses, check_repository
+from gbaseg.git import git as git_says
+from gbaseg.stages.roots import check_root
 
 Status = Literal["ok", "warn", "fail"]
 _GIB = 2**30
@@ -161,22 +163,19 @@ def git(project: Path) -> Finding:
     """A repository with a commit: DVC's experiments start from one."""
     if shutil.which("git") is None:
         return Finding("git", "fail", "not installed", "install git: DVC needs it")
-    if _git(project, "rev-parse", "--is-inside-work-tree") is None:
-        return Finding("git", "fail", "not a repository", "git init, or clone the project instead of unpacking it")
-    commit = _git(project, "rev-parse", "--short", "HEAD")
-    if commit is None:
-        return Finding("git", "warn", "no commit yet", "commit once: dvc exp run starts from a commit")
-    changed = (_git(project, "status", "--porcelain") or "").splitlines()
+    try:
+        commit = check_repository(project)
+        # Of this folder: the repository may be a larger one.
+        changed = git_says("status", "--porcelain", "--", ".", folder=project).splitlines()
+    except GitRefuses as error:
+        found, _, advice = str(error).partition(": ")
+        if found == "no commit yet":
+            return Finding("git", "warn", found, advice)
+        return Finding("git", "fail", str(error), "gbaseg tables, figures and ablation, and dvc exp, need it")
     if changed:
         found = f"{commit}, {len(changed)} file(s) changed since"
         return Finding("git", "ok", found, "dvc exp run takes changes along; commit to tell results apart")
     return Finding("git", "ok", f"{commit}, clean")
-
-
-def _git(project: Path, *arguments: str) -> str | None:
-    """What git prints, `None` where it fails."""
-    done = subprocess.run(["git", *arguments], cwd=project, capture_output=True, text=True, check=False)
-    return done.stdout.strip() if done.returncode == 0 else None
 
 
 def dvc(project: Path) -> Finding:
@@ -267,6 +266,10 @@ def parameters(load_params: Callable[[], Any], project: Path) -> list[Finding]:
         return [Finding("params.yaml", "fail", str(error), advice)]
     valid = Finding("params.yaml", "ok", "valid")
     root = settings.dataset.root
+    try:
+        check_root(Path(root), project)
+    except UserError as error:
+        return [valid, Finding("data set", "fail", str(error), "do that first: DVC removes its outputs before it runs")]
     if (project / root).is_dir():
         return [valid, Finding("data set", "ok", f"{root} ({settings.dataset.layout})")]
     if root == type(settings.dataset)().root:

@@ -18,6 +18,7 @@ from gbaseg.segmentation.settings import SegmentationSettings
 from gbaseg.self_training.settings import SelfTrainingSettings, SurveySettings
 from gbaseg.settings import Settings
 from gbaseg.standardise.settings import StandardiseSettings
+from gbaseg.text_file import read_yaml
 from gbaseg.translation.settings import TranslationSettings
 
 PATH = Path("params.yaml")
@@ -47,19 +48,12 @@ def load(path: Path = PATH) -> Params:
     """Read and check params.yaml.
 
     Raises:
-        UserError: the file is missing or no YAML, or it holds wrong keys, types or values: all of them are named,
-            each with what was found and what is allowed.
+        UserError: the file is missing, no UTF-8 or no YAML, or it holds wrong keys, types or values: all of them are
+            named, each with what was found and what is allowed.
     """
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    if not path.is_file():
+    if not path.exists():
         raise UserError(f"{path}: no such file; run gbaseg in the folder of the project")
-    try:
-        content = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
-    except YAMLError as error:
-        raise UserError(f"{path} is not valid YAML: {error}") from error
-    return check(content, str(path))
+    return check(read_yaml(path), str(path))
 
 
 def check(content: object, name: str = "params.yaml") -> Params:
@@ -69,7 +63,8 @@ def check(content: object, name: str = "params.yaml") -> Params:
         UserError: with every fault in one message.
     """
     if not isinstance(content, Mapping):
-        raise UserError(f"{name}: expected sections such as 'dataset:', found {type(content).__name__}")
+        found = "nothing" if content is None else type(content).__name__
+        raise UserError(f"{name}: expected sections such as 'dataset:', found {found}")
     faults = _faults_between_sections(content)
     try:
         params = Params.model_validate(dict(content))

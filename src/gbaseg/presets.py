@@ -17,10 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
 from gbaseg.errors import UserError
+from gbaseg.text_file import parse_yaml, read_yaml, text_of
 from gbaseg.yaml_edit import edited
 
 DEFAULT = "default"
@@ -103,14 +101,18 @@ def apply_preset(
     wanted = _laid_on(defaults, changes)
     validate(wanted)
 
-    default_text, preset_text = default_file.read_text(encoding="utf-8"), preset_file.read_text(encoding="utf-8")
+    default_text, preset_text = text_of(default_file), text_of(preset_file)
     text = edited(default_text, preset_text, changes)
     if _parse(text) != wanted:
         raise UserError(f"{preset_file}: cannot be written in the layout of {default_file}; allowed: plain YAML")
     overwritten = None
-    own = params_path.read_text(encoding="utf-8") if params_path.is_file() else ""
+    if params_path.exists() and not params_path.is_file():
+        raise UserError(f"{params_path}: no file; move it away")
+    before = params_path.read_bytes() if params_path.is_file() else b""
+    own = before.decode("utf-8-sig", errors="replace").replace("\r\n", "\n")
     if own.strip():
-        kept = _restored(own, default_text, defaults)
+        # What is not UTF-8 can be read for its values, but not kept.
+        kept = _restored(own, default_text, defaults) if "\ufffd" not in own else None
         kept = None if kept is None else edited(kept, preset_text, changes)
         text_stays = kept is not None and _parse(kept) == wanted
         text = kept if kept is not None and text_stays else text
@@ -118,7 +120,7 @@ def apply_preset(
         if values or not text_stays:
             overwritten = Overwritten(values, _kept(params_path))
     partial = params_path.with_name(f".{params_path.name}.{os.getpid()}")
-    partial.write_text(text, encoding="utf-8")
+    partial.write_text(text, encoding="utf-8", newline="\r\n" if b"\r\n" in before else "\n")
     partial.replace(params_path)
     return overwritten
 
@@ -255,7 +257,7 @@ def _laid_on(defaults: dict[str, Any], changes: Mapping[Key, Any]) -> dict[str, 
 def _preset(name: str, folder: Path, defaults: dict[str, Any]) -> Preset:
     file = _file(name, folder)
     comment = []
-    for line in file.read_text(encoding="utf-8").splitlines():
+    for line in text_of(file).splitlines():
         if not line.startswith("#"):
             break
         comment.append(line.removeprefix("#").strip())
@@ -273,10 +275,7 @@ def _file(name: str, folder: Path) -> Path:
 
 
 def _load(file: Path) -> dict[str, Any]:
-    try:
-        content = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8"))
-    except YAMLError as error:
-        raise UserError(f"{file} is not valid YAML: {error}") from error
+    content = read_yaml(file)
     if not isinstance(content, dict):
         raise UserError(f"{file}: expected keys of params.yaml, found {type(content).__name__}")
     return content
@@ -285,6 +284,6 @@ def _load(file: Path) -> dict[str, Any]:
 def _parse(text: str) -> object:
     """The content of a YAML text, `None` where it is none."""
     try:
-        return YAML(typ="safe", pure=True).load(text)
-    except YAMLError:
+        return parse_yaml(text, "")
+    except UserError:
         return None

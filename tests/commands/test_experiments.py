@@ -1,6 +1,7 @@
 """Ablations as DVC experiments and the tables read back from them, in a project whose one stage makes up the scores."""
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from gbaseg.cli import main
-from gbaseg.commands.ablation import plan_arms, plan_translations, with_extra
+from gbaseg.commands.ablation import _override_fault, _settings_with, plan_arms, plan_translations, with_extra
 from gbaseg.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -68,6 +69,72 @@ def project(tmp_path_factory):
     result = gbaseg("ablation", "arms", "--seeds", "1,2", "--arms", "naive,gba", "--run")
     yield result
     os.chdir(before)
+
+
+@pytest.mark.unusual(
+    "git, DVC and settings",
+    "the project in a folder of a larger git repository",
+    "experiments are read as anywhere else",
+)
+def test_in_a_folder_of_a_larger_repository(tmp_path, monkeypatch):
+    (tmp_path / "sub/project").mkdir(parents=True)
+    (tmp_path / "params.yaml").write_text("another: 1\n")
+    monkeypatch.chdir(tmp_path / "sub/project")
+    monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
+    for name in ("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"):
+        monkeypatch.setenv(name, "test")
+    shutil.copyfile(ROOT / "presets/default.yaml", "params.yaml")
+    Path("scores.py").write_text(SCORES)
+    Path("dvc.yaml").write_text(PIPELINE.format(python=sys.executable))
+    Path(".gitignore").write_text("/metrics/cases/\n/tables/\n.scratch/\n")
+    for command in (["git", "init", "-q", str(tmp_path)], ["git", "add", str(tmp_path)]):
+        subprocess.run(command, check=True)
+    subprocess.run([sys.executable, "-m", "dvc", "init", "--subdir", "-q"], check=True)
+    subprocess.run(["git", "commit", "-qam", "start"], check=True)
+    assert gbaseg("ablation", "arms", "--seeds", "1", "--arms", "gba", "--run").exit_code == 0
+    result = gbaseg("tables")
+    assert result.exit_code == 0, result.stderr
+    assert set(pd.read_csv("tables/rounds.csv")["arm"]) == {"empty prediction", "gba"}
+    # What is done is known by its settings, which are read back too.
+    assert "gba-seed-1: done" in gbaseg("ablation", "arms", "--seeds", "1", "--arms", "gba", "--run").stderr
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        pytest.param(
+            "dataset.root=/d/a(b)", """such a value stands in quotes of its own: -S 'dataset.root="/d/a(b)"'""",
+            marks=pytest.mark.unusual(
+                "git, DVC and settings", "`-S` with a value that needs quoting: brackets, commas, =, umlauts",
+                "the same, as it is to be written",
+            )),
+        ("dataset.root=/d/a,b", """-S 'dataset.root="/d/a,b"'"""),
+        ("dataset.root=/d/a=b", """-S 'dataset.root="/d/a=b"'"""),
+        ("dataset.root=/d/ü", """-S 'dataset.root="/d/ü"'"""),
+        ("seed=1,2", "a list: -S 'seed=[A,B]'"),
+        pytest.param("sed=3", "sed: no such key; did you mean 'seed'?", marks=pytest.mark.unusual(
+            "git, DVC and settings", "`-S` with a key that there is not", "the nearest one, and those there are",
+        )),
+        ("augmentation.rules.7.name=x", "no such key (allowed there: 0)"),
+        ("+seed=3", "none is added or taken away"),
+        ("dataset.root=data/standard/x", "lies in data/standard"),
+    ],
+)  # fmt: skip
+def test_a_setting_that_is_none_says_how_to_write_it(tmp_path, monkeypatch, value, says):
+    monkeypatch.chdir(tmp_path)
+    shutil.copyfile(ROOT / "presets/default.yaml", "params.yaml")
+    result = gbaseg("ablation", "arms", "-S", value)
+    assert (result.exit_code, type(result.exception)) == (1, SystemExit)
+    assert says in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_what_is_said_to_be_right_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copyfile(ROOT / "presets/default.yaml", "params.yaml")
+    for value in ("/d/a(b)", "/d/it's", 'a"b\\c,d', 'a\\"b,', "a,\\", "x=y"):
+        right = shlex.split(_override_fault(f"dataset.root={value}", {"dataset": {"root": ""}}).split(": -S ")[1])[0]
+        assert _settings_with([right.removesuffix(";")])["dataset"]["root"] == value
 
 
 def test_every_arm_with_every_seed():

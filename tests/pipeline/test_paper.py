@@ -101,7 +101,7 @@ def test_the_last_round_trains_at_the_finer_grid(paper):
 
 
 def test_masks_of_the_fine_grid_come_back_to_the_scan(paper):
-    scan = next((paper.folder / "data/raw/phantom/validation").glob("*_hrT2.nii.gz"))
+    scan = next((paper.folder / "data/raw/phantom/generated/validation").glob("*_hrT2.nii.gz"))
     name = scan.name.removeprefix("crossmoda2022_").removesuffix("_hrT2.nii.gz")
     mask = read(paper.folder / f"data/pseudo_labelled/round_3/scan/{name}.nii.gz")
     # NIfTI keeps an oblique direction as a quaternion of three single-precision numbers.

@@ -71,7 +71,7 @@ def test_pseudo_labels_lie_on_the_scans_own_grids(tiny):
     for item in rounds_of(tiny):
         folder = tiny.folder / "data/pseudo_labelled" / item["id"] / "scan"
         assert {path.name.removesuffix(".nii.gz") for path in folder.iterdir()} == names
-    scan = next((tiny.folder / "data/raw/phantom/validation").glob("*_hrT2.nii.gz"))
+    scan = next((tiny.folder / "data/raw/phantom/generated/validation").glob("*_hrT2.nii.gz"))
     name = scan.name.removeprefix("crossmoda2022_").removesuffix("_hrT2.nii.gz")
     mask = read(folder / f"{name}.nii.gz")
     # NIfTI keeps an oblique direction as a quaternion of three single-precision numbers.
@@ -150,7 +150,7 @@ def test_the_report_shows_every_held_out_case_and_loads_nothing(tiny):
 
 def test_a_submission_has_the_challenges_names_and_the_scans_geometry(tiny, tmp_path):
     tiny.run("gbaseg", "submission", "--out", str(tmp_path / "masks"))
-    scans = {path.name: path for path in (tiny.folder / "data/raw/phantom/validation").glob("*_hrT2.nii.gz")}
+    scans = {path.name: path for path in (tiny.folder / "data/raw/phantom/generated/validation").glob("*_hrT2.nii.gz")}
     assert {path.name for path in (tmp_path / "masks").iterdir()} == {name.replace("_hrT2", "_Label") for name in scans}
     for name, path in scans.items():
         assert read(tmp_path / "masks" / name.replace("_hrT2", "_Label")).grid.agrees_with(read(path).grid)
@@ -168,7 +168,7 @@ def test_the_table_of_rounds_is_printed(tiny):
 
 
 def test_predict_segments_a_new_scan_as_the_pipeline_did(tiny, tmp_path):
-    scan = next((tiny.folder / "data/raw/phantom/validation").glob("*_hrT2.nii.gz"))
+    scan = next((tiny.folder / "data/raw/phantom/generated/validation").glob("*_hrT2.nii.gz"))
     tiny.run("gbaseg", "predict", str(scan), "--out", str(tmp_path))
     name = scan.name.removeprefix("crossmoda2022_").removesuffix("_hrT2.nii.gz")
     mine = read(tmp_path / scan.name)
@@ -207,7 +207,7 @@ def test_no_training_stage_can_see_the_targets_labels(tiny, new_project, monkeyp
     """
     blind = new_project("tiny")
     blind.stages(monkeypatch, stop="standardise")
-    shutil.rmtree(blind.folder / "data/raw/phantom/target_labels")
+    shutil.rmtree(blind.folder / "data/raw/phantom/generated/target_labels")
     # A name and a date in every header, where scanners and converters leave them: they change nothing and go nowhere.
     for path in (blind.folder / "data/raw").rglob("*.nii.gz"):
         content = bytearray(gzip.decompress(path.read_bytes()))

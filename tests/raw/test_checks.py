@@ -25,8 +25,8 @@ GOOD = [
 ]
 
 
-def image(grid=GRID):
-    return Volume(np.random.default_rng(0).normal(100, 20, grid.shape).astype(np.float32), grid)
+def image(grid=GRID, seed=0):
+    return Volume(np.random.default_rng(seed).normal(100, 20, grid.shape).astype(np.float32), grid)
 
 
 def label(grid=GRID, value=1):
@@ -37,8 +37,8 @@ def label(grid=GRID, value=1):
 
 @pytest.fixture
 def root(tmp_path):
-    for case in GOOD:
-        write(image(), tmp_path / case.image)
+    for seed, case in enumerate(GOOD):
+        write(image(seed=seed), tmp_path / case.image)
         if case.label:
             write(label(), tmp_path / case.label)
     write_table(GOOD, tmp_path)
@@ -202,7 +202,7 @@ def test_missing_domains_and_training_splits():
 def test_all_faults_of_all_cases_are_in_one_report(root):
     (root / "t1.nii.gz").unlink()
     write(label(value=3), root / "s1_label.nii.gz")
-    write(image(replace(GRID, spacing_zyx_mm=(2.0, 1.0, 0.01))), root / "v1.nii.gz")
+    write(image(replace(GRID, spacing_zyx_mm=(2.0, 1.0, 0.01)), seed=3), root / "v1.nii.gz")
     with pytest.raises(BadCases) as raised:
         load_cases(SETTINGS, root)
     assert len(raised.value.faults) == 5  # s1: unknown value, no tumour; t1: missing; v1: spacing, grid

@@ -36,6 +36,49 @@ def test_every_impossible_value_is_named_with_its_row(tmp_path):
     assert faults[1].allowed == "train or validation or test"
 
 
+OUT = "leads out of the data set's folder, where DVC would not see it change"
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        pytest.param(
+            "../elsewhere/x.nii.gz", OUT,
+            marks=pytest.mark.unusual(
+                "Data sets and folders", "cases.csv with a path such as `../elsewhere/x.nii.gz`",
+                "a fault: row, path, and that DVC would not see it change",
+            ),
+        ),
+        ("images/../../x.nii.gz", OUT),
+        pytest.param(
+            "/disk/x.nii.gz", "a whole path",
+            marks=pytest.mark.unusual("Data sets and folders", "cases.csv with whole paths", "a fault: row and path"),
+        ),
+        ("C:\\disk\\x.nii.gz", "a whole path"),
+        ("~/x.nii.gz", "a whole path"),
+        pytest.param(
+            ".scratch/x.nii.gz", "DVC does not look into .scratch",
+            marks=pytest.mark.unusual(
+                "Data sets and folders", "scans in a folder that DVC ignores (.git, .dvc, .scratch, .venv)",
+                "a fault: row, path, and the folder",
+            ),
+        ),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("column", ["image", "label"])
+def test_paths_that_dvc_does_not_see(tmp_path, path, reason, column):
+    files = {"image": "a.nii.gz", "label": "a_label.nii.gz"} | {column: path}
+    write(tmp_path, f"a,p,A,source,train,ceT1,{files['image']},{files['label']}")
+    [fault] = find_cases(tmp_path)[1]
+    assert (fault.case, fault.file, fault.found) == ("a", "cases.csv row 1", f"{column} {path!r}: {reason}")
+    assert fault.allowed == "a path from the data set's folder to a file in it"
+
+
+def test_a_path_that_wanders_and_comes_back_is_inside(tmp_path):
+    write(tmp_path, "a,p,A,source,train,ceT1,x/../images/./a.nii.gz,labels//a.nii.gz")
+    assert find_cases(tmp_path)[1] == []
+
+
 def test_no_table_and_no_rows(tmp_path):
     with pytest.raises(UserError, match="no such case table"):
         find_cases(tmp_path)

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import blosc2
@@ -129,3 +130,29 @@ def test_what_is_torn_of_a_training_set_is_prepared_again(prepared, workspace, t
     made = path.stat().st_mtime_ns
     prepare(*again)
     assert path.stat().st_mtime_ns == made
+
+
+@pytest.mark.unusual(
+    "git, DVC and settings", "`dvc config cache.type symlink`: scans are links to files without an ending",
+    "read as files are",
+)  # fmt: skip
+def test_scans_that_are_links_into_dvcs_cache(prepared, tmp_path, monkeypatch):
+    monkeypatch.setattr(dataset, "run", lambda tasks, **_: [task.function(**task.arguments) for task in tasks])
+    (tmp_path / "cache").mkdir()
+    linked = []
+    for item in prepared.items:
+        paths = {}
+        for kind in ("image", "label"):
+            target = tmp_path / "cache" / f"{item.name}{kind}"
+            target.write_bytes(getattr(item, kind).read_bytes())
+            target.chmod(0o444)
+            paths[kind] = tmp_path / getattr(item, kind).name
+            paths[kind].symlink_to(target)
+        linked.append(replace(item, **paths))
+    workspace = Workspace(tmp_path / "nnunet")
+    prepare(
+        linked, prepared.structures, prepared.settings, 3, workspace, Store(tmp_path / "store"), prepared.spacing_zyx_mm
+    )
+    for item in linked:
+        for mine, theirs in zip(case(workspace, item.name), case(prepared.workspace, item.name), strict=True):
+            assert np.array_equal(mine, theirs)

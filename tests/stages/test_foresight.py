@@ -115,8 +115,8 @@ def project(tmp_path, monkeypatch):
     with (tmp_path / "params.yaml").open("w") as stream:
         YAML().dump(content, stream)
     grid = Grid((3, 5, 6), (2.0, 1.0, 1.0))
-    image = Volume(np.random.default_rng(0).normal(100, 20, grid.shape).astype(np.float32), grid)
-    for case in CASES:
+    for seed, case in enumerate(CASES):
+        image = Volume(np.random.default_rng(seed).normal(100, 20, grid.shape).astype(np.float32), grid)
         write(image, tmp_path / "raw" / case.image)
         if case.label:
             write(image.with_array((image.array > 100).astype(np.uint8)), tmp_path / "raw" / case.label)

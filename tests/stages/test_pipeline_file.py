@@ -48,7 +48,7 @@ def test_each_stage_calls_a_command_that_there_is_and_watches_its_recipe(stage):
 
 def test_outputs_lie_where_the_code_writes_them():
     named = {
-        "phantom": {layout.PHANTOM},
+        "phantom": {layout.GENERATED},
         "standardise": {layout.STANDARD, layout.SCORING, layout.METRICS / "data.json"},
         "train_translation": {layout.TRANSLATION_MODEL, layout.CURVES / "translation"},
         "translate": {layout.TRANSLATED, layout.METRICS / "translation.json"},
@@ -120,3 +120,19 @@ def test_a_data_set_put_in_by_dvc_add_is_seen_and_its_scans_are_not(tmp_path):
             )
         }
     assert [path for path, hidden in ignored.items() if not hidden] == ["data/", "data/raw/", "data/raw/mine.dvc"]
+
+
+@pytest.mark.unusual(
+    "git, DVC and settings", "a fresh clone, `dvc exp run -S seed=2 standardise`",
+    "runs: no plot is looked for in DVC's cache",
+)  # fmt: skip
+def test_plots_are_named_without_looking_into_the_cache(tmp_path, monkeypatch):
+    """DVC asks for them after every experiment; a file in an output folder that was never here stops it."""
+    from dvc.repo import Repo
+
+    monkeypatch.chdir(tmp_path)
+    for name in ("dvc.yaml", "dvc.lock", "recipes.yaml", "presets/default.yaml"):
+        shutil.copyfile(ROOT / name, tmp_path / name.split("/")[-1].replace("default", "params"))
+    Repo.init(no_scm=True).close()
+    with closing(Repo()) as repo:
+        assert set(repo.index._plot_sources) <= {"plots/rounds.csv"}

@@ -29,8 +29,10 @@ def project(tmp_path, monkeypatch):
         label[1:3, 15:17, first : last + 1] = 1
         write(Volume(label, GRID), tmp_path / "raw" / case.label)
     cases.append(Case("t", "t", "A", "target", "train", "hrT2", "t.nii.gz"))
-    for case in cases:
-        write(Volume(array, GRID), tmp_path / "raw" / case.image)
+    for number, case in enumerate(cases):
+        own = array.copy()
+        own[0, 0, 0] += number / 100  # one scan is in a set once
+        write(Volume(own, GRID), tmp_path / "raw" / case.image)
     write_table(cases, tmp_path / "raw")
     return tmp_path
 

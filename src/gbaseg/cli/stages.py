@@ -11,7 +11,7 @@ from gbaseg.cli.options import FOLDER, OUT_FILE, structures
 
 @click.command()
 def phantom() -> None:
-    """Write the built-in data set (data/raw/phantom)."""
+    """Write the built-in data set (data/raw/phantom/generated)."""
     from gbaseg.stages.phantom import run
 
     run()

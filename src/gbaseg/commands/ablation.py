@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -13,13 +16,13 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
 from gbaseg import params
 from gbaseg.commands.experiments import differences, experiments_of_this_commit, open_revision, queued_experiments
 from gbaseg.errors import UserError
 from gbaseg.runtime.progress import log
 from gbaseg.stages import layout
+from gbaseg.stages.roots import check_root
+from gbaseg.text_file import parse_yaml, read_yaml
 
 
 @dataclass(frozen=True)
@@ -90,8 +93,11 @@ def run(planned: Sequence[Experiment], extra: Sequence[str], now: bool) -> None:
         UserError: settings that params.yaml does not allow, an experiment of this name with other settings (nothing is
             begun then), or one that fails; those before it stay done.
     """
+    params.load()  # what is wrong with the file itself is said first
     planned = with_extra(planned, extra)
     wanted = {one.name: _settings_with(one.overrides) for one in planned}
+    for root in sorted({str(settings["dataset"]["root"]) for settings in wanted.values()}):
+        check_root(Path(root))
     if not now:
         _refuse_data_out_of_reach(wanted)
     done, waiting = experiments_of_this_commit(), queued_experiments()
@@ -130,10 +136,48 @@ def _settings_with(overrides: Sequence[str]) -> dict[str, Any]:
         try:
             apply_overrides(str(copy), list(overrides))
         except Exception as error:  # hydra's own errors, of many classes
-            raise UserError(f"{', '.join(overrides)}: not settings of params.yaml: {error}") from error
-        content = YAML(typ="safe").load(copy.read_text(encoding="utf-8"))
+            known = read_yaml(params.PATH)
+            faults = [fault for override in overrides if (fault := _override_fault(override, known))]
+            raise UserError(
+                "\n".join(faults or [f"{', '.join(overrides)}: not settings of params.yaml: {error}"])
+            ) from error
+        content = read_yaml(copy)
     params.check(content, f"params.yaml with {', '.join(overrides)}")
     return content
+
+
+def _override_fault(override: str, known: Mapping[str, Any]) -> str:
+    """What is wrong with one `KEY=VALUE`, and how to write it; empty where it is right by itself.
+
+    Args:
+        override: as `dvc exp run -S` takes it, in hydra's grammar.
+        known: content of params.yaml.
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    key, _, value = override.partition("=")
+    if key.startswith(("+", "~")):
+        return f"--set {override}: params.yaml has its keys, none is added or taken away; allowed: KEY=VALUE"
+    section: Any = known
+    for part in key.split("."):
+        here = range(len(section)) if isinstance(section, list) else section if isinstance(section, Mapping) else ()
+        names = [str(name) for name in here]
+        if part not in names:
+            close = difflib.get_close_matches(part, names, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            return f"--set {override}: {key}: no such key{hint} (allowed there: {', '.join(names) or 'nothing'})"
+        section = section[int(part)] if isinstance(section, list) else section[part]
+    try:
+        one_value = not OverridesParser.create().parse_override(override).is_sweep_override()
+    except HydraException:
+        one_value = False
+    if one_value:
+        return ""
+    # A backslash counts as one, but before a quote.
+    quoted = re.sub(r'(\\*)("|$)', lambda found: 2 * found[1] + ('\\"' if found[2] else ""), value)
+    right = shlex.quote(f'{key}="{quoted}"')
+    return f"--set {override}: such a value stands in quotes of its own: -S {right}; a list: -S '{key}=[A,B]'"
 
 
 def _refuse_data_out_of_reach(wanted: Mapping[str, Mapping[str, Any]]) -> None:
@@ -156,7 +200,7 @@ def _refuse_others(wanted: Mapping[str, Mapping[str, Any]], done: Mapping[str, s
     faults = []
     for name, settings in wanted.items():
         if name in done:
-            theirs = YAML(typ="safe").load(open_revision(done[name]).read_text(str(params.PATH)))
+            theirs = parse_yaml(open_revision(done[name]).read_text(str(params.PATH)), f"params.yaml of {name}")
             faults += [f"{name}: {difference}" for difference in differences(theirs, settings, ("then", "now"))]
     if faults:
         raise UserError(

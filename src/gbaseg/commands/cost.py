@@ -9,7 +9,6 @@ from typing import Any
 
 from pydantic import ValidationError
 from rich.console import Console
-from ruamel.yaml import YAML
 
 from gbaseg import params
 from gbaseg.cost.counted import DataSize
@@ -22,12 +21,13 @@ from gbaseg.presets import preset_content
 from gbaseg.runtime.ledger import LEDGER, read_lines
 from gbaseg.stages import layout
 from gbaseg.stages.counted import size_here
+from gbaseg.stages.provenance import LOCK, strangers
+from gbaseg.text_file import read_yaml
 
 # CrossMoDA 2022: source, target, validation cases; the paper's 288 copies. Slices of 1 mm through 120 mm of head.
 _PAPER = DataSize(source=210, target=210, held_out=64, slices=120, copies=288 / 210)
 # Its folder in README and preset.
 _PAPERS_ROOT = "crossmoda2022"
-_LOCK = Path("dvc.lock")
 
 
 def run(preset: str | None, presets: Path, gpu: str | None, size: Mapping[str, float | None]) -> None:
@@ -126,6 +126,8 @@ def _speeds(gpu: str | None) -> tuple[dict[str, Speed], dict[str, list[str]]]:
 def _known_size(settings: Params) -> tuple[DataSize | None, str]:
     """The size of the data that these parameters name, and where it is from; None where it is not known."""
     size = size_here(settings) if _standardised_by(settings) else None
+    if size is not None and strangers([layout.AUGMENTED]):
+        size = replace(size, copies=0.0)
     if size is None and Path(settings.dataset.root).name == _PAPERS_ROOT:
         return _PAPER, "as published"
     return size, str(layout.STANDARD)
@@ -133,9 +135,9 @@ def _known_size(settings: Params) -> tuple[DataSize | None, str]:
 
 def _standardised_by(settings: Params) -> bool:
     """Whether what is in data/standard was made with these parameters; without a dvc.lock it is taken for that."""
-    if not _LOCK.is_file():
+    if not LOCK.is_file():
         return True
-    stages = YAML(typ="safe").load(_LOCK.read_text(encoding="utf-8"))["stages"]
+    stages = read_yaml(LOCK)["stages"]
     then: dict[str, Any] = {}
     for stage in ("phantom", "standardise"):
         then |= stages.get(stage, {}).get("params", {}).get("params.yaml", {})

@@ -7,17 +7,18 @@ import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
-
-from ruamel.yaml import YAML
 
 from gbaseg import params, volume
 from gbaseg.errors import UserError
 from gbaseg.evaluation.runs import Run
 from gbaseg.evaluation.summary import CaseScore, read_scores
+from gbaseg.git import below_the_top, check_repository
 from gbaseg.stages import layout
+from gbaseg.stages.provenance import refuse_strangers
+from gbaseg.text_file import parse_yaml, text_of
 
 WORKSPACE = "workspace"
 # What runs that are compared may differ in; everything else has to be equal, or a table would mix its effect in.
@@ -54,6 +55,8 @@ def find_experiments(names: Sequence[str]) -> dict[str, str]:
     Raises:
         UserError: there is none, or several other commits have one of this name.
     """
+    if set(names) == {WORKSPACE}:  # a folder without git or DVC can be looked at, too
+        return {WORKSPACE: ""}
     here, everywhere = experiments_of_this_commit(), _experiments(all_commits=True)
     found = {}
     for name in names:
@@ -84,14 +87,18 @@ def _experiments(all_commits: bool) -> dict[str, dict[str, str]]:
 
 @contextmanager
 def _repository() -> Iterator[Any]:
-    from dvc.exceptions import NotDvcRepoError
+    check_repository()
+    from dvc.exceptions import DvcException, NotDvcRepoError
     from dvc.repo import Repo  # takes a second
+    from scmrepo.exceptions import SCMError
 
     try:
         with Repo() as repo:
             yield repo
     except NotDvcRepoError as error:
         raise UserError("not in a DVC repository: run this in the project's folder") from error
+    except (DvcException, SCMError) as error:
+        raise UserError(f"DVC cannot read this repository: {' '.join(str(error).split())}") from error
 
 
 def load_runs(names: Sequence[str], structure: str = "") -> list[Run]:
@@ -114,11 +121,16 @@ def load_runs(names: Sequence[str], structure: str = "") -> list[Run]:
     for name, revision in sorted(revisions.items()):
         files = open_revision(revision)
         try:
-            settings[name] = YAML(typ="safe").load(files.read_text(str(params.PATH)))
+            text = files.read_text(str(params.PATH))
+            settings[name] = parse_yaml(text, f"experiment {name}: {params.PATH}")
+            if not revision:
+                refuse_strangers(_scores_of(params.check(settings[name])))
             runs.append(replace(read_run(name, settings[name], files, structure), revision=revision))
         except KeyError as error:
             raise UserError(f"experiment {name}: its params.yaml has no {error}; it was run by older code") from error
         except OSError as error:
+            if not revision:
+                raise UserError(f"{name}: {error}; `dvc repro` makes it") from error
             raise UserError(
                 f"experiment {name}: {error}; not run to its end, or no longer in DVC's cache (`dvc exp remove {name}`)"
             ) from error
@@ -190,14 +202,38 @@ def _optional(files: Files, path: Path) -> str:
         return ""
 
 
+def _scores_of(settings: params.Params) -> list[Path]:
+    """What a run is read from, in this folder."""
+    rounds = [item.id for item in settings.self_training.rounds]
+    single = [layout.case_scores(name) for name in ("baseline", "oracle")]
+    per_round = [path(name) for name in rounds for path in (layout.round_metrics, layout.case_scores, layout.proxies)]
+    return [*per_round, *single, layout.METRICS / "translation.json"]
+
+
 class _Folder:
     """The files of this folder."""
 
     def read_text(self, path: str) -> str:
-        return Path(path).read_text(encoding="utf-8")
+        if not Path(path).is_file():
+            raise FileNotFoundError(f"{path}: no such file")
+        return text_of(Path(path))
 
     def read_bytes(self, path: str) -> bytes:
         return Path(path).read_bytes()
+
+
+@dataclass(frozen=True)
+class _Revision:
+    """The files of this folder at another time."""
+
+    files: Files
+    below: str
+
+    def read_text(self, path: str) -> str:
+        return self.files.read_text(f"{self.below}{path}")
+
+    def read_bytes(self, path: str) -> bytes:
+        return self.files.read_bytes(f"{self.below}{path}")
 
 
 def open_revision(revision: str) -> Files:
@@ -206,8 +242,9 @@ def open_revision(revision: str) -> Files:
         return _Folder()
     from dvc.api import DVCFileSystem
 
-    files: Files = DVCFileSystem(rev=revision)
-    return files
+    # Of a revision DVC shows the whole repository; this project may be a folder of it, with a DVC of its own.
+    below = below_the_top()
+    return _Revision(DVCFileSystem(rev=revision, subrepos=bool(below)), below)
 
 
 def _check_comparable(settings: Mapping[str, Mapping[str, Any]]) -> None:

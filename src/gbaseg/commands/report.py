@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ruamel.yaml import YAML
 
 from gbaseg import params
 from gbaseg.cases import read_table, select
@@ -33,7 +32,9 @@ from gbaseg.stages.pictures import (
     read_held_out,
     sample_intensities,
 )
+from gbaseg.stages.provenance import LOCK, refuse_strangers
 from gbaseg.stages.summarise import appearance_figure, read_rounds, tumour_scores
+from gbaseg.text_file import read_yaml, text_of
 
 PACKAGES = ("gbaseg", "torch", "nnunetv2", "SimpleITK", "numpy", "scipy", "dvc")
 _CASE_ZOOM_MM = 45.0
@@ -46,7 +47,11 @@ def run(out: Path) -> None:
         UserError: stages have not run.
     """
     settings = params.load()
-    need([layout.STANDARD, layout.TRANSLATED, layout.pseudo_labelled(settings.self_training.last)])
+    last = settings.self_training.last
+    need([layout.STANDARD, layout.TRANSLATED, layout.pseudo_labelled(last)])
+    proxies = [layout.proxies(item.id) for item in settings.self_training.rounds]
+    others = [layout.AUGMENTED, layout.METRICS / "translation.json", layout.METRICS / f"{BASELINE}.json"]
+    refuse_strangers([layout.STANDARD, layout.TRANSLATED, layout.pseudo_labelled(last), *proxies, *others])
     rounds = read_rounds(settings)
     scores = tumour_scores(settings, rounds)
     sections = [
@@ -63,7 +68,7 @@ def run(out: Path) -> None:
         Section("Time", _TIME_NOTE, tables=_times()),
         Section("Data", "Hashes of what each stage wrote (dvc.lock).", tables=_hashes()),
         Section("Versions", tables=[Table(["package", "version"], [[name, version(name)] for name in PACKAGES])]),
-        Section("Parameters", text=Path("params.yaml").read_text(encoding="utf-8")),
+        Section("Parameters", text=text_of(params.PATH)),
     ]
     arm, mode = settings.augmentation.arm, settings.translation.mode
     page = render(
@@ -213,10 +218,9 @@ def _times() -> list[Table]:
 
 
 def _hashes() -> list[Table]:
-    lock = Path("dvc.lock")
-    if not lock.is_file():
+    if not LOCK.is_file():
         return []
-    stages = YAML(typ="safe").load(lock.read_text(encoding="utf-8"))["stages"]
+    stages = read_yaml(LOCK)["stages"]
     rows = [
         [name, out["path"], out.get("md5", "–"), out.get("size", "–")]
         for name, stage in stages.items()

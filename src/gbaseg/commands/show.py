@@ -4,22 +4,44 @@ from __future__ import annotations
 
 from gbaseg import params
 from gbaseg.commands.submission import entries
+from gbaseg.errors import UserError
 from gbaseg.evaluation.rounds import print_rounds_table
 from gbaseg.stages import layout
-from gbaseg.stages.context import read_json
-from gbaseg.stages.summarise import read_rounds
+from gbaseg.stages.context import need, read_json
+from gbaseg.stages.provenance import described, strangers
 
 
 def run() -> None:
-    """Print them."""
+    """Print them: of the rounds that are there and of this run; the others are named.
+
+    Raises:
+        UserError: there is none, or those that are there are of another run.
+    """
     settings = params.load()
-    rounds = read_rounds(settings)
+    names = [layout.SURVEY, *(item.id for item in settings.self_training.rounds)]
+    files = {name: layout.round_metrics(name) for name in names}
+    there = {name: file for name, file in files.items() if file.is_file()}
+    if not there:
+        need(list(files.values()))
+    proxies = [layout.proxies(name) for name in there]
+    found = strangers([*there.values(), *proxies, layout.PLOTS])
+    shown = [name for name, file in there.items() if file not in found]
+    if not shown:
+        raise UserError(described({file: found[file] for file in there.values()}))
+    rounds = [(name, read_json(files[name])) for name in shown]
     for name, metrics in rounds:
-        if layout.proxies(name).is_file():
+        if layout.proxies(name).is_file() and layout.proxies(name) not in found:
             metrics["proxies"] = read_json(layout.proxies(name))
     print_rounds_table(rounds, tumour=settings.dataset.tumour)
+    if others := {file: found[file] for file in there.values() if file in found}:
+        print(described(others))
+    if missing := [str(file) for file in files.values() if not file.is_file()]:
+        print(f"not there yet: {', '.join(missing)}; `dvc repro` makes it")
+    if not layout.STANDARD.is_dir():
+        print("as they came with git: nothing of this was run in this folder")
     for entry in entries():
         spread = "" if entry.dice_sd is None else f" ± {entry.dice_sd:.3f}"
         assd = "" if entry.assd_mm_mean is None else f", ASSD {entry.assd_mm_mean:.3f} mm"
         print(f"{entry.source}, {entry.round}, {entry.structure}: Dice {entry.dice_mean:.3f}{spread}{assd}")
-    print(f"pictures: {', '.join(str(path) for path in sorted(layout.PLOTS.glob('*.png')))}")
+    if layout.PLOTS not in found:
+        print(f"pictures: {', '.join(str(path) for path in sorted(layout.PLOTS.glob('*.png')))}")

@@ -15,6 +15,8 @@ import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from gbaseg.runtime.scratch import written_whole
+
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
 COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
 MARKERS = ("o", "s", "^", "D", "v", "P")
@@ -67,8 +69,8 @@ def save(figure: Figure, path: str | Path, dpi: int = 200) -> None:
     path = Path(path)
     stream = io.BytesIO()
     save_to(figure, stream, path.suffix.removeprefix("."), dpi)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(stream.getvalue())
+    with written_whole(path) as partial:
+        partial.write_bytes(stream.getvalue())
 
 
 @styled

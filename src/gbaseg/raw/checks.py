@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from gbaseg.cases import Case
 from gbaseg.errors import BadCases
 from gbaseg.integrity import Flaw, read_checked
 from gbaseg.raw.dataset_settings import DatasetSettings
+from gbaseg.raw.fault import Fault
+from gbaseg.raw.same_scan import repeated_scans, same_path, voxels_of
 from gbaseg.runtime import engine
 from gbaseg.volume import Volume, numbers_as_text
 from gbaseg.volume.flaws import Flawed
@@ -22,23 +25,11 @@ from gbaseg.volume.wild import without_wild
 SPLITS = ("train", "validation", "test")
 
 
-@dataclass(frozen=True)
-class Fault:
-    """One thing that is wrong with the data set.
+class Examined(NamedTuple):
+    """What was found of one case: its faults, and `voxels_of` its image (empty where it could not be read)."""
 
-    `case` or `file` is empty where the fault is not that of one case or file. `whole_set` marks what leaving a
-    case out does not mend (or not without an arbitrary choice): it stops the run whatever `on_bad_case` says.
-    """
-
-    case: str
-    file: str
-    found: str
-    allowed: str
-    whole_set: bool = False
-
-    def __str__(self) -> str:
-        where = ", ".join(part for part in (self.case, self.file) if part) or "data set"
-        return f"{where}: {self.found}; allowed: {self.allowed}"
+    faults: list[Fault]
+    voxels: str
 
 
 def check_cases(cases: Sequence[Case], root: Path, settings: DatasetSettings) -> list[Fault]:
@@ -49,11 +40,12 @@ def check_cases(cases: Sequence[Case], root: Path, settings: DatasetSettings) ->
         root: folder of the data set.
     """
     tasks = [
-        engine.Task(f"check {case.case}", check_case, {"case": case, "root": root, "settings": settings})
+        engine.Task(f"check {case.case}", examine_case, {"case": case, "root": root, "settings": settings})
         for case in cases
     ]
-    per_case = engine.run(tasks, light=True)
-    return [*check_set(cases), *(fault for faults in per_case for fault in faults)]
+    examined = engine.run(tasks, light=True)
+    repeated = repeated_scans(cases, [one.voxels for one in examined], rows=settings.layout == "table")
+    return [*check_set(cases), *repeated, *(fault for one in examined for fault in one.faults)]
 
 
 def accept_cases(
@@ -107,8 +99,15 @@ def linked_folders(root: Path) -> list[Fault]:
 
 
 def check_case(case: Case, root: Path, settings: DatasetSettings) -> list[Fault]:
-    """Faults of one case, its files read whole. Picklable: runs in a worker."""
-    return [Fault(case.case, file, found, allowed) for file, found, allowed in _faults_of(case, Path(root), settings)]
+    """Faults of one case, its files read whole."""
+    return examine_case(case, root, settings).faults
+
+
+def examine_case(case: Case, root: Path, settings: DatasetSettings) -> Examined:
+    """One case, its files read whole. Picklable: runs in a worker."""
+    image, flaws = read_image(Path(root) / case.image, settings) if case.image else (None, [])
+    faults = [Fault(case.case, *fault) for fault in _faults_of(case, image, flaws, Path(root), settings)]
+    return Examined(faults, "" if image is None else voxels_of(image))
 
 
 def read_image(path: Path, settings: DatasetSettings) -> tuple[Volume | None, list[Flaw]]:
@@ -121,8 +120,8 @@ def _repeated_cases(cases: Sequence[Case]) -> Iterator[Fault]:
     for kind in ("case", "image", "label"):
         groups = defaultdict(list)
         for case in cases:
-            if getattr(case, kind):
-                groups[getattr(case, kind)].append(case)
+            if name := getattr(case, kind):
+                groups[name if kind == "case" else same_path(name)].append(case)
         for group in groups.values():
             if len(group) < 2:
                 continue
@@ -158,14 +157,13 @@ def _missing_parts(cases: Sequence[Case]) -> Iterator[Fault]:
             yield Fault("", "", found, f"some {domain} cases of split train", whole_set=True)
 
 
-def _faults_of(case: Case, root: Path, settings: DatasetSettings) -> Iterator[tuple[str, str, str]]:
-    """(file, found, allowed) of each fault of one case."""
-    image = None
+def _faults_of(
+    case: Case, image: Volume | None, flaws: Sequence[Flaw], root: Path, settings: DatasetSettings
+) -> Iterator[tuple[str, str, str]]:
+    """(file, found, allowed) of each fault of one case, whose image was read."""
     if not case.image:
         yield case.label, "no image", "an image for every case"
-    else:
-        image, flaws = read_image(root / case.image, settings)
-        yield from ((case.image, *flaw) for flaw in flaws)
+    yield from ((case.image, *flaw) for flaw in flaws)
     if not case.label:
         if (case.domain, case.split) == ("source", "train"):
             yield case.image, "no label", "a label for every source case of split train"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gbaseg.cases import Case, Domain
 from gbaseg.errors import UserError
-from gbaseg.raw.checks import Fault
+from gbaseg.raw.fault import Fault
 
 # London and Tilburg, as the paper names them.
 CENTRES = {"ldn": "A", "etz": "B"}

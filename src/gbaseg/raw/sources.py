@@ -7,8 +7,9 @@ from pathlib import Path
 from gbaseg.cases import Case
 from gbaseg.errors import BadCases, UserError
 from gbaseg.raw import crossmoda, table
-from gbaseg.raw.checks import Fault, accept_cases, check_cases, linked_folders
+from gbaseg.raw.checks import accept_cases, check_cases, linked_folders
 from gbaseg.raw.dataset_settings import DatasetSettings
+from gbaseg.raw.fault import Fault
 
 
 def find_cases(settings: DatasetSettings, root: Path) -> tuple[list[Case], list[Fault]]:

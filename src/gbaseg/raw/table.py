@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import get_args
 
 from gbaseg.cases import TABLE, Case, Domain, read_table
 from gbaseg.errors import UserError
-from gbaseg.raw.checks import SPLITS, Fault
+from gbaseg.raw.checks import SPLITS
+from gbaseg.raw.fault import Fault
+from gbaseg.raw.same_scan import same_path
 
 # Case names become names of files and folders.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+# By itself, and by our .dvcignore.
+_HIDDEN_FROM_DVC = frozenset({".git", ".hg", ".dvc", ".scratch", ".venv"})
 
 
 def find_cases(root: Path) -> tuple[list[Case], list[Fault]]:
@@ -39,6 +43,11 @@ def _row_faults(row: int, case: Case) -> list[Fault]:
     for column in ("patient", "centre", "modality"):
         if not getattr(case, column):
             faults.append(Fault(case.case, f"{TABLE} row {row}", f"no {column}", f"a {column} in every row"))
+    for column in ("image", "label"):
+        path = getattr(case, column)
+        if reason := _unseen(path):
+            right = "a path from the data set's folder to a file in it"
+            faults.append(Fault(case.case, f"{TABLE} row {row}", f"{column} {path!r}: {reason}", right))
     if not _NAME.fullmatch(case.case):
         # Without a name the row cannot be told from others and left out.
         faults.append(
@@ -51,3 +60,17 @@ def _row_faults(row: int, case: Case) -> list[Fault]:
             )
         )
     return faults
+
+
+def _unseen(path: str) -> str:
+    """Why DVC would not see a file of this path change; empty where it would."""
+    if not path:
+        return ""
+    if PurePosixPath(path).is_absolute() or PureWindowsPath(path).is_absolute() or path.startswith("~"):
+        return "a whole path"
+    parts = PurePosixPath(same_path(path)).parts
+    if ".." in parts:
+        return "leads out of the data set's folder, where DVC would not see it change"
+    if hidden := [part for part in parts if part in _HIDDEN_FROM_DVC]:
+        return f"DVC does not look into {hidden[0]}"
+    return ""

@@ -75,8 +75,9 @@ def prepare(
         "labels": {"background": 0, **structures},
         "numTraining": len(items),
         "file_ending": ".nii.gz",
+        # Not resolved: what a link into DVC's cache (cache.type symlink) leads to has no name that says its format.
         "dataset": {
-            item.name: {"images": [str(item.image.resolve())], "label": str(item.label.resolve())} for item in items
+            item.name: {"images": [str(item.image.absolute())], "label": str(item.label.absolute())} for item in items
         },
     }
     _write_json(workspace.raw / "dataset.json", dataset)

@@ -18,6 +18,7 @@ from gbaseg.runtime.ledger import entry
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.scratch import ROOT, Scratch, atomic_outputs, fingerprint, written_whole
 from gbaseg.stages.counted import whole_work
+from gbaseg.text_file import read_yaml
 
 # Raised by hand when a change of the code changes a stage's results: DVC then runs the stage again.
 RECIPES = Path("recipes.yaml")
@@ -73,11 +74,11 @@ def recipe(name: str) -> int:
     Raises:
         UserError: the file has none for this stage.
     """
-    from ruamel.yaml import YAML
-
-    if not RECIPES.is_file():
+    if not RECIPES.exists():
         return 0
-    recipes = YAML(typ="safe").load(RECIPES.read_text(encoding="utf-8")) or {}
+    recipes = read_yaml(RECIPES) or {}
+    if not isinstance(recipes, dict):
+        raise UserError(f"{RECIPES}: expected lines such as 'phantom: 3', found a {type(recipes).__name__}")
     if not isinstance(recipes.get(name), int):
         raise UserError(f"{RECIPES}: {name}: {recipes.get(name)!r}; a whole number is wanted for every stage")
     return int(recipes[name])

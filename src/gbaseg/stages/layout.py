@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 PHANTOM = Path("data/raw/phantom")
+# DVC removes an output before its stage runs, and `dvc exp run` before anything: the default root itself, where
+# somebody may put scans of his own, is none.
+GENERATED = PHANTOM / "generated"
 STANDARD = Path("data/standard")
 SCORING = Path("data/scoring")
 TRANSLATED = Path("data/translated")
@@ -18,6 +21,11 @@ METRICS = Path("metrics")
 CASE_SCORES = Path("metrics/cases")
 CURVES = Path("metrics/curves")
 PLOTS = Path("plots")
+# What DVC or gbaseg removes and makes anew; a data set lies in none of them.
+OURS = (
+    GENERATED, STANDARD, SCORING, TRANSLATED, AUGMENTED, PSEUDO_LABELLED, DECISIONS, Path("models"),
+    METRICS, PLOTS, Path(".scratch"), Path(".dvc"), Path(".git"),
+)  # fmt: skip
 
 SURVEY = "survey"
 ORACLE = "oracle"

@@ -8,16 +8,23 @@ from gbaseg import params
 from gbaseg.runtime.progress import log
 from gbaseg.stages import layout
 from gbaseg.stages.context import stage
+from gbaseg.stages.roots import check_root, is_default
 
 
 def run() -> None:
-    """Write data/raw/phantom in the layout of CrossMoDA 2022; an empty folder where another data set is used."""
+    """Write data/raw/phantom/generated in the layout of CrossMoDA 2022; an empty folder where another data set is used.
+
+    Raises:
+        UserError: the data set's folder is one that cannot be, see `check_root`.
+    """
     settings = params.load()
-    with stage("phantom", {}, [], [layout.PHANTOM]) as scratch:
-        folder = scratch.output(layout.PHANTOM)
+    root = Path(settings.dataset.root)
+    check_root(root)
+    with stage("phantom", {}, [], [layout.GENERATED]) as scratch:
+        folder = scratch.output(layout.GENERATED)
         folder.mkdir()
-        if Path(settings.dataset.root) != layout.PHANTOM:
-            log(f"phantom: not needed, dataset.root is {settings.dataset.root}")
+        if not is_default(root):
+            log(f"phantom: not needed, dataset.root is {root}")
             return
         from gbaseg.raw.phantom.write import write_phantom
 

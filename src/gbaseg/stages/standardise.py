@@ -23,6 +23,7 @@ from gbaseg.runtime.progress import log
 from gbaseg.stages import layout
 from gbaseg.stages.context import stage, write_json
 from gbaseg.stages.foresight import check_ahead
+from gbaseg.stages.roots import check_root
 from gbaseg.standardise.case import standardise_finely, standardise_image, standardise_label
 
 # A label that loses more than this share of its voxels to the crop is counted and named,
@@ -35,6 +36,7 @@ def run() -> None:
     """Run the stage."""
     settings = params.load()
     root = Path(settings.dataset.root)
+    check_root(root)
     cases, faults = load_cases(settings.dataset, root)
     for fault in faults:
         log(f"skipped: {fault}")

@@ -19,6 +19,7 @@ from gbaseg.stages.baseline import METRICS as BASELINE
 from gbaseg.stages.context import need, read_json, stage, write_json
 from gbaseg.stages.panel import draw_panel
 from gbaseg.stages.pictures import naive_and_gba, overlays, sample_intensities
+from gbaseg.stages.provenance import refuse_strangers
 
 VECTORS = ("rounds", "appearance", "intensities")  # plots; the others are images
 SUMMARY = layout.METRICS / "summary.json"
@@ -61,10 +62,16 @@ def run() -> None:
 
 
 def read_rounds(settings: Params) -> list[tuple[str, dict[str, Any]]]:
-    """Metrics of the survey and of every round, in order."""
+    """Metrics of the survey and of every round, in order.
+
+    Raises:
+        UserError: some are missing, or of another run.
+    """
     names = [layout.SURVEY, *(item.id for item in settings.self_training.rounds)]
-    need([layout.round_metrics(name) for name in names])
-    return [(name, read_json(layout.round_metrics(name))) for name in names]
+    files = [layout.round_metrics(name) for name in names]
+    need(files)
+    refuse_strangers(files)
+    return [(name, read_json(file)) for name, file in zip(names, files, strict=True)]
 
 
 def tumour_scores(settings: Params, rounds: Rounds) -> list[tuple[str, list[CaseScore]]]:
