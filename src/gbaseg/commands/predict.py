@@ -48,7 +48,7 @@ def run(images: Sequence[Path], out: Path, round_id: str | None) -> None:
     faults = [*_model_faults(model, folds), *_name_faults(images, out), *_scan_faults(images, settings)]
     if faults:
         raise UserError("\n".join(faults))
-    fine = read_json(model / layout.ROUND)["fine_grid"]
+    fine = read_json(model / layout.ROUND, "fine_grid")["fine_grid"]
     ensemble = Ensemble(model, settings.segmentation.prediction)
     masks = {path: _mask_of(path, out) for path in images}
     with meter("predict", len(masks)) as bar:

@@ -14,8 +14,7 @@ from gbaseg.errors import UserError
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.scratch import atomic_outputs
 from gbaseg.stages import layout
-from gbaseg.stages.context import need, read_json, write_json
-from gbaseg.standardise.case import StandardCase
+from gbaseg.stages.context import need, read_json, read_record, write_json
 
 Split = Literal["train", "validation", "test"]
 # A file of git, not of DVC: nothing computes it.
@@ -72,7 +71,7 @@ def run(out: Path, round_id: str | None, splits: Sequence[str], name: str | None
         folder.mkdir()
         for case in cases:
             mask = masks / f"{case.case}.nii.gz"
-            record = StandardCase.from_dict(read_json(layout.STANDARD / "records" / f"{case.case}.json"))
+            record = read_record(layout.STANDARD / "records" / f"{case.case}.json")
             grid = volume.read(mask).grid
             if not grid.agrees_with(record.raw):
                 faults.append(f"{mask}: not on its scan's grid: {grid.difference_from(record.raw)}")
@@ -99,4 +98,8 @@ def enter(entry: Entry) -> None:
 
 def entries() -> list[Entry]:
     """What was entered."""
-    return [Entry(**one) for one in read_json(LEADERBOARD)] if LEADERBOARD.is_file() else []
+    found = read_json(LEADERBOARD, kind=list) if LEADERBOARD.is_file() else []
+    try:
+        return [Entry(**one) for one in found]
+    except TypeError as error:
+        raise UserError(f"{LEADERBOARD}: not what `gbaseg leaderboard` writes ({error}); `git checkout` it") from error

@@ -7,15 +7,19 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gbaseg import params
 from gbaseg.cost.counted import kind_of
 from gbaseg.errors import UserError
+from gbaseg.runtime.json_files import read_json
 from gbaseg.runtime.ledger import entry
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.scratch import Scratch, atomic_outputs, fingerprint, written_whole
 from gbaseg.stages.counted import whole_work
+
+if TYPE_CHECKING:
+    from gbaseg.standardise.case import StandardCase
 
 # Raised by hand when a change of the code changes a stage's results: DVC then runs the stage again.
 RECIPES = Path("recipes.yaml")
@@ -87,9 +91,20 @@ def need(inputs: list[Path]) -> None:
         )
 
 
-def read_json(path: Path) -> Any:
-    """Content of a JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))
+def read_record(path: Path) -> StandardCase:
+    """How a case was standardised, as `standardise` noted it.
+
+    Raises:
+        UserError: it is no such record.
+    """
+    from pydantic import ValidationError
+
+    from gbaseg.standardise.case import StandardCase
+
+    try:
+        return StandardCase.from_dict(read_json(path))
+    except ValidationError as error:
+        raise UserError(f"{path}: no record of a case; `dvc checkout` brings it back") from error
 
 
 def write_json(path: Path, content: Any) -> None:

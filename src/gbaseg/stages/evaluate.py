@@ -30,7 +30,7 @@ def run(round_id: str) -> None:
         cases = select(read_table(layout.SCORING), domain="target", splits=settings.evaluation.splits)
         scores = score_all(cases, layout.pseudo_labelled(round_id) / "scan", settings, round_id)
         write_scores(scores, scratch.output(layout.case_scores(round_id)))
-        about = read_json(layout.pseudo_labelled(round_id) / layout.ROUND)
+        about = read_json(layout.pseudo_labelled(round_id) / layout.ROUND, "agreement", "passed_on")
         metrics: dict[str, Any] = summarise(scores, settings.evaluation.low_dice)
         metrics["agreement"] = about["agreement"]
         if round_id != layout.SURVEY:

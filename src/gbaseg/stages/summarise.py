@@ -64,7 +64,7 @@ def read_rounds(settings: Params) -> list[tuple[str, dict[str, Any]]]:
     """Metrics of the survey and of every round, in order."""
     names = [layout.SURVEY, *(item.id for item in settings.self_training.rounds)]
     need([layout.round_metrics(name) for name in names])
-    return [(name, read_json(layout.round_metrics(name))) for name in names]
+    return [(name, read_json(layout.round_metrics(name), "agreement")) for name in names]
 
 
 def tumour_scores(settings: Params, rounds: Rounds) -> list[tuple[str, list[CaseScore]]]:

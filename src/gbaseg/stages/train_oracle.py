@@ -15,10 +15,10 @@ from gbaseg.params import Params
 from gbaseg.runtime.progress import log
 from gbaseg.segmentation.dataset import TrainingItem
 from gbaseg.stages import layout
-from gbaseg.stages.context import read_json, stage, write_json
+from gbaseg.stages.context import read_record, stage, write_json
 from gbaseg.stages.standardise import renumbered
 from gbaseg.stages.train_segmentation import train
-from gbaseg.standardise.case import StandardCase, standardise_label
+from gbaseg.standardise.case import standardise_label
 
 
 def run() -> None:
@@ -94,7 +94,7 @@ def _items(settings: Params, cases: list[Case], folder: Path) -> list[TrainingIt
     """The target's training images with their own labels on the standard grid."""
     items = []
     for case in cases:
-        record = StandardCase.from_dict(read_json(layout.STANDARD / "records" / f"{case.case}.json"))
+        record = read_record(layout.STANDARD / "records" / f"{case.case}.json")
         label = volume.read(layout.SCORING / case.label)
         on_grid = standardise_label(label, record, keep=settings.dataset.structures.values())
         volume.write(renumbered(on_grid, settings), folder / f"{case.case}.nii.gz")
