@@ -25,6 +25,14 @@ class Group(click.Group):
         except UserError as error:
             click.echo(f"gbaseg: {error}", err=True)
             sys.exit(1)
+        except Exception as error:
+            from gbaseg.runtime.room import disk_fault
+
+            fault = disk_fault(error)
+            if fault is None:
+                raise
+            click.echo(f"gbaseg: {fault}", err=True)
+            sys.exit(1)
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
