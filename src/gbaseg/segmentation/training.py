@@ -111,6 +111,7 @@ def train_fold(
     from gbaseg.runtime.curves import curves as log_curves
     from gbaseg.runtime.progress import meter
     from gbaseg.runtime.seeds import seed_everything
+    from gbaseg.runtime.threads import note_computing
     from gbaseg.segmentation.trainer import Trainer
 
     if weights_path.is_file():
@@ -136,6 +137,7 @@ def train_fold(
                 live.log(epoch, trainer.curves_at(epoch))
         elif warm_start is not None:
             load_model(trainer.plain_network, warm_start)
+        note_computing(workspace.root, name, trainer.current_epoch, epochs, device)
         with meter(name, epochs, done=trainer.current_epoch) as bar, redirect_stdout(StringIO()):
             trainer.run_training()
     partial = weights_path.with_suffix(".partial")

@@ -33,6 +33,8 @@ def run(round_id: str) -> None:
         about = read_json(layout.pseudo_labelled(round_id) / layout.ROUND, "agreement", "passed_on")
         metrics: dict[str, Any] = summarise(scores, settings.evaluation.low_dice)
         metrics["agreement"] = about["agreement"]
+        if "computed" in about:
+            metrics["computed"] = about["computed"]  # a training went on with another number of threads
         if round_id != layout.SURVEY:
             verdict = decide(settings, round_id, metrics, about["agreement"])
             verdict.write(scratch.output(layout.decision(round_id)))

@@ -46,7 +46,8 @@ def run(round_id: str) -> None:
         agrees = agreement_with(settings, folder, previous) if previous not in (None, layout.SURVEY) else None
         if agrees is not None:
             log(f"{round_id}: pseudo-labels agree with those of {previous} at Dice {agrees:.4f}")
-        write_json(folder / layout.ROUND, {"passed_on": False, "agreement": agrees})
+        mixed = {key: about[key] for key in ("computed",) if key in about}
+        write_json(folder / layout.ROUND, {"passed_on": False, "agreement": agrees, **mixed})
 
 
 def label_target(settings: Params, model: Path, folder: Path, *, fine: bool, name: str) -> None:

@@ -12,6 +12,7 @@ from gbaseg.cases import Case, read_table
 from gbaseg.params import Params
 from gbaseg.runtime.engine import Task
 from gbaseg.runtime.engine import run as run_tasks
+from gbaseg.runtime.threads import mixed_computing
 from gbaseg.segmentation.dataset import TrainingItem
 from gbaseg.stages import layout
 from gbaseg.stages.context import stage, write_json
@@ -49,7 +50,7 @@ def run() -> None:
             fine=False,
             previous=None,
         )
-        about = {"trained_in": layout.SURVEY, "fine_grid": False, "passed_on": False}
+        about = {"trained_in": layout.SURVEY, "fine_grid": False, "passed_on": False, **mixed_computing(scratch.work)}
         write_json(scratch.output(model) / layout.ROUND, about)
         Verdict().write(scratch.output(go_on))
 

@@ -13,6 +13,7 @@ from gbaseg.cases import Case, read_table, select
 from gbaseg.errors import UserError
 from gbaseg.params import Params
 from gbaseg.runtime.progress import log
+from gbaseg.runtime.threads import mixed_computing
 from gbaseg.segmentation.dataset import TrainingItem
 from gbaseg.stages import layout
 from gbaseg.stages.context import read_record, stage, write_json
@@ -58,7 +59,10 @@ def run() -> None:
             log("not asked for (evaluation.oracle)")
             scratch.output(model).mkdir()
             scratch.output(curves).mkdir()
-        write_json(scratch.output(model) / layout.ROUND, {"trained": settings.evaluation.oracle})
+        write_json(
+            scratch.output(model) / layout.ROUND,
+            {"trained": settings.evaluation.oracle, **mixed_computing(scratch.work)},
+        )
 
 
 def epochs(settings: Params) -> int:

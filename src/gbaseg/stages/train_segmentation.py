@@ -16,6 +16,7 @@ from gbaseg.runtime.progress import log
 from gbaseg.runtime.scratch import ROOT
 from gbaseg.runtime.seeds import derive
 from gbaseg.runtime.store import Store
+from gbaseg.runtime.threads import mixed_computing
 from gbaseg.segmentation.dataset import TrainingItem, prepare
 from gbaseg.segmentation.training import train_folds
 from gbaseg.segmentation.workspace import Workspace
@@ -82,7 +83,7 @@ def run(round_id: str, last: bool | None = None) -> None:
             fine=fine,
             previous=previous,
         )
-        about = {"trained_in": round_id, "fine_grid": fine, "passed_on": False}
+        about = {"trained_in": round_id, "fine_grid": fine, "passed_on": False, **mixed_computing(scratch.work)}
         write_json(scratch.output(model) / layout.ROUND, about)
 
 

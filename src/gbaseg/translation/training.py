@@ -11,6 +11,7 @@ import torch
 
 from gbaseg.runtime.progress import meter
 from gbaseg.runtime.seeds import numpy_generator
+from gbaseg.runtime.threads import note_computing
 from gbaseg.translation.settings import CycleGANSettings
 from gbaseg.translation.slices import endless_batches, patch_size, sample_batch, usable
 from gbaseg.translation.state import State
@@ -58,6 +59,7 @@ def train_cyclegan(
     step = Step(state, settings, size_yx, device)
     checkpoint = scratch / CHECKPOINT
     state.restore(checkpoint, device)
+    note_computing(scratch, "CycleGAN", len(state.history), epochs, device)
     for epoch, means in enumerate(state.history, start=1):
         if on_epoch:
             on_epoch(epoch, means)
