@@ -15,8 +15,11 @@ from gbaseg.errors import UserError
 from gbaseg.runtime.json_files import read_json
 from gbaseg.runtime.ledger import entry
 from gbaseg.runtime.progress import log
-from gbaseg.runtime.scratch import Scratch, atomic_outputs, fingerprint, written_whole
-from gbaseg.stages.counted import whole_work
+from gbaseg.runtime.room import DiskFault, disk_fault, in_bytes
+from gbaseg.runtime.scratch import ROOT, Scratch, atomic_outputs, fingerprint, written_whole
+from gbaseg.stages.counted import size_here, whole_work
+from gbaseg.stages.preflight import check_room
+from gbaseg.stages.saved import bring_back, check_fits, keep, release
 
 if TYPE_CHECKING:
     from gbaseg.standardise.case import StandardCase
@@ -57,9 +60,37 @@ def stage(
             return {**where, "found_done": scratch.found_done}
         return {**where, **whole_work(ran_with)} if ran_with else where
 
-    with entry(name, about), atomic_outputs(folder, *outputs, keep_work=resumable) as scratch:
+    release()
+    wanted = 0.0
+    asked = ran_with or (params.load() if name == "train_oracle" else None)
+    if asked and name != "standardise" and (size := size_here(asked)) is not None:
+        wanted = check_room(name, asked, size, folder)
+    with (
+        _disk_faults(name, ROOT / folder, resumable, wanted),
+        entry(name, about),
+        atomic_outputs(folder, *outputs, keep_work=resumable) as scratch,
+    ):
+        if resumable:
+            bring_back(folder, scratch)
         yield scratch
+        check_fits(name, scratch.outputs)
+        if resumable:
+            keep(folder, scratch)
     log(f"{name}: done")
+
+
+@contextmanager
+def _disk_faults(name: str, folder: Path, resumable: bool, wanted: float) -> Iterator[None]:
+    """Say in one line what a full disk, or one that may not be written to, means for a stage that takes `wanted`."""
+    try:
+        yield
+    except Exception as error:
+        fault = disk_fault(error, [folder])
+        if fault is None:
+            raise
+        how = f"goes on from what is done in {folder}" if resumable else "begins this stage anew"
+        takes = f" takes about {in_bytes(wanted)};" if wanted else ":"
+        raise DiskFault(f"{fault}. {name}{takes} the same command {how}") from error
 
 
 def recipe(name: str) -> int:
