@@ -1,5 +1,6 @@
 """`gbaseg doctor`: every finding, on machines and folders that lack something."""
 
+import errno
 import fcntl
 import json
 import os
@@ -213,3 +214,41 @@ def test_parameters_and_data_set(tmp_path):
     assert (missing.status, missing.found) == ("fail", "dataset.root data/raw/mine: no such folder")
     (tmp_path / "data/raw/mine").mkdir(parents=True)
     assert doctor.parameters(params(root="data/raw/mine"), tmp_path)[1].status == "ok"
+
+
+@pytest.mark.unusual("Interruptions", "/dev/shm read-only, seen by doctor", "fail, with the command that mends it")
+def test_shared_memory(monkeypatch):
+    assert doctor.shared_memory().status in ("ok", "warn")
+    for free, expected in ((2**30, "ok"), (64 * 2**20, "warn")):
+        monkeypatch.setattr("gbaseg.runtime.room.free_bytes", lambda _, free=free: free)
+        assert doctor.shared_memory().status == expected
+    assert "--shm-size" in doctor.shared_memory().advice
+
+    def none(*_):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr("multiprocessing.context.BaseContext.Lock", none)
+    finding = doctor.shared_memory()
+    assert (finding.name, finding.status, finding.found) == ("/dev/shm", "fail", "Read-only file system")
+    assert "mount -t tmpfs" in finding.advice
+
+
+@pytest.mark.unusual("Interruptions", "a project, .scratch or cache that is not writable", "doctor: fail, names it")
+def test_a_place_that_may_not_be_written_to(project, monkeypatch):
+    assert doctor.disk(project).status in ("ok", "warn")
+    monkeypatch.setattr(os, "access", lambda path, mode: not str(path).endswith(".dvc"))
+    finding = doctor.disk(project)
+    assert finding.status == "fail" and "DVC's cache" in finding.found and "project (" not in finding.found
+
+
+def test_every_disk_of_a_run_is_looked_at(project, monkeypatch, tmp_path):
+    (project / ".scratch").symlink_to(tmp_path)
+    monkeypatch.setattr("gbaseg.runtime.room.device_of", lambda path: 2 if path.name == ".scratch" else 1)
+    monkeypatch.setattr(
+        shutil, "disk_usage", lambda path: SimpleNamespace(free=(3 if path == tmp_path else 50) * 2**30)
+    )
+    finding = doctor.disk(project)
+    assert (finding.status, finding.found) == (
+        "warn",
+        "50.0 GiB free (project, DVC's cache); 3.0 GiB free (.scratch)",
+    )

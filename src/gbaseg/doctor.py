@@ -22,6 +22,8 @@ _GIB = 2**30
 # What the demonstration on the phantom needs; real data sets need more of both.
 _MEMORY_GIB = 6
 _DISK_GIB = 5
+# Of a fold of nnU-Net's own plan on a GPU: patches on their way from twelve augmenters (cost.room).
+_SHARED_MIB = 600
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ def diagnose(load_params: Callable[[], Any], project: Path = Path()) -> list[Fin
         *packages(project / "constraints.txt"),
         device(),
         memory(),
+        shared_memory(),
         disk(project),
         git(project),
         dvc(project),
@@ -139,24 +142,60 @@ def device() -> Finding:
 
 
 def memory() -> Finding:
-    """Memory that is free now."""
+    """Memory that is free now, to this job where it has a limit of its own."""
     import psutil
 
-    state = psutil.virtual_memory()
-    found = f"{state.available / _GIB:.1f} of {state.total / _GIB:.1f} GiB free"
-    if state.available >= _MEMORY_GIB * _GIB:
+    from gbaseg.runtime.room import free_memory
+
+    free, total = free_memory(), psutil.virtual_memory().total
+    found = f"{free / _GIB:.1f} of {total / _GIB:.1f} GiB free"
+    if free >= _MEMORY_GIB * _GIB:
         return Finding("memory", "ok", found)
     advice = f"the phantom takes up to {_MEMORY_GIB} GiB: close programs, or --workers 1"
     return Finding("memory", "warn", found, advice)
 
 
+def shared_memory() -> Finding:
+    """What worker processes speak through, and nnU-Net's augmenters hand patches over by where a GPU trains."""
+    from gbaseg.runtime.room import SHARED, free_bytes, in_bytes, shared_memory_fault
+
+    fault = shared_memory_fault()
+    if fault:
+        found, _, advice = fault.removeprefix(f"{SHARED}: ").partition("; ")
+        return Finding(str(SHARED), "fail", found, advice)
+    if not SHARED.is_dir():
+        return Finding(str(SHARED), "ok", "not there, and not needed here")
+    free = free_bytes(SHARED)
+    if free >= _SHARED_MIB * 2**20:
+        return Finding(str(SHARED), "ok", f"{in_bytes(free)} free")
+    advice = f"enough without a GPU; with one nnU-Net takes up to {_SHARED_MIB} MiB a fold (docker run --shm-size=2g)"
+    return Finding(str(SHARED), "warn", f"{in_bytes(free)} free", advice)
+
+
 def disk(project: Path) -> Finding:
-    """Disk that is free where the project lies."""
-    free = shutil.disk_usage(project).free / _GIB
-    if free >= _DISK_GIB:
-        return Finding("disk", "ok", f"{free:.0f} GiB free")
+    """Disks that the project, .scratch and DVC's cache lie on: free, and to be written to."""
+    from gbaseg.runtime.room import device_of, nearest
+    from gbaseg.stages.saved import cache_folder
+
+    places = {"project": project, ".scratch": project / ".scratch"}
+    try:
+        places |= {"DVC's cache": cache} if (cache := cache_folder(project)) else {}
+    except UserError as error:
+        return Finding("disk", "fail", str(error), "mend what is named there")
+    locked = [f"{name} ({path})" for name, path in places.items() if not os.access(nearest(path), os.W_OK)]
+    if locked:
+        return Finding("disk", "fail", f"not to be written to: {', '.join(locked)}", "mount it writable, or ls -ld it")
+    disks: dict[int, list[str]] = {}
+    for name, path in places.items():
+        disks.setdefault(device_of(path), []).append(name)
+    frees = [(names, shutil.disk_usage(nearest(places[names[0]])).free / _GIB) for names in disks.values()]
+    several = len(frees) > 1
+    found = "; ".join(f"{free:.1f} GiB free" + (f" ({', '.join(names)})" if several else "") for names, free in frees)
+    least = min(free for _, free in frees)
+    if least >= _DISK_GIB:
+        return Finding("disk", "ok", found)
     advice = "free some: every experiment keeps its outputs in .dvc/cache (dvc gc -w removes those of old ones)"
-    return Finding("disk", "fail" if free < 1 else "warn", f"{free:.1f} GiB free", advice)
+    return Finding("disk", "fail" if least < 1 else "warn", found, advice)
 
 
 def git(project: Path) -> Finding:

@@ -136,3 +136,11 @@ def test_unknown_names(folder):
     for options, message in ((["--gpu", "h900"], "not measured yet"), (["--preset", "paper"], "no preset 'paper'")):
         result = CliRunner().invoke(main, ["cost", *options])
         assert result.exit_code == 1 and message in result.output and "Traceback" not in result.output
+
+
+def test_disk_and_memory_stand_beside_the_hours(folder):
+    output = cost("--preset", "crossmoda2022", "--gpu", "2-cores")
+    room = output[output.index("Room that it takes") :]
+    whole = next(line for line in room.splitlines() if line.startswith("all ")).split()
+    assert whole[2] == "GiB" and 20 < float(whole[1]) < 100
+    assert ".scratch" in room and "memory: " in room and "free here" in room

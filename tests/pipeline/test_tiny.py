@@ -13,11 +13,15 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
+from gbaseg import params
 from gbaseg.cases import read_table, select
 from gbaseg.cost.counted import KINDS
+from gbaseg.cost.room import Machine, count_room, whole_run
 from gbaseg.cost.speeds import speeds_of_ledger
 from gbaseg.runtime.ledger import read_lines
 from gbaseg.runtime.scratch import digest_of
+from gbaseg.stages.counted import size_here
+from gbaseg.stages.saved import size_of
 from gbaseg.volume import read
 
 pytestmark = pytest.mark.pipeline
@@ -251,3 +255,26 @@ def _unpacked(path, content):
 
 def _depends(stage, path):
     return any(dep["path"] == path for dep in stage.get("deps", []))
+
+
+def test_the_run_takes_the_room_that_is_counted_for_it(tiny, monkeypatch):
+    """Within a factor of two; masks, which are as smooth as a network makes them, at most what is counted."""
+    monkeypatch.chdir(tiny.folder)
+    settings = params.load()
+    scans = [read(path).array.size for path in sorted(tiny.folder.glob("data/raw/phantom/*/*_ceT1.nii.gz"))[:1]]
+    rooms = count_room(settings, size_here(settings), Machine(2, 2), float(max(scans)))
+    folders = {
+        "standardise": ["data/standard", "data/scoring"],
+        "train_translation": ["models/translation"],
+        "translate": ["data/translated"],
+        "survey": ["models/segmentation/survey"],
+        "train_singan": ["models/singan"],
+        "augment": ["data/augmented"],
+        "train_segmentation/round_0": ["models/segmentation/round_0"],
+    }
+    said = {room.stage: room.outputs for room in rooms}
+    for stage, written in folders.items():
+        size = sum(size_of(tiny.folder / folder) for folder in written)
+        assert 0.5 < said[stage] / size < 2.0, stage
+    assert said["pseudo_label/round_0"] > 0.5 * size_of(tiny.folder / "data/pseudo_labelled/round_0")
+    assert 0.5 < whole_run(rooms).store / size_of(tiny.folder / ".scratch/store") < 2.0

@@ -1,6 +1,9 @@
 """The log of what stages took."""
 
 import json
+import os
+import resource
+import signal
 from functools import partial
 
 import pytest
@@ -62,3 +65,61 @@ def test_what_is_said_about_a_stage_is_asked_at_its_end_and_takes_none_of_its_ti
 
 def test_no_ledger():
     assert ledger.read_ledger() == {} and ledger.read_lines() == []
+
+
+def append(name, letters=0):
+    with ledger.entry(name, lambda: {"letters": "x" * letters}):
+        pass
+
+
+@pytest.mark.unusual(
+    "Interruptions", "a torn last line of logs/stages.jsonl", "passed over; the next line begins on a new one"
+)
+@pytest.mark.parametrize("torn", [b'{"stage": "b", "sec', b"\0\0\0", b'"b"', b"[1]", b"{}", b"\xff"])
+def test_a_torn_line_is_passed_over_and_closed(torn):
+    append("a")
+    with ledger.LEDGER.open("ab") as stream:
+        stream.write(torn)
+    assert [line["stage"] for line in ledger.read_lines()] == ["a"]
+    append("c")
+    assert [line["stage"] for line in ledger.read_lines()] == ["a", "c"]
+    assert torn in ledger.LEDGER.read_bytes().split(b"\n")
+
+
+def test_lines_of_two_runs_at_once_never_mix(tmp_path):
+    """Longer than a pipe's or a page's piece, so that two plain writers would."""
+    pids = []
+    for writer in range(4):
+        pid = os.fork()
+        if pid == 0:
+            for _ in range(20):
+                append(f"stage_{writer}", 30_000)
+            os._exit(0)
+        pids.append(pid)
+    assert [os.waitpid(pid, 0)[1] for pid in pids] == [0] * 4
+    names = [json.loads(text)["stage"] for text in ledger.LEDGER.read_text().splitlines()]
+    assert sorted(names) == sorted(f"stage_{writer}" for writer in range(4) for _ in range(20))
+
+
+@pytest.mark.unusual(
+    "Interruptions", "no room for the line in logs/stages.jsonl", "a warning: the stage's results stand, nothing torn"
+)
+def test_a_full_disk_costs_the_line_and_not_the_stage(capsys):
+    append("a")
+    before = ledger.LEDGER.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 10, limits[1]))
+    try:
+        append("b", 100)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert ledger.LEDGER.read_bytes() == before
+    assert "stages.jsonl" in capsys.readouterr().err
+
+
+def test_a_ledger_that_cannot_be_written_costs_the_line_and_not_the_stage(capsys):
+    ledger.LEDGER.mkdir(parents=True)
+    append("a")
+    assert "what a took is not noted" in capsys.readouterr().err

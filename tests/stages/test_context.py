@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from gbaseg.errors import UserError
+from gbaseg.runtime.room import DiskFault
 from gbaseg.stages.context import stage
 
 
@@ -46,3 +47,18 @@ def test_a_recipe_that_is_not_there_is_named():
         stage("train_singan", {}, [], [Path("out")], resumable=True),
     ):
         pass
+
+
+@pytest.mark.unusual(
+    "Interruptions", "a disk that gets full while a stage works", "one line: where, bytes free, what goes on from where"
+)
+@pytest.mark.parametrize(("resumable", "then"), [(True, "goes on from what is done in"), (False, "begins this stage")])
+def test_a_full_disk_is_one_line_with_what_goes_on(resumable, then):
+    with pytest.raises(DiskFault) as caught, stage("a", {}, [], [Path("out")], resumable=resumable) as scratch:
+        (scratch.work / "checkpoint").touch()
+        with Path("/dev/full").open("w") as full:
+            full.write("x")
+    said = str(caught.value)
+    assert "no space left" in said and " free; " in said and f"a: the same command {then}" in said
+    assert len(said.splitlines()) == 1 and not Path("out").exists()
+    assert list(Path(".scratch").glob("a*/work/checkpoint"))

@@ -39,6 +39,14 @@ class Group(click.Group):
         except Ended as ended:
             click.echo(f"gbaseg: {ended}", err=True)
             raise
+        except Exception as error:
+            from gbaseg.runtime.room import disk_fault
+
+            fault = disk_fault(error)
+            if fault is None:
+                raise
+            click.echo(f"gbaseg: {fault}", err=True)
+            sys.exit(UserError.exit_code)
 
 
 @contextmanager

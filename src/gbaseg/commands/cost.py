@@ -12,6 +12,7 @@ from rich.console import Console
 
 from gbaseg import params
 from gbaseg.cost.counted import DataSize
+from gbaseg.cost.room import count_room, whole_run
 from gbaseg.cost.speeds import Speed, known_machines, speeds_of, speeds_of_ledger
 from gbaseg.cost.work import Work, count_work
 from gbaseg.errors import UserError
@@ -19,13 +20,17 @@ from gbaseg.evaluation.text import plain_table
 from gbaseg.params import Params
 from gbaseg.presets import preset_content
 from gbaseg.runtime.ledger import LEDGER, read_lines
+from gbaseg.runtime.room import in_bytes
 from gbaseg.stages import layout
 from gbaseg.stages.counted import size_here
+from gbaseg.stages.preflight import demands_of, this_machine
 from gbaseg.stages.provenance import LOCK, strangers
 from gbaseg.text_file import read_yaml
 
 # CrossMoDA 2022: source, target, validation cases; the paper's 288 copies. Slices of 1 mm through 120 mm of head.
 _PAPER = DataSize(source=210, target=210, held_out=64, slices=120, copies=288 / 210)
+# Voxels of its largest scans.
+_PAPERS_SCAN = 512.0 * 512 * 120
 # Its folder in README and preset.
 _PAPERS_ROOT = "crossmoda2022"
 
@@ -65,6 +70,26 @@ def run(preset: str | None, presets: Path, gpu: str | None, size: Mapping[str, f
         console.print("what no stage here has done yet may be far off: the demonstration, run here, measures all")
     _print_stages(console, work, speeds)
     _print_growth(console, settings, whole, speeds)
+    _print_room(console, settings, whole)
+
+
+def _print_room(console: Console, settings: Params, size: DataSize) -> None:
+    """Disk and memory of each stage, and what this machine has."""
+    papers = Path(settings.dataset.root).name == _PAPERS_ROOT
+    rooms = count_room(settings, size, this_machine(settings, size), _PAPERS_SCAN if papers else 0.0)
+    whole = whole_run(rooms)
+    table = plain_table("Room that it takes, at the most")
+    for heading in ("stage", "outputs", ".scratch", "store", "memory"):
+        table.add_column(heading, justify="left" if heading == "stage" else "right", no_wrap=True)
+    for one in [*rooms, whole]:
+        sizes = (one.outputs, one.scratch, one.store, one.memory)
+        table.add_row(one.stage, *(in_bytes(size) for size in sizes))
+    console.print()
+    console.print(table)
+    console.print("outputs: in data/ and models/, and once more in DVC's cache; store: in .scratch/store")
+    console.print("all: what stays of every stage, and the most that one takes in .scratch and memory while it works")
+    for demand in demands_of(whole):
+        console.print(f"  {demand.place}: {in_bytes(demand.wanted)} wanted, {in_bytes(demand.free)} free here")
 
 
 def _print_stages(console: Console, work: Sequence[Work], speeds: Mapping[str, Speed]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from gbaseg.errors import UserError
 from gbaseg.evaluation.runs import Run
 from gbaseg.evaluation.summary import CaseScore, read_scores
 from gbaseg.git import below_the_top, check_repository
+from gbaseg.runtime.json_files import parse_json
 from gbaseg.stages import layout
 from gbaseg.stages.provenance import refuse_strangers
 from gbaseg.text_file import parse_yaml, text_of
@@ -168,10 +168,10 @@ def read_run(name: str, settings: Mapping[str, Any], files: Files, structure: st
         rows = read_scores(path, io.StringIO(text)) if text else []
         return [row for row in rows if row.structure == structure and row.reference_mm3 > 0]
 
-    first = json.loads(files.read_text(str(layout.round_metrics(round_ids[0]))))
+    first = _json(name, files, layout.round_metrics(round_ids[0]))
     proxies = {}
     for round_id in round_ids:
-        found = json.loads(_optional(files, layout.proxies(round_id)) or "{}")
+        found = _json(name, files, layout.proxies(round_id), optional=True)
         if found:
             pseudo_target = found.pop("pseudo_target", {}).get(structure, {})
             proxies[round_id] = {**found, "pseudo_target_dice": pseudo_target.get("dice", {}).get("mean")}
@@ -189,9 +189,21 @@ def read_run(name: str, settings: Mapping[str, Any], files: Files, structure: st
         threshold=scores("baseline", optional=True),
         oracle=scores("oracle", optional=True),
         proxies=proxies,
-        checks=json.loads(_optional(files, layout.METRICS / "translation.json") or "{}"),
+        checks=_json(name, files, layout.METRICS / "translation.json", optional=True),
         empty_assd_mm=settings["evaluation"]["empty_assd_mm"],
     )
+
+
+def _json(run: str, files: Files, path: Path, optional: bool = False) -> dict[str, Any]:
+    """Content of a JSON file of a run; empty where an optional one is not there."""
+    try:
+        text = files.read_text(str(path))
+    except FileNotFoundError:
+        if optional:
+            return {}
+        raise
+    content: dict[str, Any] = parse_json(text, f"{run}: {path}")
+    return content
 
 
 def _optional(files: Files, path: Path) -> str:

@@ -211,9 +211,12 @@ def interesting_slices(mask: np.ndarray, reference: np.ndarray | None) -> dict[s
 def _times() -> list[Table]:
     lines = read_ledger()
     rows = [
-        [name, line["finished"], number(line["seconds"], 1), number(line["joules"], 0), line["device"], line["cpus"]]
+        [
+            name, line.get("finished", "–"), number(line["seconds"], 1), number(line.get("joules"), 0),
+            line.get("device", "–"), line.get("cpus", "–"),
+        ]
         for name, line in lines.items()
-    ]
+    ]  # fmt: skip
     return [Table(["stage", "finished", "seconds", "joules", "device", "processors"], rows)] if rows else []
 
 

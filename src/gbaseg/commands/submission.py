@@ -18,8 +18,7 @@ from gbaseg.integrity import read_checked
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.scratch import atomic_outputs
 from gbaseg.stages import layout
-from gbaseg.stages.context import need, read_json, write_json
-from gbaseg.standardise.case import StandardCase
+from gbaseg.stages.context import need, read_json, read_record, write_json
 from gbaseg.volume import split_suffix, write
 
 Split = Literal["train", "validation", "test"]
@@ -108,7 +107,7 @@ def _write_mask(mask: Path, case: str, target: Path) -> list[str]:
     volume, flaws = read_checked(mask)
     if volume is None or flaws:
         return [f"{mask}: {flaw.found}; allowed: {flaw.allowed}" for flaw in flaws]
-    record = StandardCase.from_dict(read_json(layout.STANDARD / "records" / f"{case}.json"))
+    record = read_record(layout.STANDARD / "records" / f"{case}.json")
     if not volume.grid.agrees_with(record.raw):
         return [f"{mask}: not on its scan's grid: {volume.grid.difference_from(record.raw)}"]
     if split_suffix(target)[1] == split_suffix(mask)[1]:
@@ -148,7 +147,7 @@ def entries() -> list[Entry]:
     if not LEADERBOARD.is_file():
         return []
     try:
-        return [Entry(**one) for one in read_json(LEADERBOARD)]
+        return [Entry(**one) for one in read_json(LEADERBOARD, kind=list)]
     except (ValueError, TypeError) as error:
         raise UserError(f"{LEADERBOARD}: not as `gbaseg leaderboard` writes it ({error}); mend it by git") from error
 

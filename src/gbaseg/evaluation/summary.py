@@ -83,10 +83,13 @@ def read_scores(path: str | Path, stream: TextIO | None = None) -> list[CaseScor
         stream: its text, where it is no file of this folder.
 
     Raises:
-        UserError: columns are missing, or a score is not a number.
+        UserError: it is empty or torn, columns are missing, or a score is not a number.
     """
     # As text: a centre may well be called "NA".
-    table = pd.read_csv(path if stream is None else stream, dtype=str, keep_default_na=False)
+    try:
+        table = pd.read_csv(path if stream is None else stream, dtype=str, keep_default_na=False)
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: no table of scores ({error}); a run's own: `dvc checkout` brings it back") from error
     missing = [name for name in COLUMNS if name not in table.columns]
     if missing:
         raise UserError(f"{path}: column(s) missing: {', '.join(missing)}; needed: {', '.join(COLUMNS)}")

@@ -30,8 +30,11 @@ from gbaseg.runtime.leftovers import TEMPORARY, lock_inside
 from gbaseg.runtime.locks import Lock, try_lock
 from gbaseg.runtime.memory import keep_freed
 from gbaseg.runtime.progress import REPORT_FOLDER, Display, log
+from gbaseg.runtime.room import disk_fault, shared_memory_fault
 from gbaseg.runtime.threads import torch_threads
 
+# Where libraries that do not name a file have most likely written to.
+_SCRATCH = Path(".scratch")
 # Worker processes; default: one a core, and one (one a GPU) where a task takes the machine to itself.
 WORKERS = "GBASEG_WORKERS"
 
@@ -103,6 +106,8 @@ def run(
     if (exclusive and workers == 1) or (light and len(tasks) < 8):
         keep_freed()
         return [_one_thread(task, exclusive) for task in tasks]
+    if fault := shared_memory_fault():
+        raise UserError(fault)
     with _progress_folder() as folder, Display() as display:
         spawn = multiprocessing.get_context("spawn")
         gpus, places = _gpus() if exclusive else [], spawn.SimpleQueue()
@@ -214,8 +219,8 @@ def _call(task: Task) -> tuple[UserError | str | None, Any]:
         return None, task.function(**task.arguments)
     except UserError as error:
         return error, None
-    except Exception:
-        return traceback.format_exc(), None
+    except Exception as error:
+        return disk_fault(error, [_SCRATCH]) or traceback.format_exc(), None
     except Ended as ended:
         # The pool would take it for a result, and the next task.
         kill_children()

@@ -5,7 +5,10 @@ Nothing of it is versioned: two runs from equal data are equal but for this.
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
+import os
 import platform
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -14,9 +17,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from gbaseg.runtime.progress import log
+
 LEDGER = Path("logs/stages.jsonl")
 # Intel's and AMD's energy counters of the packages; readable by root alone on many machines.
 _COUNTERS = Path("/sys/class/powercap")
+# What `entry` writes at the least; report and cost read them.
+_EVERY_LINE = {"stage", "seconds"}
 
 
 @contextmanager
@@ -40,15 +47,45 @@ def entry(name: str, about: Callable[[], Mapping[str, Any]]) -> Iterator[None]:
         **about(),
     }
     LEDGER.parent.mkdir(parents=True, exist_ok=True)
-    with LEDGER.open("a", encoding="utf-8") as stream:
-        stream.write(json.dumps(line) + "\n")
+    try:
+        _append(line)
+    except OSError as error:
+        # The results stand already, and a stage that fails now would be done again.
+        log(f"warning: {LEDGER}: what {name} took is not noted ({error.strerror})")
+
+
+def _append(line: Mapping[str, Any]) -> None:
+    """Add one line, whole and on its own, whatever others write at the same time or have left half-written."""
+    LEDGER.parent.mkdir(parents=True, exist_ok=True)
+    content = json.dumps(line).encode() + b"\n"
+    with LEDGER.open("a+b", buffering=0) as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        end = stream.seek(0, os.SEEK_END)
+        if end:
+            stream.seek(-1, os.SEEK_END)
+            if stream.read(1) != b"\n":
+                content = b"\n" + content  # closes what a killed writer has left
+        written = stream.write(content)
+        if written != len(content):
+            os.ftruncate(stream.fileno(), end)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(LEDGER))
 
 
 def read_lines() -> list[dict[str, Any]]:
-    """All lines, in the order the stages finished; empty without a ledger."""
+    """All lines, in the order the stages finished; empty without a ledger. A line that is torn is passed over."""
     if not LEDGER.is_file():
         return []
-    return [json.loads(text) for text in LEDGER.read_text(encoding="utf-8").splitlines()]
+    lines = (_line(text) for text in LEDGER.read_bytes().splitlines())
+    return [line for line in lines if line is not None]
+
+
+def _line(text: bytes) -> dict[str, Any] | None:
+    """A stage's line; None where a writer was killed in the middle of it."""
+    try:
+        line = json.loads(text)
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        return None
+    return line if isinstance(line, dict) and line.keys() >= _EVERY_LINE else None
 
 
 def read_ledger() -> dict[str, dict[str, Any]]:

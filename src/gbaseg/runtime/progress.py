@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -26,7 +26,9 @@ _SECONDS_BETWEEN_REPORTS = 0.5
 
 def log(message: str) -> None:
     """One line about a step, to standard error."""
-    print(f"{time.strftime('%H:%M:%S')} {message}", file=sys.stderr, flush=True)
+    # Work is not to end because the file that its log goes to has no room.
+    with suppress(OSError):
+        print(f"{time.strftime('%H:%M:%S')} {message}", file=sys.stderr, flush=True)
 
 
 class Meter:
@@ -65,8 +67,10 @@ class _FileSink:
     def show(self, name: str, done: int, total: int, note: str) -> None:
         target = self.folder / f"{name.replace('/', '_')}.json"
         partial = target.with_suffix(f".{os.getpid()}")
-        partial.write_text(json.dumps({"name": name, "done": done, "total": total, "note": note}))
-        partial.replace(target)
+        # Nor because the temporary folder has none: a bar stands still.
+        with suppress(OSError):
+            partial.write_text(json.dumps({"name": name, "done": done, "total": total, "note": note}))
+            partial.replace(target)
 
 
 class Display:

@@ -1,9 +1,22 @@
-"""How many threads torch computes with."""
+"""How many threads torch computes with, and which of them trained what: other sums come out in the last bits."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gbaseg.runtime.json_files import read_json
+from gbaseg.runtime.progress import log
+from gbaseg.runtime.scratch import written_whole
+
+if TYPE_CHECKING:
+    import torch
+
+# Folder, in a stage's work, of what was computed with what.
+_NOTES = "computed"
 
 
 @contextmanager
@@ -17,3 +30,45 @@ def torch_threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def note_computing(work: Path, name: str, done: int, total: int, device: torch.device) -> None:
+    """Note what a training computes with from here on; say so where an earlier try had something else.
+
+    Args:
+        work: where the training keeps its checkpoints.
+        name: of the training, unique in `work`.
+        done: steps (epochs, scales) that its checkpoint has.
+        total: steps in all; where all are done nothing is computed any more.
+        device: where it computes.
+    """
+    import torch
+
+    if done >= total:
+        return
+    threads = torch.get_num_threads()
+    now = "a GPU" if device.type == "cuda" else f"{threads} thread{'s' if threads > 1 else ''}"
+    file = work / _NOTES / f"{name}.json"
+    before = read_json(file, kind=list) if file.is_file() and done else []
+    parts = [part for part in before if part["from"] < done]
+    if not parts or parts[-1]["with"] != now:
+        if parts:
+            said = ", ".join(f"{part['with']} from {part['from']}" for part in parts)
+            log(
+                f"warning: {name}: goes on from {done} of {total} with {now}, after {said}: "
+                "the result is neither's to the bit"
+            )
+        parts = [*parts, {"from": done, "with": now}]
+    with written_whole(file) as partial:
+        partial.write_text(json.dumps(parts))
+
+
+def mixed_computing(work: Path) -> dict[str, Any]:
+    """`{"computed": {training: [{from, with}, ...]}}` of the trainings in which that changed; empty where none did.
+
+    Args:
+        work: of a stage; notes of its trainings may lie deeper in it.
+    """
+    found = {file.stem: read_json(file, kind=list) for file in sorted(work.rglob(f"{_NOTES}/*.json"))}
+    mixed = {name: parts for name, parts in found.items() if len(parts) > 1}
+    return {"computed": mixed} if mixed else {}

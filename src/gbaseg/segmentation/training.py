@@ -115,6 +115,7 @@ def train_fold(
     from gbaseg.runtime.ending import end, put_off
     from gbaseg.runtime.progress import log, meter
     from gbaseg.runtime.seeds import seed_everything
+    from gbaseg.runtime.threads import note_computing
     from gbaseg.segmentation.trainer import Trainer
     from gbaseg.segmentation.weights import load_network, save_network
 
@@ -145,6 +146,7 @@ def train_fold(
                 live.log(epoch, trainer.curves_at(epoch))
         elif warm_start is not None:
             load_network(trainer.plain_network, warm_start)
+        note_computing(workspace.root, name, trainer.current_epoch, epochs, device)
         with (
             meter(name, epochs, done=trainer.current_epoch) as bar,
             redirect_stdout(StringIO()),

@@ -14,9 +14,9 @@ from gbaseg.evaluation.summary import CaseScore, summarise, write_scores
 from gbaseg.params import Params
 from gbaseg.runtime.progress import meter
 from gbaseg.stages import layout
-from gbaseg.stages.context import read_json, stage, write_json
+from gbaseg.stages.context import read_record, stage, write_json
 from gbaseg.stages.evaluate import score_structure
-from gbaseg.standardise.case import StandardCase, to_raw
+from gbaseg.standardise.case import to_raw
 
 NAME = "baseline"
 METRICS = layout.METRICS / "baseline.json"
@@ -49,7 +49,7 @@ def _scores(settings: Params, cases: list[Case]) -> tuple[list[CaseScore], dict[
     rows = []
     with meter("baseline", len(cases)) as bar:
         for case, mask in zip(cases, masks, strict=True):
-            record = StandardCase.from_dict(read_json(layout.STANDARD / "records" / f"{case.case}.json"))
+            record = read_record(layout.STANDARD / "records" / f"{case.case}.json")
             on_scan = to_raw(volume.Volume(mask.astype(np.uint8), record.grid), record)
             reference = volume.read(layout.SCORING / case.label)
             rows.append(score_structure(case, tumour, reference, on_scan.array == 1, settings))

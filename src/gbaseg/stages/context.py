@@ -7,18 +7,25 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gbaseg import params
 from gbaseg.cost.counted import kind_of
 from gbaseg.errors import UserError
 from gbaseg.runtime.ending import Ended
 from gbaseg.runtime.family import end_forks_with_this, end_with_dvc
+from gbaseg.runtime.json_files import read_json
 from gbaseg.runtime.ledger import entry
 from gbaseg.runtime.progress import log
+from gbaseg.runtime.room import DiskFault, disk_fault, in_bytes
 from gbaseg.runtime.scratch import ROOT, Scratch, atomic_outputs, fingerprint, written_whole
-from gbaseg.stages.counted import whole_work
+from gbaseg.stages.counted import size_here, whole_work
+from gbaseg.stages.preflight import check_room
+from gbaseg.stages.saved import bring_back, check_fits, keep, release
 from gbaseg.text_file import read_yaml
+
+if TYPE_CHECKING:
+    from gbaseg.standardise.case import StandardCase
 
 # Raised by hand when a change of the code changes a stage's results: DVC then runs the stage again.
 RECIPES = Path("recipes.yaml")
@@ -58,14 +65,44 @@ def stage(
 
     end_with_dvc()
     end_forks_with_this()
-    try:
-        with entry(name, about), atomic_outputs(folder, *outputs, keep_work=resumable) as scratch:
-            yield scratch
-    except Ended as ended:
-        how = f"goes on from what is done in {ROOT / folder}" if resumable else "begins this stage anew"
-        ended.advice = f"{name}: the same command {how}"
-        raise
+    release()
+    wanted = 0.0
+    asked = ran_with or (params.load() if name == "train_oracle" else None)
+    if asked and name != "standardise" and (size := size_here(asked)) is not None:
+        wanted = check_room(name, asked, size, folder)
+    with (
+        _said(name, ROOT / folder, resumable, wanted),
+        entry(name, about),
+        atomic_outputs(folder, *outputs, keep_work=resumable) as scratch,
+    ):
+        if resumable:
+            bring_back(folder, scratch)
+        yield scratch
+        check_fits(name, scratch.outputs)
+        if resumable:
+            keep(folder, scratch)
     log(f"{name}: done")
+
+
+@contextmanager
+def _said(name: str, folder: Path, resumable: bool, wanted: float) -> Iterator[None]:
+    """Say in one line what an end from outside means for a stage, or a disk that is full or may not be written to.
+
+    Args:
+        wanted: bytes that the stage takes; 0: not known.
+    """
+    how = f"the same command {f'goes on from what is done in {folder}' if resumable else 'begins this stage anew'}"
+    try:
+        yield
+    except Ended as ended:
+        ended.advice = f"{name}: {how}"
+        raise
+    except Exception as error:
+        fault = disk_fault(error, [folder])
+        if fault is None:
+            raise
+        takes = f" takes about {in_bytes(wanted)};" if wanted else ":"
+        raise DiskFault(f"{fault}. {name}{takes} {how}") from error
 
 
 def recipe(name: str) -> int:
@@ -97,9 +134,20 @@ def need(inputs: list[Path]) -> None:
         )
 
 
-def read_json(path: Path) -> Any:
-    """Content of a JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))
+def read_record(path: Path) -> StandardCase:
+    """How a case was standardised, as `standardise` noted it.
+
+    Raises:
+        UserError: it is no such record.
+    """
+    from pydantic import ValidationError
+
+    from gbaseg.standardise.case import StandardCase
+
+    try:
+        return StandardCase.from_dict(read_json(path))
+    except ValidationError as error:
+        raise UserError(f"{path}: no record of a case; `dvc checkout` brings it back") from error
 
 
 def write_json(path: Path, content: Any) -> None:

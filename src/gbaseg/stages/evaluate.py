@@ -30,9 +30,11 @@ def run(round_id: str) -> None:
         cases = select(read_table(layout.SCORING), domain="target", splits=settings.evaluation.splits)
         scores = score_all(cases, layout.pseudo_labelled(round_id) / "scan", settings, round_id)
         write_scores(scores, scratch.output(layout.case_scores(round_id)))
-        about = read_json(layout.pseudo_labelled(round_id) / layout.ROUND)
+        about = read_json(layout.pseudo_labelled(round_id) / layout.ROUND, "agreement", "passed_on")
         metrics: dict[str, Any] = summarise(scores, settings.evaluation.low_dice)
         metrics["agreement"] = about["agreement"]
+        if "computed" in about:
+            metrics["computed"] = about["computed"]  # a training went on with another number of threads
         if round_id != layout.SURVEY:
             nothing = about.get("found_nothing", False)
             verdict = decide(settings, round_id, metrics, about["agreement"], found_nothing=nothing)

@@ -22,7 +22,7 @@ def run() -> None:
     with stage("evaluate_oracle", {}, [layout.STANDARD, layout.SCORING, model], outputs) as scratch:
         scores: list[CaseScore] = []
         metrics: dict[str, Any] = {}
-        if read_json(model / layout.ROUND)["trained"]:
+        if read_json(model / layout.ROUND, "trained")["trained"]:
             label_target(settings, model, scratch.work / "masks", fine=False, name=name)
             cases = select(read_table(layout.SCORING), domain="target", splits=settings.evaluation.splits)
             scores = score_all(cases, scratch.work / "masks" / "scan", settings, name)

@@ -16,10 +16,10 @@ from gbaseg.params import Params
 from gbaseg.runtime.device import choose_device
 from gbaseg.runtime.seeds import derive
 from gbaseg.stages import layout
-from gbaseg.stages.context import read_json
+from gbaseg.stages.context import read_record
 from gbaseg.stages.pseudo_label import volumes_mm3
 from gbaseg.stages.translate import Translator
-from gbaseg.standardise.case import StandardCase, standardise_label
+from gbaseg.standardise.case import standardise_label
 
 _ZOOM_MM = 60.0
 
@@ -95,7 +95,7 @@ def reference_mask(settings: Params, case: Case) -> np.ndarray | None:
     """The tumour's label (Z, Y, X) on the standard grid, where the case has one."""
     for scored in read_table(layout.SCORING):
         if scored.case == case.case:
-            record = StandardCase.from_dict(read_json(layout.STANDARD / "records" / f"{case.case}.json"))
+            record = read_record(layout.STANDARD / "records" / f"{case.case}.json")
             label = standardise_label(volume.read(layout.SCORING / scored.label), record)
             return label.array == settings.dataset.structures[settings.dataset.tumour]
     return None

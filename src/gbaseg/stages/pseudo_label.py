@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +20,7 @@ from gbaseg.segmentation.prediction import FoldAgreement, PredictionItem, predic
 from gbaseg.self_training.agreement import agreement
 from gbaseg.self_training.confidence import doubts
 from gbaseg.stages import layout
-from gbaseg.stages.context import read_json, stage, write_json
+from gbaseg.stages.context import read_json, read_record, stage, write_json
 from gbaseg.standardise.case import StandardCase, probability_to_raw
 
 TABLE = "pseudo_labels.csv"
@@ -35,7 +34,7 @@ def run(round_id: str) -> None:
     model = layout.model_of(round_id)
     inputs = [layout.STANDARD, model, *([layout.pseudo_labelled(previous)] if previous else [])]
     with stage(f"pseudo_label/{round_id}", {}, inputs, [layout.pseudo_labelled(round_id)]) as scratch:
-        about = read_json(model / layout.ROUND)
+        about = read_json(model / layout.ROUND, "passed_on", "fine_grid")
         folder = scratch.output(layout.pseudo_labelled(round_id))
         if about["passed_on"]:
             scratch.found_done.append("passed on")
@@ -52,7 +51,8 @@ def run(round_id: str) -> None:
         nothing = found_nothing(settings, folder)
         if nothing:
             log(f"WARNING: {round_id}: no {settings.dataset.tumour} in any training case of the target")
-        _write_about(folder, nothing, passed_on=False, agreement=agrees)
+        mixed = {key: about[key] for key in ("computed",) if key in about}
+        _write_about(folder, nothing, passed_on=False, agreement=agrees, **mixed)
 
 
 def _write_about(folder: Path, nothing: bool, **about: Any) -> None:
@@ -107,7 +107,7 @@ def carry_back(case: Case, folder: Path, fine: bool, settings: Params) -> None:
     """
     name = f"{case.case}.nii.gz"
     suffix = ".fine.json" if fine else ".json"
-    record = StandardCase.from_dict(json.loads((layout.STANDARD / "records" / f"{case.case}{suffix}").read_text()))
+    record = read_record(layout.STANDARD / "records" / f"{case.case}{suffix}")
     probabilities = np.load(folder / "probabilities" / f"{case.case}.npy")
     volume.write(on_scan(probabilities, record, settings), folder / "scan" / name)
     if fine:

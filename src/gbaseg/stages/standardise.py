@@ -23,6 +23,7 @@ from gbaseg.runtime.progress import log
 from gbaseg.stages import layout
 from gbaseg.stages.context import stage, write_json
 from gbaseg.stages.foresight import check_ahead
+from gbaseg.stages.preflight import check_room, size_of_scans
 from gbaseg.stages.roots import check_root
 from gbaseg.standardise.case import standardise_finely, standardise_image, standardise_label
 
@@ -41,6 +42,8 @@ def run() -> None:
     for fault in faults:
         log(f"skipped: {fault}")
     check_ahead(settings, cases)
+    size, largest = size_of_scans(settings, cases, root)
+    check_room("standardise", settings, size, "standardise", largest)
     outputs = [layout.STANDARD, layout.SCORING, layout.METRICS / "data.json"]
     with stage("standardise", {}, [], outputs) as scratch:
         standard, scoring = scratch.output(layout.STANDARD), scratch.output(layout.SCORING)

@@ -71,7 +71,7 @@ def read_rounds(settings: Params) -> list[tuple[str, dict[str, Any]]]:
     files = [layout.round_metrics(name) for name in names]
     need(files)
     refuse_strangers(files)
-    return [(name, read_json(file)) for name, file in zip(names, files, strict=True)]
+    return [(name, read_json(file, "agreement")) for name, file in zip(names, files, strict=True)]
 
 
 def tumour_scores(settings: Params, rounds: Rounds) -> list[tuple[str, list[CaseScore]]]:

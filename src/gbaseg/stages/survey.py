@@ -12,6 +12,7 @@ from gbaseg.cases import Case, read_table
 from gbaseg.params import Params
 from gbaseg.runtime.engine import Task
 from gbaseg.runtime.engine import run as run_tasks
+from gbaseg.runtime.threads import mixed_computing
 from gbaseg.segmentation.dataset import TrainingItem
 from gbaseg.stages import layout
 from gbaseg.stages.context import stage, write_json
@@ -55,6 +56,7 @@ def run() -> None:
             "fine_grid": False,
             "passed_on": False,
             "volumes_mm3": source_ranges_mm3(settings),
+            **mixed_computing(scratch.work),
         }
         write_json(scratch.output(model) / layout.ROUND, about)
         Verdict().write(scratch.output(go_on))

@@ -13,12 +13,13 @@ from gbaseg.cases import Case, read_table, select
 from gbaseg.errors import UserError
 from gbaseg.params import Params
 from gbaseg.runtime.progress import log
+from gbaseg.runtime.threads import mixed_computing
 from gbaseg.segmentation.dataset import TrainingItem
 from gbaseg.stages import layout
-from gbaseg.stages.context import read_json, stage, write_json
+from gbaseg.stages.context import read_record, stage, write_json
 from gbaseg.stages.standardise import renumbered
 from gbaseg.stages.train_segmentation import train
-from gbaseg.standardise.case import StandardCase, standardise_label
+from gbaseg.standardise.case import standardise_label
 
 
 def run() -> None:
@@ -58,7 +59,10 @@ def run() -> None:
             log("not asked for (evaluation.oracle)")
             scratch.output(model).mkdir()
             scratch.output(curves).mkdir()
-        write_json(scratch.output(model) / layout.ROUND, {"trained": settings.evaluation.oracle})
+        write_json(
+            scratch.output(model) / layout.ROUND,
+            {"trained": settings.evaluation.oracle, **mixed_computing(scratch.work)},
+        )
 
 
 def epochs(settings: Params) -> int:
@@ -94,7 +98,7 @@ def _items(settings: Params, cases: list[Case], folder: Path) -> list[TrainingIt
     """The target's training images with their own labels on the standard grid."""
     items = []
     for case in cases:
-        record = StandardCase.from_dict(read_json(layout.STANDARD / "records" / f"{case.case}.json"))
+        record = read_record(layout.STANDARD / "records" / f"{case.case}.json")
         label = volume.read(layout.SCORING / case.label)
         on_grid = standardise_label(label, record, keep=settings.dataset.structures.values())
         volume.write(renumbered(on_grid, settings), folder / f"{case.case}.nii.gz")

@@ -16,6 +16,7 @@ from gbaseg.runtime.progress import log
 from gbaseg.runtime.scratch import ROOT
 from gbaseg.runtime.seeds import derive
 from gbaseg.runtime.store import Store
+from gbaseg.runtime.threads import mixed_computing
 from gbaseg.segmentation.dataset import TrainingItem, prepare
 from gbaseg.segmentation.training import train_folds
 from gbaseg.segmentation.workspace import Workspace
@@ -87,6 +88,7 @@ def run(round_id: str, last: bool | None = None) -> None:
             "fine_grid": fine,
             "passed_on": False,
             "volumes_mm3": source_ranges_mm3(settings),  # `predict` judges masks by them
+            **mixed_computing(scratch.work),
         }
         write_json(scratch.output(model) / layout.ROUND, about)
 

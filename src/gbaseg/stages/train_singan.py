@@ -25,6 +25,7 @@ from gbaseg.runtime.progress import log
 from gbaseg.runtime.scratch import ROOT
 from gbaseg.runtime.seeds import derive
 from gbaseg.runtime.store import Store, key_of
+from gbaseg.runtime.threads import mixed_computing
 from gbaseg.stages import layout
 from gbaseg.stages.augment import planned_copies
 from gbaseg.stages.context import recipe, stage, write_json
@@ -81,7 +82,14 @@ def run() -> None:
             scratch.found_done.append("trained before")
         # Here, where no other model is under way.
         TRAINED.prune()
-        write_json(folder / ABOUT, {"arm": "gba", "models": {name: about for name, (_, about) in slices.items()}})
+        write_json(
+            folder / ABOUT,
+            {
+                "arm": "gba",
+                "models": {name: about for name, (_, about) in slices.items()},
+                **mixed_computing(scratch.work),
+            },
+        )
 
 
 def what_matters(settings: Params) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from gbaseg.cases import Domain, read_table, select
 from gbaseg.errors import UserError
 from gbaseg.runtime.device import choose_device
 from gbaseg.runtime.seeds import derive
+from gbaseg.runtime.threads import mixed_computing
 from gbaseg.stages import layout
 from gbaseg.stages.context import need, stage, write_json
 from gbaseg.stages.foresight import check_ahead
@@ -65,7 +66,7 @@ def run() -> None:
                 on_epoch=live.log,
             )
         save_generators(model, folder / WEIGHTS)
-        write_json(folder / MODE, {"mode": translation.mode})
+        write_json(folder / MODE, {"mode": translation.mode, **mixed_computing(scratch.work)})
 
 
 def slices_of(domain: Domain, centre: str, file: Path, standard: Path = layout.STANDARD) -> np.ndarray:

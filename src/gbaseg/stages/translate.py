@@ -136,7 +136,7 @@ class Translator:
         self._settings = settings
         self._device = choose_device()
         self._generators = None
-        if read_json(model / MODE)["mode"] == "cyclegan":
+        if read_json(model / MODE, "mode")["mode"] == "cyclegan":
             from gbaseg.translation.weights import load_generators
 
             self._generators = load_generators(model / WEIGHTS, self._device)

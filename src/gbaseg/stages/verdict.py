@@ -38,7 +38,8 @@ class Verdict:
 
 def read_verdict(round_id: str) -> Verdict:
     """After a round, or after the survey, which never stops."""
-    return Verdict(**read_json(layout.decision(round_id)))
+    found = read_json(layout.decision(round_id), "stop", "failed")
+    return Verdict(found["stop"], found["failed"])
 
 
 def decide(

@@ -12,6 +12,7 @@ import torch
 from gbaseg.runtime.finite import broken_losses, diverged, is_flattened, not_finite
 from gbaseg.runtime.progress import meter
 from gbaseg.runtime.seeds import numpy_generator
+from gbaseg.runtime.threads import note_computing
 from gbaseg.translation.networks import to_network
 from gbaseg.translation.settings import CycleGANSettings
 from gbaseg.translation.slices import endless_batches, patch_size, sample_batch, usable
@@ -66,6 +67,7 @@ def train_cyclegan(
         _whole_slice(slices, found[len(found) // 2], device)
         for slices, found in ((source_slices, source), (target_slices, target))
     ]
+    note_computing(scratch, "CycleGAN", len(state.history), epochs, device)
     for epoch, means in enumerate(state.history, start=1):
         if on_epoch:
             on_epoch(epoch, means)

@@ -23,6 +23,7 @@ from gbaseg.runtime.graphs import release
 from gbaseg.runtime.precision import in_float32
 from gbaseg.runtime.progress import meter
 from gbaseg.runtime.seeds import derive, torch_generator
+from gbaseg.runtime.threads import note_computing
 from gbaseg.runtime.training import place
 
 
@@ -90,6 +91,8 @@ def train_bank(
     finished = min(one.finished() for one in growing)
     for one in growing:
         one.forget(finished)
+    for one in growing:
+        note_computing(one.wanted.scratch, name.replace("/", "_"), finished, scales, device)
     with meter(name, scales * settings.iterations, finished * settings.iterations) as bar:
         for scale in range(scales):
             pairs = [one.next_networks() for one in growing]

@@ -1,0 +1,267 @@
+"""The room that every stage takes, on disk and in memory, counted from params.yaml and the size of the data set.
+
+Without torch, so that every stage can ask before it begins. What compresses is counted as measured on the phantom
+(float images in gzip: 3.5 bytes a voxel; 2.2 to 3.5 on glioma scans), so that a run writes at most what is said here.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from gbaseg.augmentation.rules import largest_k_star
+from gbaseg.augmentation.settings import Rule
+from gbaseg.cost.counted import DataSize
+from gbaseg.params import Params
+from gbaseg.runtime.store import LIMIT_GIB
+
+# Bytes a voxel: float32 images in gzip of level 1, masks in gzip (0.002 to 0.08), nnU-Net's arrays (image and label).
+_IMAGE, _MASK, _PREPROCESSED = 3.5, 0.05, 4.2
+_FLOAT, _HALF = 4, 2
+_GIB = 2.0**30
+# What nnU-Net plans for 3D images on a GPU of 8 GiB, as in `work`.
+_PLANNED_PATCH = (64, 160, 160)
+_PLANNED_FEATURES = (32, 64, 128, 256, 320, 320)
+_PLANNED_BATCH, _PLANNED_CONVS = 2, 2
+# Of the cases, those that a rule with a bound of volume, contrast or centre selects: the paper's two select 0.11 each.
+_BOUND_RULE_SELECTS = 0.15
+# Memory of a process that has imported what it works with, without and with torch and nnU-Net, and of a CPU training.
+_PLAIN, _LOADED, _TRAINING = 0.15 * _GIB, 0.45 * _GIB, 1.0 * _GIB
+# nnU-Net's process that prepares patches, on a GPU.
+_AUGMENTER = 0.5 * _GIB
+# Bytes of memory a voxel, of a scan that is standardised (measured: 0.9 GiB at 512 x 512 x 120) and translated.
+_STANDARDISING, _TRANSLATING = 24, 40
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What work is dealt out to: processes side by side, folds trained at once, nnU-Net's augmenters of each (GPU)."""
+
+    processes: int = 1
+    folds_at_once: int = 1
+    augmenters: int = 0
+
+
+@dataclass(frozen=True)
+class Room:
+    """What one stage takes, in bytes.
+
+    Args:
+        stage: its name in the ledger.
+        outputs: what it writes into data/ and models/, and DVC into its cache once more.
+        scratch: in .scratch while it works, without its outputs.
+        store: that it adds to .scratch/store at the most; less where another run has added the same.
+        memory: of all its processes.
+        shared: of /dev/shm.
+    """
+
+    stage: str
+    outputs: float = 0.0
+    scratch: float = 0.0
+    store: float = 0.0
+    memory: float = 0.0
+    shared: float = 0.0
+
+
+def count_room(settings: Params, size: DataSize, machine: Machine, raw_voxels: float = 0.0) -> list[Room]:
+    """The stages that take room, in the order of the pipeline.
+
+    Args:
+        settings: all.
+        size: of the data; where no copies have been made, those that the rules can be expected to ask for are counted.
+        machine: what works at once.
+        raw_voxels: of the largest scan, before it is standardised; 0: not known.
+    """
+    segmentation, arm = settings.segmentation, settings.augmentation
+    voxels = size.slices * settings.standardise.crop_xy_px**2
+    finer = _finer(settings)
+    target = size.target + size.held_out
+    image, mask = _IMAGE * voxels, _MASK * voxels
+    weights = _FLOAT * unet_parameters(settings)
+    found = [
+        Room(
+            "standardise",
+            outputs=(size.source + target) * (image + mask) + target * (finer * image + _MASK * raw_voxels),
+            memory=machine.processes * (_PLAIN + _STANDARDISING * max(raw_voxels, finer * voxels, voxels)),
+        )
+    ]
+    if settings.translation.mode == "cyclegan":
+        found.append(_translation(settings, size, voxels))
+    found.append(
+        Room(
+            "translate",
+            outputs=size.source * (image + mask),
+            memory=machine.processes * (_LOADED + _TRANSLATING * voxels),
+        )
+    )
+    naive = size.source * len(settings.survey.lambdas)
+    new = (size.source + naive) * _PREPROCESSED * voxels
+    found.append(_training(settings, machine, "survey", 1, weights, new, naive * image))
+    found.append(_labelling(settings, size, machine, "pseudo_label/survey", voxels, 1, raw_voxels))
+    if arm.arm == "gba":
+        models = size.source if arm.singan.image == "pseudo_target" else 1
+        model = _FLOAT * singan_parameters(settings)
+        # Checkpoints have generator, discriminator and both optimisers.
+        memory = _LOADED + 0.2 * _GIB
+        found.append(Room("train_singan", models * model, models * 4 * model, models * model, memory))
+    copies = (size.copies or expected_copies(settings)) * size.source if arm.makes_copies else 0.0
+    if copies:
+        memory = machine.processes * (_LOADED + _TRANSLATING * voxels)
+        found.append(Room("augment", outputs=copies * (image + mask), memory=memory))
+    for place, item in enumerate(settings.self_training.rounds):
+        fine = finer if item.last and settings.self_training.last_round_fine_grid else 0.0
+        if place == 0:
+            new = copies * _PREPROCESSED * voxels
+        else:
+            new = size.target * _PREPROCESSED * voxels if place == 1 else 0.0
+        if fine:
+            new = (size.source + copies + size.target) * _PREPROCESSED * fine * voxels
+        name = f"train_segmentation/{item.id}"
+        found.append(_training(settings, machine, name, segmentation.folds, weights, new, size.target * mask))
+        name, grid = f"pseudo_label/{item.id}", max(fine, 1.0) * voxels
+        found.append(_labelling(settings, size, machine, name, grid, segmentation.folds, raw_voxels))
+    if settings.evaluation.oracle:
+        new, folds = size.target * _PREPROCESSED * voxels, segmentation.folds
+        found.append(_training(settings, machine, "train_oracle", folds, weights, new, size.target * mask))
+    return found
+
+
+def whole_run(rooms: list[Room]) -> Room:
+    """Of all stages together: what stays of each, and the most that one takes while it works."""
+    most = [max(getattr(one, name) for one in rooms) for name in ("scratch", "memory", "shared")]
+    # The store is brought back to its limit when a training set is whole, not before.
+    store, kept = 0.0, 0.0
+    for one in rooms:
+        store = max(store, kept + one.store)
+        kept = min(kept + one.store, LIMIT_GIB * _GIB)
+    return Room("all", sum(one.outputs for one in rooms), most[0], store, most[1], most[2])
+
+
+def _finer(settings: Params) -> float:
+    """Voxels of the finer grid for one of the standard grid; 0 where there is none."""
+    fine = settings.standardise.fine_spacing_xyz_mm
+    return math.prod(settings.standardise.spacing_xyz_mm) / math.prod(fine) if fine else 0.0
+
+
+def expected_copies(settings: Params) -> float:
+    """Copies a source case that the rules can be expected to ask for."""
+    total = 0.0
+    for rule in settings.augmentation.rules:
+        ways = len(rule.lambdas) * (len(rule.k_star) if settings.augmentation.arm == "gba" else 1)
+        total += ways * (_BOUND_RULE_SELECTS if _is_bound(rule) else 1.0)
+    return total
+
+
+def _is_bound(rule: Rule) -> bool:
+    limits = (rule.volume_mm3_above, rule.volume_mm3_below, rule.std_above)
+    return rule.centres != "both" or any(limit is not None for limit in limits)
+
+
+def _translation(settings: Params, size: DataSize, voxels: float) -> Room:
+    one = settings.translation.cyclegan
+    generators, discriminators = 2 * generator_parameters(settings), 2 * discriminator_parameters(settings)
+    pools = 2 * one.pool_size * _FLOAT * math.prod(one.crop_yx or (settings.standardise.crop_xy_px,) * 2)
+    # Weights and Adam's two moments; a checkpoint is written beside the last one.
+    checkpoint = 3 * _FLOAT * (generators + discriminators) + pools
+    slices = (size.source + size.target) * _FLOAT * voxels * (1.0 if settings.translation.centre == "both" else 0.5)
+    memory = _LOADED + 2 * checkpoint
+    return Room("train_translation", _FLOAT * generators, slices + 2 * checkpoint, memory=memory)
+
+
+def _training(
+    settings: Params, machine: Machine, name: str, folds: int, weights: float, new: float, images: float
+) -> Room:
+    """nnU-Net's: of each fold the checkpoint (weights and momentum) and the one written beside it, or its weights."""
+    at_once = min(folds, machine.folds_at_once)
+    network = settings.segmentation.network
+    batch = (network.batch_size or _PLANNED_BATCH) * math.prod(network.patch_size_zyx or _PLANNED_PATCH)
+    # float32 image, int16 labels, these at every resolution.
+    batch_bytes = batch * (_FLOAT + 2 * 1.15)
+    workers = machine.augmenters + max(1, machine.augmenters // 2)
+    queued = max(6, machine.augmenters // 2) + max(3, machine.augmenters // 4)
+    gpu = machine.augmenters > 0
+    return Room(
+        name,
+        outputs=folds * weights,
+        scratch=images + folds * (2 + 2 + 1) * weights,
+        store=new,
+        memory=at_once * (_TRAINING + 3 * weights + (workers * _AUGMENTER if gpu else 0.0)),
+        shared=at_once * (workers + queued) * batch_bytes if gpu else 0.0,
+    )
+
+
+def _labelling(
+    settings: Params, size: DataSize, machine: Machine, name: str, voxels: float, folds: int, raw_voxels: float
+) -> Room:
+    """Masks on both grids; while at work the probabilities of all cases."""
+    target, structures = size.target + size.held_out, len(settings.dataset.structures)
+    # A case's softmax of every fold, and the logits of one, twice.
+    case = (folds + 4) * (structures + 1) * _FLOAT * voxels
+    return Room(
+        name,
+        outputs=target * _MASK * (voxels + max(raw_voxels, voxels)),
+        scratch=target * structures * _HALF * voxels,
+        memory=machine.processes * (_LOADED + case),
+    )
+
+
+def generator_parameters(settings: Params) -> int:
+    """Of one of the CycleGAN's generators."""
+    one = settings.translation.cyclegan
+    width, total, channels = one.generator_width, 0, one.generator_width
+    total += 49 * width + width
+    for _ in range(one.generator_halvings):
+        total += 9 * channels * 2 * channels + 2 * channels
+        channels *= 2
+    total += one.residual_blocks * 2 * (9 * channels * channels + channels)
+    for _ in range(one.generator_halvings):
+        total += 9 * channels * channels // 2 + channels // 2
+        channels //= 2
+    return total + 49 * width + 1
+
+
+def discriminator_parameters(settings: Params) -> int:
+    """Of one of the CycleGAN's discriminators."""
+    one = settings.translation.cyclegan
+    channels = one.discriminator_width
+    total = 16 * channels + channels
+    for depth in range(1, one.discriminator_layers + 1):
+        wider = one.discriminator_width * min(2**depth, 8)
+        total += 16 * channels * wider + wider
+        channels = wider
+    return total + 16 * channels + 1
+
+
+def singan_parameters(settings: Params) -> int:
+    """Of the generators of all scales of a SinGAN, and its images, which are kept beside them."""
+    from gbaseg.augmentation.singan.pyramid import trained_pyramid
+
+    one, side = settings.augmentation.singan, settings.standardise.crop_xy_px
+    pyramid = trained_pyramid((side, side), one, largest_k_star(settings.augmentation.rules))
+    total = 0
+    for scale, shape in enumerate(pyramid.sizes):
+        width = pyramid.channels(scale, one.width, one.max_width)
+        # Five 3 x 3 convolutions with biases, four batch norms with scale, shift, mean and variance.
+        total += 9 * width + 3 * 9 * width * width + 9 * width + 4 * width + 1 + 4 * 4 * width + 2 * math.prod(shape)
+    return total
+
+
+def unet_parameters(settings: Params) -> int:
+    """Of nnU-Net's plain U-Net with convolutions of 3 x 3 x 3, as `work` builds it."""
+    network = settings.segmentation.network
+    features = network.features or _PLANNED_FEATURES
+    convs = network.convs_per_stage or _PLANNED_CONVS
+    classes = len(settings.dataset.structures) + 1
+
+    def block(channels_in: int, channels: int) -> int:
+        first = 27 * channels_in * channels
+        # Weights, and bias, scale and shift of each convolution.
+        return first + (convs - 1) * 27 * channels**2 + convs * 3 * channels
+
+    total, before = 0, 1
+    for channels in features:
+        total += block(before, channels)
+        before = channels
+    for below, channels in zip(features[:0:-1], features[-2::-1], strict=True):
+        total += 8 * below * channels + channels + block(2 * channels, channels) + (channels + 1) * classes
+    return total

@@ -1,0 +1,153 @@
+"""Before a stage works for hours: the room that it takes, on disk and in memory, against what is there."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gbaseg.cases import Case, select
+from gbaseg.cost.counted import DataSize
+from gbaseg.cost.room import Machine, Room, count_room, whole_run
+from gbaseg.errors import UserError
+from gbaseg.params import Params
+from gbaseg.runtime.engine import workers_for
+from gbaseg.runtime.progress import log
+from gbaseg.runtime.room import SHARED, device_of, free_bytes, free_memory, in_bytes
+from gbaseg.runtime.scratch import ROOT
+from gbaseg.stages.saved import cache_folder, size_of
+from gbaseg.volume import read_grid
+
+# What is counted is right within a factor of two: less than half of it is surely too little.
+_SURELY, _NEAR = 0.5, 1.25
+# Headers of so many scans say how large a scan is.
+_LOOKED_AT = 12
+_MOST_AUGMENTERS = 12
+
+
+@dataclass(frozen=True)
+class Demand:
+    """Bytes wanted and free at one place; `surely`: wanted whatever the store has already."""
+
+    place: str
+    wanted: float
+    surely: float
+    free: int
+
+    def __str__(self) -> str:
+        return f"{in_bytes(self.wanted)} of {in_bytes(self.free)} free ({self.place})"
+
+
+def check_room(name: str, settings: Params, size: DataSize, folder: str, raw_voxels: float = 0.0) -> float:
+    """Say what a stage takes, and of the first one what the whole run does.
+
+    Args:
+        name: of the stage, as in the ledger.
+        settings: all.
+        size: of the data.
+        folder: name of its scratch folder; what an earlier try has left there needs no room any more.
+        raw_voxels: of the largest scan; 0: not known.
+
+    Returns:
+        Bytes of disk that it takes, without DVC's cache; 0 where that is not counted.
+
+    Raises:
+        UserError: there is surely too little; all that is short is named.
+    """
+    rooms = count_room(settings, size, this_machine(settings, size), raw_voxels)
+    found = next((room for room in rooms if room.stage == name), None)
+    if found is None:
+        return 0.0
+    demands = demands_of(found, done=size_of(ROOT / folder))
+    log(f"{name}: takes about {'; '.join(map(str, demands))}")
+    short = [demand for demand in demands if demand.free < _SURELY * demand.surely]
+    if short:
+        raise UserError(
+            "\n".join(
+                [
+                    f"{name}: too little room:",
+                    *(
+                        f"  - {one.place}: about {in_bytes(one.wanted)} wanted, {in_bytes(one.free)} free"
+                        for one in short
+                    ),
+                    "docs/running.md, Disk and memory, says what may lie elsewhere; nothing was begun",
+                ]
+            )
+        )
+    _warn(name, demands)
+    if found is rooms[0]:
+        whole = demands_of(whole_run(rooms))
+        log(f"all stages take about {'; '.join(map(str, whole))}")
+        _warn("all stages", whole)
+    return found.outputs + found.scratch + found.store
+
+
+def _warn(name: str, demands: Sequence[Demand]) -> None:
+    near = [demand for demand in demands if demand.free < _NEAR * demand.wanted]
+    if near:
+        log(f"WARNING: {name}: may run out of room: {'; '.join(map(str, near))}")
+
+
+def demands_of(room: Room, done: float = 0.0) -> list[Demand]:
+    """Wanted and free, one entry a file system, then memory.
+
+    Args:
+        room: what is taken.
+        done: bytes of it that are in .scratch already.
+    """
+    cache = cache_folder()
+    scratch = max(0.0, room.outputs + room.scratch - done)
+    places = [(".scratch", ROOT, scratch + room.store, scratch)]
+    if device_of("data") != device_of(ROOT):
+        places.append(("data/ and models/", Path("data"), room.outputs, room.outputs))
+    if cache is not None:
+        places.append(("DVC's cache", cache, room.outputs, room.outputs))
+    found: dict[int, Demand] = {}
+    for label, path, wanted, surely in places:
+        before = found.get(device_of(path))
+        if before is None:
+            found[device_of(path)] = Demand(label, wanted, surely, free_bytes(path))
+        else:
+            found[device_of(path)] = Demand(
+                f"{before.place}, {label}", before.wanted + wanted, before.surely + surely, before.free
+            )
+    demands = [*found.values(), Demand("memory", room.memory, room.memory, free_memory())]
+    if room.shared:
+        demands.append(Demand(str(SHARED), room.shared, room.shared, free_bytes(SHARED)))
+    return demands
+
+
+def this_machine(settings: Params, size: DataSize) -> Machine:
+    """How work is dealt out here; a GPU counts where torch is there to ask."""
+    cases = size.source + size.target + size.held_out
+    folds = settings.segmentation.folds
+    if "torch" not in sys.modules:
+        return Machine(workers_for(cases), workers_for(folds))
+    from gbaseg.runtime.device import choose_device
+
+    if choose_device().type != "cuda":
+        return Machine(workers_for(cases), workers_for(folds))
+    at_once = workers_for(folds, exclusive=True)
+    asked = os.environ.get("nnUNet_n_proc_DA", "")
+    dealt = min(max(1, len(os.sched_getaffinity(0)) // at_once), _MOST_AUGMENTERS)
+    return Machine(workers_for(cases, exclusive=True), at_once, int(asked) if asked.isdigit() else dealt)
+
+
+def size_of_scans(settings: Params, cases: Sequence[Case], root: Path) -> tuple[DataSize, float]:
+    """Size of the data before they are standardised, and the voxels of the largest scan, from some of the headers."""
+    looked_at = cases[:: max(1, len(cases) // _LOOKED_AT)]
+    grids = [read_grid(root / case.image) for case in looked_at]
+    spacing_z = settings.standardise.spacing_xyz_mm[2]
+    # Axial slices may lie along any axis of the file; its longest way is not far from the head's height.
+    heights = [grid.shape[0] * grid.spacing_zyx_mm[0] / spacing_z for grid in grids]
+    slices = settings.standardise.crop_z_px or round(sum(heights) / len(heights))
+    size = DataSize(
+        source=len(select(cases, domain="source", splits=["train"])),
+        target=len(select(cases, domain="target", splits=["train"])),
+        held_out=len(select(cases, domain="target", splits=settings.evaluation.splits)),
+        slices=slices,
+        copies=0.0,
+    )
+    return size, float(max(grid.shape[0] * grid.shape[1] * grid.shape[2] for grid in grids))

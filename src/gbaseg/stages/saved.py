@@ -1,0 +1,189 @@
+"""A long training's work stays in .scratch until DVC's cache is known to have what came of it.
+
+DVC takes over a stage's outputs after the stage has ended. Where its cache has no room it says so, goes on to the next
+stage, and does this one again at the next `dvc repro`: which then finds its work here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from gbaseg.errors import UserError
+from gbaseg.runtime.json_files import parse_json, read_json
+from gbaseg.runtime.progress import log
+from gbaseg.runtime.room import device_of, free_bytes, in_bytes
+from gbaseg.runtime.scratch import ROOT, Scratch, replace, written_whole
+
+# Names of the folders in .scratch that keep finished work, and of the file that says what came of it.
+_PREFIX, _OUTPUTS = "finished-", "outputs.json"
+# What a file system gives a file at the least.
+_BLOCK = 4096
+# Set by DVC for the command of a stage.
+_UNDER_DVC, _DVC_ROOT = "DVC_STAGE", "DVC_ROOT"
+
+
+def cache_folder(project: Path | None = None) -> Path | None:
+    """DVC's cache; None where this is no DVC project.
+
+    Raises:
+        UserError: DVC's settings cannot be read.
+    """
+    dvc_folder = (Path(os.environ.get(_DVC_ROOT, ".")) if project is None else project) / ".dvc"
+    if not dvc_folder.is_dir():
+        return None
+    from dvc.config import Config, ConfigError
+
+    try:
+        found = Config(str(dvc_folder))["cache"].get("dir")
+    except ConfigError as error:
+        raise UserError(f"{dvc_folder / 'config'}: {error}") from error
+    return Path(found) if found else dvc_folder / "cache"
+
+
+def check_fits(name: str, outputs: Mapping[str, Path]) -> None:
+    """Check, before a stage gives up its work, that its outputs have room where they go to, DVC's cache included.
+
+    Args:
+        name: of the stage.
+        outputs: path -> where it lies until the stage has ended.
+
+    Raises:
+        UserError: a file system has too little; nothing was put out.
+    """
+    wanted: dict[int, tuple[Path, int]] = {}
+    cache = cache_folder() if os.environ.get(_UNDER_DVC) else None
+    for path, made in outputs.items():
+        size = size_of(made, block=_BLOCK)
+        places = [Path(path)] if device_of(path) != device_of(made) else []
+        for place in [*places, *([cache] if cache else [])]:
+            known = wanted.get(device_of(place), (place, 0))
+            wanted[device_of(place)] = (known[0], known[1] + size)
+    for place, size in wanted.values():
+        if (free := free_bytes(place)) < size:
+            what = "DVC's cache" if place == cache else "the outputs"
+            raise UserError(
+                f"{name}: {what} ({place}): {in_bytes(size)} wanted, {in_bytes(free)} free; nothing was put out. "
+                "Free some (dvc gc -w), or move the cache (dvc cache dir), and give the same command again"
+            )
+
+
+def size_of(path: Path, block: int = 1) -> int:
+    """Bytes of a file, or of all files in a folder, each in whole blocks; 0 where there is none."""
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(-(-file.lstat().st_size // block) * block for file in files if file.is_file())
+
+
+def keep(folder: str, scratch: Scratch) -> None:
+    """Put a stage's work aside when its outputs are made, if DVC is to take them over.
+
+    Args:
+        folder: name of the scratch folder, the fingerprint of the work.
+        scratch: whose `work` is put aside.
+    """
+    if not os.environ.get(_UNDER_DVC):
+        return
+    for other in _kept(folder.rpartition("-")[0]):
+        _discard(other)  # one a stage, so that it does not grow
+    aside = ROOT / f"{_PREFIX}{folder}"
+    with written_whole(aside / _OUTPUTS) as partial:
+        partial.write_text(json.dumps({path: _hashes(made) for path, made in scratch.outputs.items()}, indent=1))
+    scratch.work.rename(aside / "work")
+
+
+def bring_back(folder: str, scratch: Scratch) -> None:
+    """Let a stage find work that was put aside, where DVC never got what came of it."""
+    aside = ROOT / f"{_PREFIX}{folder}"
+    if not (aside / "work").is_dir() or any(scratch.work.iterdir()):
+        return
+    log(f"{folder}: was finished before, and DVC's cache does not have it: found again")
+    scratch.work.rmdir()
+    (aside / "work").rename(scratch.work)
+    scratch.found_done.append("resumed")
+    _discard(aside)
+
+
+def release() -> None:
+    """Remove work whose outputs DVC's cache has; say of which it has not."""
+    kept = _kept()
+    if not kept:
+        return
+    cache = cache_folder()
+    for aside in kept:
+        try:
+            outputs = read_json(aside / _OUTPUTS)
+        except UserError:
+            _discard(aside)  # of a run that was killed while it put its work aside
+            continue
+        lacking = [path for path, files in outputs.items() if cache is None or not _is_cached(path, files, cache)]
+        if not lacking:
+            _discard(aside)
+        else:
+            log(f"warning: DVC's cache does not have {', '.join(lacking)}; its work stays in {aside}")
+
+
+def _kept(stage: str = "") -> list[Path]:
+    return sorted(path for path in ROOT.glob(f"{_PREFIX}{stage}-*" if stage else f"{_PREFIX}*") if path.is_dir())
+
+
+def _discard(folder: Path) -> None:
+    """By one renaming first: what is found under the folder's name is never a part of it."""
+    away = ROOT / ".removed"
+    replace(folder, away / folder.name)
+    shutil.rmtree(away, ignore_errors=True)
+
+
+def _hashes(path: Path) -> dict[str, str]:
+    """Relative name -> MD5, as DVC has it, of a file (named "") or of all files in a folder."""
+    files: Iterable[Path] = sorted(path.rglob("*")) if path.is_dir() else [path]
+    found = {}
+    for file in files:
+        if file.is_file():
+            name = file.relative_to(path).as_posix() if file != path else ""
+            with file.open("rb") as stream:
+                found[name] = hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    return found
+
+
+def _is_cached(path: str, files: Mapping[str, str], cache: Path) -> bool:
+    """Whether dvc.lock names these very files for an output, and all of them are in the cache."""
+    noted = _noted_hash(path)
+    if noted is None:
+        return False
+    if noted.endswith(".dir"):
+        listing = _in_cache(cache, noted)
+        if not listing.is_file():
+            return False
+        try:
+            entries = parse_json(listing.read_bytes(), listing, kind=list)
+        except UserError:
+            return False  # torn: the disk was full
+        if {entry["relpath"]: entry["md5"] for entry in entries} != dict(files):
+            return False
+    elif files != {"": noted}:
+        return False
+    return all(_in_cache(cache, md5).is_file() for md5 in files.values())
+
+
+def _in_cache(cache: Path, md5: str) -> Path:
+    return cache / "files" / "md5" / md5[:2] / md5[2:]
+
+
+def _noted_hash(path: str) -> str | None:
+    from ruamel.yaml import YAML
+
+    lock = Path("dvc.lock")
+    if not lock.is_file():
+        return None
+    content: dict[str, Any] = YAML(typ="safe").load(lock.read_text(encoding="utf-8")) or {}
+    for stage in content.get("stages", {}).values():
+        for out in stage.get("outs", []):
+            if out.get("path") == path:
+                md5 = out.get("md5")
+                return str(md5) if md5 else None
+    return None
