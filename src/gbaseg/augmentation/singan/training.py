@@ -18,7 +18,7 @@ from gbaseg.augmentation.singan.networks import Discriminator, Generator, initia
 from gbaseg.augmentation.singan.pyramid import Pyramid, trained_pyramid
 from gbaseg.augmentation.singan.resize import resize
 from gbaseg.augmentation.singan.scale import ScaleReport, freeze, train_scale
-from gbaseg.runtime.checkpoint import load_checkpoint, save_checkpoint
+from gbaseg.runtime.checkpoint import forget, load_checkpoint, save_checkpoint
 from gbaseg.runtime.graphs import release
 from gbaseg.runtime.precision import in_float32
 from gbaseg.runtime.progress import meter
@@ -147,7 +147,7 @@ class _Growing:
         """Remove the checkpoints from `scale` on: they would not be those of the scales that are now trained below."""
         del self._found[scale:]
         for path in self._checkpoints[scale:]:
-            path.unlink(missing_ok=True)
+            forget(path)
 
     def next_networks(self) -> tuple[Generator, Discriminator]:
         """The networks of the next scale, with the weights they start from."""
@@ -167,7 +167,7 @@ class _Growing:
             "discriminator": discriminator.state_dict(),
             "report": asdict(report),
         }
-        save_checkpoint(state, self._checkpoints[report.scale])
+        save_checkpoint(state, self._checkpoints[report.scale], keep_before=False)  # the scales below are
 
     def resume(self, generator: Generator, discriminator: Discriminator) -> ScaleReport:
         """Append the next scale from its checkpoint."""
