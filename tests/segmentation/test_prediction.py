@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save_file
 
 from gbaseg import volume
 from gbaseg.errors import UserError
@@ -166,7 +166,7 @@ def copied(model: Path, folder: Path) -> Path:
 )
 def test_weights_that_are_not_finite_are_no_model(model, tmp_path):
     path = copied(model, tmp_path / "model") / "fold_1.safetensors"
-    weights = load_file(path)
+    weights = load(path.read_bytes())
     name = sorted(weights)[3]
     weights[name].flatten()[0] = math.nan
     save_file(weights, path)
@@ -177,7 +177,7 @@ def test_weights_that_are_not_finite_are_no_model(model, tmp_path):
 @pytest.mark.unusual("Trust", "a model's weights cut off, or of another network", "the file is named, with what to do")
 def test_weights_that_are_not_whole_or_not_of_the_network_are_no_model(model, tmp_path):
     path = copied(model, tmp_path / "model") / "fold_0.safetensors"
-    whole, weights = path.read_bytes(), load_file(path)
+    whole, weights = path.read_bytes(), load(path.read_bytes())
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(UserError, match=r"fold_0\.safetensors: damaged"):
         Ensemble(path.parent, SETTINGS)
@@ -195,7 +195,7 @@ def test_weights_that_are_not_whole_or_not_of_the_network_are_no_model(model, tm
 )
 def test_finite_weights_that_answer_nan_give_no_mask(model, tmp_path, size):
     path = copied(model, tmp_path / "model") / "fold_0.safetensors"
-    save_file({name: torch.full_like(tensor, size) for name, tensor in load_file(path).items()}, path)
+    save_file({name: torch.full_like(tensor, size) for name, tensor in load(path.read_bytes()).items()}, path)
     scan = Volume(np.random.default_rng(0).random((12, 24, 24), np.float32), Grid((12, 24, 24), (1.5, 0.75, 0.75)))
     with pytest.raises(UserError, match=r"fold_0\.safetensors: what it says of a scan is not finite"):
         Ensemble(path.parent, SETTINGS).fold_probabilities(scan)
