@@ -48,8 +48,15 @@ def project(tmp_path, monkeypatch):
 
 
 def scan():
-    array = np.random.default_rng(0).normal(100, 5, GRID.shape).astype(np.float32)
-    array[2:6, 8:14, 8:14] += 300
+    return bright(((2, 6), (8, 14), (8, 14)))
+
+
+def bright(*boxes):
+    """A scan of a head with bright boxes of (first, last) voxel along Z, Y and X in it."""
+    array = np.random.default_rng(0).normal(10, 3, GRID.shape).astype(np.float32)
+    array[1:-1, 1:-1, 1:-1] += 90
+    for box in boxes:
+        array[tuple(slice(*ends) for ends in box)] += 300
     return Volume(array, GRID)
 
 
@@ -107,7 +114,7 @@ def test_what_is_wrong_with_any_scan_and_with_the_model_is_in_one_report():
     assert cut.startswith("cannot be read")
     assert nan == "2 voxels are NaN or infinite; allowed: finite numbers"
     assert constant == "every voxel is 7; allowed: an image that is not constant"
-    assert block.startswith("no intensity range")
+    assert block.startswith("two intensities only, 0 and 100")
     assert dicom.startswith("a folder; allowed: one file a scan, such as NIfTI (.nii.gz)")
     _, cut, text = faults("good.nii.gz", "cut.nii.gz", "text.nii.gz")
     assert cut.startswith("cut.nii.gz: cannot be read") and text.startswith("text.nii.gz: cannot be read")
@@ -222,19 +229,11 @@ def test_the_table_says_what_is_known_of_every_mask():
     }  # fmt: skip
 
 
-def bright(*boxes):
-    """A scan with bright boxes of (first, last) voxel along Z, Y and X."""
-    array = np.random.default_rng(0).normal(100, 5, GRID.shape).astype(np.float32)
-    for box in boxes:
-        array[tuple(slice(*ends) for ends in box)] += 300
-    return Volume(array, GRID)
-
-
 @pytest.mark.parametrize(
     ("image", "says"),
     [
         pytest.param(
-            bright(((3, 4), (8, 9), (8, 9))), "volume outside the source's range (1000 to 3000 mm3)",
+            bright(((3, 5), (8, 10), (8, 10))), "volume outside the source's range (1000 to 3000 mm3)",
             marks=pytest.mark.unusual("Commands", "`predict`: a volume far from training's", "a warning"),
         ),
         pytest.param(
@@ -291,9 +290,19 @@ def test_the_crops_edge_is_an_edge(project):
     assert table()[0]["warnings"].split("; ")[-1] == "at the crop's edge"
 
 
+def test_what_standardise_found_in_a_scan_stands_beside_its_mask():
+    wild = scan()
+    wild.array[0, 0, 0] = -32768.0
+    write(wild, "wild.nii.gz")
+    assert gbaseg("wild.nii.gz").exit_code == 0
+    [row] = table()
+    assert "1 voxel(s) of -32768, far outside the others" in row["warnings"]
+    assert float(row["volume_mm3"]) > 0
+
+
 def test_a_model_from_before_volumes_were_noted_judges_none():
     write_json(MODEL / layout.ROUND, {"fine_grid": False})
-    write(bright(((3, 4), (8, 9), (8, 9))), "small.nii.gz")
+    write(bright(((3, 5), (8, 10), (8, 10))), "small.nii.gz")
     result = gbaseg("small.nii.gz")
     assert result.exit_code == 0 and "volume" not in table()[0]["warnings"]
     assert "trained before volumes were noted in round.json" in result.stderr

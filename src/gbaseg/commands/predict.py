@@ -236,7 +236,7 @@ def _segment(path: Path, name: str, model: _Model, settings: Params) -> tuple[vo
                 volume_mm3=volume_mm3,
                 pieces=agreement.pieces,
                 fold_dice=agreement.pairwise_dice,
-                warnings=tuple(warnings),
+                warnings=(*warnings, *record.notes),
             )
         )
     return mask, rows
