@@ -212,6 +212,12 @@ def test_parameters_and_data_set(tmp_path):
     assert "dvc repro" in doctor.parameters(params(), tmp_path)[1].found
     missing = doctor.parameters(params(root="data/raw/mine"), tmp_path)[1]
     assert (missing.status, missing.found) == ("fail", "dataset.root data/raw/mine: no such folder")
+    (tmp_path / "data/raw/phantom").mkdir(parents=True)
+    (tmp_path / "data/raw/phantom/validation").mkdir()
+    own = doctor.parameters(params(), tmp_path)[1]
+    assert own.status == "fail" and "that gbaseg did not write (validation)" in own.found
+    inside = doctor.parameters(params(root="data/standard"), tmp_path)[1]
+    assert inside.status == "fail" and "lies in data/standard" in inside.found
     (tmp_path / "data/raw/mine").mkdir(parents=True)
     assert doctor.parameters(params(root="data/raw/mine"), tmp_path)[1].status == "ok"
 

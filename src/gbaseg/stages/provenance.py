@@ -90,6 +90,8 @@ class _Lock:
 
     def _parameters(self, name: str) -> str:
         for file, recorded in self.stages[name].get("params", {}).items():
+            if not Path(file).is_file():  # says nothing: recipes.yaml may be missing
+                continue
             for key, then in recorded.items():
                 now = self._value(file, key)
                 if now != then:
@@ -110,7 +112,7 @@ class _Lock:
 
     def _value(self, file: str, key: str) -> Any:
         if file not in self._files:
-            self._files[file] = read_yaml(Path(file)) if Path(file).is_file() else {}
+            self._files[file] = read_yaml(Path(file))
         value = self._files[file]
         for part in key.split("."):
             value = value.get(part, _ABSENT) if isinstance(value, dict) else _ABSENT
