@@ -100,7 +100,7 @@ def test_what_is_wrong_with_any_scan_and_with_the_model_is_in_one_report():
     flawed.array[0, 0, :2] = np.nan, np.inf
     sitk.WriteImage(to_sitk(flawed), "nan.nii")  # gbaseg's own does not write it
     write(Volume(np.full(GRID.shape, 7.0, np.float32), GRID), "constant.nii.gz")
-    # Two intensities, and at the standard spacing none between them: its foreground has one.
+    # Two intensities: a mask, taken for a scan.
     block = Volume(np.zeros(GRID.shape, np.float32), Grid(GRID.shape, (2.0, 1.5, 1.5)))
     block.array[2:6, 8:14, 8:14] = 100.0
     write(block, "block.nii.gz")
@@ -114,7 +114,7 @@ def test_what_is_wrong_with_any_scan_and_with_the_model_is_in_one_report():
     assert cut.startswith("cannot be read")
     assert nan == "2 voxels are NaN or infinite; allowed: finite numbers"
     assert constant == "every voxel is 7; allowed: an image that is not constant"
-    assert block.startswith("two intensities only, 0 and 100")
+    assert block.startswith("two intensities only, 0 and 100 (a mask?)")
     assert dicom.startswith("a folder; allowed: one file a scan, such as NIfTI (.nii.gz)")
     _, cut, text = faults("good.nii.gz", "cut.nii.gz", "text.nii.gz")
     assert cut.startswith("cut.nii.gz: cannot be read") and text.startswith("text.nii.gz: cannot be read")

@@ -23,6 +23,7 @@ from gbaseg.volume.flaws import Flawed
 from gbaseg.volume.wild import without_wild
 
 SPLITS = ("train", "validation", "test")
+_LONGEST_MM = 1000.0
 
 
 class Examined(NamedTuple):
@@ -181,6 +182,9 @@ def _image_flaws(image: Volume, settings: DatasetSettings) -> Iterator[Flaw]:
     spacing_xyz = image.grid.spacing_zyx_mm[::-1]
     if not all(low <= side <= high for side in spacing_xyz):
         yield Flaw(f"spacing {numbers_as_text(spacing_xyz)} mm (x, y, z)", f"{low:g} to {high:g} mm")
+    extent = [side * size for side, size in zip(spacing_xyz, image.grid.shape[::-1], strict=True)]
+    if max(extent) > _LONGEST_MM:  # resampled, it would not fit into memory either
+        yield Flaw(f"a scan of {numbers_as_text(extent)} mm (x, y, z)", f"at most {_LONGEST_MM:g} mm along each axis")
     if min(image.grid.shape) < 2:
         yield Flaw(f"{numbers_as_text(image.grid.shape[::-1])} voxels (x, y, z)", "at least 2 voxels along each axis")
     if not image.placed:

@@ -66,6 +66,8 @@ def run() -> None:
         for report in reports:
             if report["cut_share"] > _CUT_SHARE:
                 log(f"{report['standard'].case}: {report['cut_share']:.0%} of its label lies outside the crop")
+            for note in report["notes"]:
+                log(f"{report['standard'].case}: {note}")
         write_json(scratch.output(outputs[2]), _summary([r["standard"] for r in reports], scored, reports, faults))
     # After all else, where it is seen.
     _warn_of_cut_labels(reports, settings)
@@ -84,10 +86,12 @@ def standardise_case(case: Case, root: Path, standard: Path, scoring: Path, sett
         fine_image, fine_record = standardise_finely(scan, record, fine, settings.standardise.smooth_shrinking)
         volume.write(fine_image, standard / "fine" / f"{name}.nii.gz")
         (standard / "records" / f"{name}.fine.json").write_text(json.dumps(fine_record.to_dict()))
+    notes = record.notes
     row = replace(case, image=f"images/{name}.nii.gz", label="")
     scored, cut_share = None, 0.0
     if case.label:
-        label = volume.read(root / case.label)
+        label = volume.read_label(root / case.label)
+        notes += label.notes
         on_grid = standardise_label(label, record, keep=settings.dataset.structures.values())
         cut_share = _cut_share(label, on_grid, settings)
         if case.domain == "source":
@@ -97,7 +101,7 @@ def standardise_case(case: Case, root: Path, standard: Path, scoring: Path, sett
             # On the scan's own grid, so that scoring sees what a clinician would.
             scored = replace(case, image="", label=f"labels/{name}.nii.gz")
             volume.write(label, scoring / scored.label)
-    return {"standard": row, "scoring": scored, "cut_share": cut_share}
+    return {"standard": row, "scoring": scored, "cut_share": cut_share, "notes": notes}
 
 
 def renumbered(label: volume.Volume, settings: Params) -> volume.Volume:

@@ -85,7 +85,7 @@ def standardise_image(image: Volume, settings: StandardiseSettings) -> tuple[Vol
 
 
 def ordinary(image: Volume) -> Volume:
-    """The scan with padding and wild voxels taken for the nearest ordinary intensity; its notes say which.
+    """The scan with padding taken for air, and wild voxels for what is around them; its notes say which.
 
     Raises:
         UserError: many voxels are far from all others.

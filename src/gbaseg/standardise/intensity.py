@@ -11,7 +11,7 @@ from scipy import ndimage
 from gbaseg.errors import UserError
 
 # A head that fills less of the volume is small: its place is its own mean, not that of the brightest quarter.
-SMALL_HEAD = 0.05
+SMALL_HEAD = 0.1
 _NEARLY_ALL = 0.9
 
 

@@ -133,7 +133,7 @@ def _dtype(header: Any) -> np.dtype:
     code = int(header["datatype"])
     try:
         dtype = header.get_data_dtype()
-    except nibabel.spatialimages.HeaderDataError as error:
+    except (KeyError, nibabel.spatialimages.HeaderDataError) as error:
         raise Flawed(f"datatype {code}, which is none", "whole or real numbers, one a voxel") from error
     if dtype.kind not in "iuf":
         raise Flawed(f"{_KINDS.get(dtype.kind, str(dtype))} (datatype {code})", "whole or real numbers, one a voxel")

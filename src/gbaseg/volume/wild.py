@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -23,15 +23,15 @@ _LARGEST = 1e30  # single precision ends at 3e38; squares are taken
 
 @dataclass
 class _Range:
-    """Intensities that count; `padding` is a constant above them that stands for air."""
+    """Intensities that count; `padding` are constants beyond them that stand for air."""
 
     low: float
     high: float
-    padding: float | None = None
+    padding: list[float] = field(default_factory=list)
 
 
 def without_wild(array: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
-    """The array with wild voxels and padding taken for the nearest ordinary intensity, and what was found, in words.
+    """The array with wild voxels taken for what is around them, padding for air; and what was found, in words.
 
     An array without them is handed back as it is.
 
@@ -56,11 +56,26 @@ def without_wild(array: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
     _check_groups(sample, range_)
     if not notes:
         return array, ()
-    limits = np.array([range_.low, range_.high]).astype(array.dtype)
-    calm = np.clip(array, *limits)
-    if range_.padding is not None:
-        calm[array == range_.padding] = limits[0]
+    calm = array.copy()
+    calm[np.isin(array, range_.padding)] = range_.low
+    wild = np.argwhere((calm < range_.low) | (calm > range_.high))
+    calm[tuple(wild.T)] = _around(calm, wild, range_)
     return calm, tuple(notes)
+
+
+def _around(array: np.ndarray, wild: np.ndarray, range_: _Range) -> np.ndarray:
+    """Median of the ordinary of the 26 neighbours of each voxel (n, 3); the smallest ordinary where there is none.
+
+    Not the nearest ordinary intensity: a percentile of 0 takes the darkest voxel of the head.
+    """
+    steps = np.stack(np.meshgrid(*[(-1, 0, 1)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    at = np.clip(wild[:, None] + steps, 0, np.array(array.shape) - 1)  # (n, 27, 3)
+    values = array[at[..., 0], at[..., 1], at[..., 2]].astype(np.float64)
+    ordinary = (values >= range_.low) & (values <= range_.high)
+    # One value in each row at least, so that there is a median.
+    values[:, 0] = np.where(ordinary.any(axis=1), values[:, 0], range_.low)
+    ordinary[:, 0] |= ~ordinary.any(axis=1)
+    return np.nanmedian(np.where(ordinary, values, np.nan), axis=1)
 
 
 def _sampled(array: np.ndarray) -> np.ndarray:
@@ -99,7 +114,7 @@ def _few(array: np.ndarray, sample: np.ndarray, range_: _Range) -> list[str]:
     which = f"{wild.min():g}" if wild.min() == wild.max() else f"{wild.min():g} to {wild.max():g}"
     return [
         f"{wild.size} voxel(s) of {which}, far outside the others ({range_.low:g} to {range_.high:g}), "
-        "are taken for the nearest of these"
+        "are taken for what is around them"
     ]
 
 
@@ -124,7 +139,8 @@ def _padding(array: np.ndarray, sample: np.ndarray, range_: _Range) -> list[str]
         if end == "low":
             range_.low = float(inside.min())
         else:
-            range_.high, range_.padding = float(inside.max()), value
+            range_.high = float(inside.max())
+        range_.padding.append(value)
         share = float(np.mean(array == value))
         notes.append(
             f"{share:.1%} of the voxels are {value:g}, far outside the others ({inside.min():g} to {inside.max():g}): "
