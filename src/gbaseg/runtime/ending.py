@@ -23,6 +23,8 @@ GRACE_S, WORKERS_S, LAST_S = 15.0, 18.0, 25.0
 _ASKING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 # A second Ctrl-C after so long is meant.
 _AGAIN_S = 1.0
+# Of this process, as early as anything is known of it.
+STARTED_BY = os.getppid()
 
 
 class Ended(SystemExit):
