@@ -28,7 +28,7 @@ assert _spec and _spec.loader
 processes = module_from_spec(_spec)
 _spec.loader.exec_module(processes)
 
-COMMANDS = ("train-translation", "translate", "train-singan", "augment")
+COMMANDS = ("train-translation", "translate", "train-singan")
 # Of a run that is killed: its trainings, whose work is kept for the next try.
 KILLED = ("train-translation", "train-singan")
 _MIB = 2**20

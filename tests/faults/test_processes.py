@@ -146,6 +146,18 @@ def test_the_stage_ends_with_dvc(tmp_path, mark, under_dvc, number, shell):
     processes.wait_for(lambda: not processes.family_of(mark), "an orphan", seconds=10.0)
 
 
+@pytest.mark.unusual(
+    "Interruptions", "dvc killed while its stage is starting", "the stage ends before it does anything"
+)
+def test_the_stage_ends_with_a_dvc_that_is_gone_already(tmp_path, mark):
+    script = f"DVC_STAGE=x {' '.join(PROGRAM)} {tmp_path} 60 & exit 0"
+    shell = processes.start(["sh", "-c", script], tmp_path, mark)
+    assert shell.wait() == 0
+    said = shell.communicate(timeout=40)[1]
+    processes.wait_for(lambda: not processes.family_of(mark), "an orphan", seconds=2.0)
+    assert "ended by SIGTERM" in said and not (tmp_path / "out").exists()
+
+
 @pytest.mark.unusual("Interruptions", "dvc repro whose own parent ends", "goes on")
 def test_what_started_dvc_may_end(tmp_path, mark, under_dvc):
     # The shell ends at once; dvc goes on without it.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +24,8 @@ GRACE_S, WORKERS_S, LAST_S = 15.0, 18.0, 25.0
 _ASKING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 # A second Ctrl-C after so long is meant.
 _AGAIN_S = 1.0
+# Of this process, as early as anything is known of it.
+STARTED_BY = os.getppid()
 
 
 class Ended(SystemExit):
@@ -47,10 +50,16 @@ class _State:
     since: float = 0.0
     put_off: int = 0
     raised: bool = False
+    reminded: bool = False
     # Told at once of the first signal, before anything is put away.
     told: list[Callable[[], None]] = field(default_factory=list)
     # Where the system writes the number of a signal.
     bell: int | None = None
+
+    def is_due(self, now: float) -> bool:
+        """Whether `Ended` is to be raised."""
+        asked = self.number is not None and not self.raised
+        return asked and (not self.put_off or now - self.since > GRACE_S)
 
 
 _state = _State()
@@ -76,6 +85,7 @@ def listen(*numbers: signal.Signals) -> None:
     if _state.bell is None:
         heard, _state.bell = os.pipe()
         os.set_blocking(_state.bell, False)
+        sys.unraisablehook = _unraisable
         threading.Thread(target=_keep_time, args=(heard,), name="time to end", daemon=True).start()
     # Written to by the system itself: also while the main thread is deep in a library and runs no handler.
     signal.set_wakeup_fd(_state.bell, warn_on_full_buffer=False)
@@ -138,25 +148,37 @@ def kill_children() -> None:
 
 def _asked(number: int, _: FrameType | None) -> None:
     now = time.monotonic()
+    reminded, _state.reminded = _state.reminded, False
     if _state.number is None:
         _state.number, _state.since = number, now
         for call in _state.told:
             call()
-    elif number == signal.SIGINT and now - _state.since > _AGAIN_S:
+    elif number == signal.SIGINT and not reminded and now - _state.since > _AGAIN_S:
         _leave(number)
     # A batch system signals every process of a job, and so does the stage with its workers: the second changes nothing.
-    if not _state.raised and (not _state.put_off or now - _state.since > GRACE_S):
+    if _state.is_due(now):
         end()
 
 
 def _keep_time(heard: int) -> None:
     """In a thread of its own: what the main thread may be too busy for."""
     number = next(number for number in iter(lambda: os.read(heard, 1)[0], None) if number in _ASKING)
-    time.sleep(GRACE_S + 0.1)
-    # To the handler again: a blocking call of the main thread is interrupted.
-    signal.pthread_kill(threading.main_thread().ident or 0, number)
-    time.sleep(LAST_S - GRACE_S)
+    started = time.monotonic()
+    while (now := time.monotonic()) < started + LAST_S:
+        if _state.is_due(now):
+            # To the handler again: a blocking call of the main thread is interrupted.
+            _state.reminded = True
+            signal.pthread_kill(threading.main_thread().ident or 0, number)
+        time.sleep(0.2)
     _leave(number)
+
+
+def _unraisable(args: sys.UnraisableHookArgs) -> None:
+    """Where Python lets no exception out (a destructor, a hook of `fork`), `Ended` is raised once more, later."""
+    if isinstance(args.exc_value, Ended):
+        _state.raised = False
+    else:
+        sys.__unraisablehook__(args)
 
 
 def _leave(number: int) -> NoReturn:

@@ -11,7 +11,7 @@ import threading
 import time
 from pathlib import PurePath
 
-from gbaseg.runtime.ending import forget_in_fork, kill_children
+from gbaseg.runtime.ending import STARTED_BY, forget_in_fork, kill_children
 
 # Set by DVC in the commands of its stages.
 DVC_STAGE = "DVC_STAGE"
@@ -63,9 +63,10 @@ def end_with_dvc() -> None:
     if DVC_STAGE not in os.environ or any(thread.name == DVC_STAGE for thread in threading.enumerate()):
         return
     chain = line_to_dvc()
+    orphan = os.getppid() != STARTED_BY or _takes_orphans(chain[-1])  # it ended while this process was starting
 
     def watch() -> None:
-        while _line(len(chain)) == chain:
+        while not orphan and _line(len(chain)) == chain:
             time.sleep(_SECONDS_BETWEEN_LOOKS)
         os.kill(os.getpid(), signal.SIGTERM)
 
@@ -90,6 +91,20 @@ def line_to_dvc() -> list[int]:
 def _is_dvc(process: object) -> bool:
     # `dvc`, `python .../bin/dvc`, `python -m dvc`; the cmdline of an interpreter has it among the first three.
     return any(PurePath(part).name == "dvc" for part in process.cmdline()[:3])  # type: ignore[attr-defined]
+
+
+def _takes_orphans(pid: int) -> bool:
+    """Whether those go to a process whose parent has ended: init or a session's, not a program that calls DVC."""
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        if pid != 1:
+            return process.name() == "systemd"
+        # In a container anything may be the first process.
+        return not (_is_dvc(process) or PurePath(process.exe()).name.startswith("python"))
+    except psutil.Error:
+        return True  # the machine's own, of which users see nothing; or it has just ended
 
 
 def _line(most: int) -> list[int]:

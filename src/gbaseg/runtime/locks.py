@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -65,11 +65,13 @@ class Lock:
 
     def mark_ending(self) -> None:
         """Say that the holder has been asked to end."""
-        self._write(Holder(**{**asdict(self._holder), "ending": True}))
+        with suppress(OSError):  # a full disk: who waits is refused a little sooner
+            self._write(Holder(**{**asdict(self._holder), "ending": True}))
 
     def beat(self) -> None:
         """Say that the holder is there."""
-        os.utime(self._descriptor)
+        with suppress(OSError):  # a file system that is away for a while
+            os.utime(self._descriptor)
 
     def release(self) -> None:
         """Remove the file and give the lock back."""
