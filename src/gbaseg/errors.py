@@ -1,5 +1,7 @@
 """Errors that are the user's to mend: printed without a traceback. The command ends with the error's exit code."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 
@@ -21,4 +23,8 @@ class BadCases(UserError):
     def __init__(self, faults: Sequence[str], advice: str = "") -> None:
         self.faults = list(faults)
         lines = [f"{len(self.faults)} fault(s) in the data set:", *(f"  - {fault}" for fault in self.faults)]
+        self._advice = advice
         super().__init__("\n".join([*lines, advice] if advice else lines))
+
+    def __reduce__(self) -> tuple[type[BadCases], tuple[list[str], str]]:
+        return BadCases, (self.faults, self._advice)  # from a worker to its parent

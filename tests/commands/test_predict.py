@@ -72,6 +72,19 @@ def faults(*arguments):
     return result.stderr.removeprefix("gbaseg: ").splitlines()
 
 
+@pytest.mark.unusual(
+    "Commands",
+    "`predict` after params.yaml has got another grid or intensity range than the model was trained on",
+    "both are named, no scan is segmented",
+)
+def test_a_model_of_another_grid_is_refused():
+    about = {"spacing_xyz_mm": [9.0, 9.0, 9.0], "crop_xy_px": 24, "foreground": "head"}
+    write_json(MODEL / layout.ROUND, {"fine_grid": False, "standardise": about})
+    [fault] = faults("good.nii.gz")
+    assert "standardise.spacing_xyz_mm was [9.0, 9.0, 9.0], is [" in fault and "standardise.crop_xy_px was 24" in fault
+    assert "foreground" not in fault
+
+
 def cut_off(name):
     write(scan(), name)
     Path(name).write_bytes(Path(name).read_bytes()[:-400])

@@ -88,6 +88,8 @@ def test_four_rounds_of_five_folds(paper):
         about = json.loads((folder / "round.json").read_text())
         low, high = about.pop("volumes_mm3")["VS"]
         assert 0 < low < high
+        grid = about.pop("standardise")
+        assert grid["spacing_xyz_mm"] == [0.6, 0.6, 1.0] and grid["crop_z_px"] == 12
         assert about == {"trained_in": f"round_{number}", "fine_grid": number == 3, "passed_on": False}
 
 

@@ -18,6 +18,7 @@ from gbaseg.errors import UserError
 from gbaseg.runtime import engine, room
 from gbaseg.runtime.engine import WORKERS, Task
 from gbaseg.runtime.room import DiskFault, disk_fault, disk_faults_in_words, free_memory, in_bytes
+from gbaseg.volume import Grid, Volume, write
 
 
 @contextmanager
@@ -72,36 +73,43 @@ def write_picture(path):
     plt.imsave(path.with_suffix(".png"), np.random.default_rng(0).random((500, 500)))
 
 
-WRITERS = [write_json_file, write_numpy, write_raw, write_torch, write_safetensors, write_blosc, write_picture]
+def write_scan(path):
+    voxels = np.random.default_rng(0).integers(0, 1000, (60, 60, 60), dtype=np.int16)
+    write(Volume(voxels, Grid(voxels.shape, (1.0, 1.0, 1.0))), path.with_suffix(".nii.gz"))
+
+
+WRITERS = [
+    write_json_file, write_numpy, write_raw, write_torch, write_safetensors, write_blosc, write_picture, write_scan,
+]  # fmt: skip
 
 
 @pytest.mark.unusual(
-    "Interruptions", "no room for a file of JSON, numpy, torch, safetensors, blosc2 or matplotlib",
+    "Interruptions", "no room for a file of JSON, numpy, torch, safetensors, blosc2 or matplotlib, or for a scan",
     "one line: file or folder, reason, bytes free, what to do; exit 1",
 )  # fmt: skip
-@pytest.mark.parametrize("write", WRITERS)
-def test_every_library_s_failure_is_one_line(write, tmp_path):
+@pytest.mark.parametrize("writer", WRITERS)
+def test_every_library_s_failure_is_one_line(writer, tmp_path):
     import safetensors.torch  # noqa: F401 - imported while files may be written
     import torch  # noqa: F401
 
     with pytest.raises(DiskFault) as caught, no_file_larger_than(65536), disk_faults_in_words(tmp_path):
-        write(tmp_path / "file")
+        writer(tmp_path / "file")
     said = str(caught.value)
     assert len(said.splitlines()) == 1 and str(tmp_path) in said
     assert "ulimit" in said or "could not be written" in said or "free" in said
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk is root's")
-@pytest.mark.parametrize("write", WRITERS)
+@pytest.mark.parametrize("writer", WRITERS)
 @pytest.mark.parametrize("options", ["size=128k", "size=128k,ro"])
-def test_a_small_or_read_only_disk_is_one_line(write, options, tmp_path):
+def test_a_small_or_read_only_disk_is_one_line(writer, options, tmp_path):
     """The child has the mount to itself, and it goes with it."""
     script = f"""
 import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
 from pathlib import Path
 from test_room import *
 with disk_faults_in_words({str(tmp_path)!r}):
-    {write.__name__}(Path({str(tmp_path)!r}) / "file")
+    {writer.__name__}(Path({str(tmp_path)!r}) / "file")
 """
     mounted = f'mount -t tmpfs -o {options} none {tmp_path} || exit 77; exec {sys.executable} -c "$0"'
     done = subprocess.run(["unshare", "-m", "sh", "-c", mounted, script], capture_output=True, text=True, check=False)

@@ -175,7 +175,7 @@ def _loaded(folder: Path, round_id: str, settings: Params) -> _Model:
     """
     try:
         about: dict[str, Any] = read_json(folder / layout.ROUND)
-        fine = bool(about["fine_grid"])
+        fine, trained_on = bool(about["fine_grid"]), dict(about.get("standardise", {}))
         ranges_mm3 = {name: (float(low), float(high)) for name, (low, high) in about.get("volumes_mm3", {}).items()}
         ensemble = Ensemble(folder, settings.segmentation.prediction)
     except UserError:
@@ -188,6 +188,17 @@ def _loaded(folder: Path, round_id: str, settings: Params) -> _Model:
         raise UserError(
             f"{folder}: segments {', '.join(ensemble.structures)}; dataset.structures of params.yaml has "
             f"{', '.join(settings.labels)}; allowed: those that the model was trained on"
+        )
+    now = settings.standardise.model_dump(mode="json")
+    differ = [
+        f"standardise.{key} was {then!r}, is {now.get(key)!r}"
+        for key, then in trained_on.items()
+        if now.get(key) != then
+    ]
+    if differ:
+        raise UserError(
+            f"{folder}: trained on scans that were standardised otherwise: {'; '.join(differ)}; put these back into "
+            "params.yaml, or train again"
         )
     if fine and settings.standardise.fine_spacing_xyz_mm is None:
         raise UserError(f"{folder}: trained on the finer grid; standardise.fine_spacing_xyz_mm of params.yaml is null")

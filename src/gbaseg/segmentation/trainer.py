@@ -149,7 +149,7 @@ class Trainer(nnUNetTrainer):
 
     def load_checkpoint(self, filename_or_checkpoint: dict | str) -> None:
         """Not nnU-Net's, which runs what is in the file: see `resume`."""
-        raise NotImplementedError("resume() reads checkpoints")
+        raise RuntimeError("checkpoints are read by resume()")
 
     def on_train_end(self) -> None:
         # Not nnU-Net's: it deletes its latest checkpoint, which stays until the weights are written, for a rerun.

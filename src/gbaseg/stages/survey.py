@@ -12,12 +12,10 @@ from gbaseg.cases import Case, read_table
 from gbaseg.params import Params
 from gbaseg.runtime.engine import Task
 from gbaseg.runtime.engine import run as run_tasks
-from gbaseg.runtime.threads import mixed_computing
 from gbaseg.segmentation.dataset import TrainingItem
 from gbaseg.stages import layout
 from gbaseg.stages.context import stage, write_json
-from gbaseg.stages.pseudo_label import source_ranges_mm3
-from gbaseg.stages.train_segmentation import train
+from gbaseg.stages.train_segmentation import about_model, train
 from gbaseg.stages.verdict import Verdict
 
 
@@ -51,13 +49,7 @@ def run() -> None:
             fine=False,
             previous=None,
         )
-        about = {
-            "trained_in": layout.SURVEY,
-            "fine_grid": False,
-            "passed_on": False,
-            "volumes_mm3": source_ranges_mm3(settings),
-            **mixed_computing(scratch.work),
-        }
+        about = about_model(settings, layout.SURVEY, fine=False, work=scratch.work)
         write_json(scratch.output(model) / layout.ROUND, about)
         Verdict().write(scratch.output(go_on))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 
@@ -83,14 +83,25 @@ def run(round_id: str, last: bool | None = None) -> None:
             fine=fine,
             previous=previous,
         )
-        about = {
-            "trained_in": round_id,
-            "fine_grid": fine,
-            "passed_on": False,
-            "volumes_mm3": source_ranges_mm3(settings),  # `predict` judges masks by them
-            **mixed_computing(scratch.work),
-        }
-        write_json(scratch.output(model) / layout.ROUND, about)
+        write_json(scratch.output(model) / layout.ROUND, about_model(settings, round_id, fine, scratch.work))
+
+
+def about_model(settings: Params, name: str, fine: bool, work: Path) -> dict[str, Any]:
+    """What a model's folder says of it, for whoever uses it: `predict` brings scans to this grid, and judges masks.
+
+    Args:
+        name: the round that it was trained in.
+        fine: on the finer grid.
+        work: where it was trained.
+    """
+    return {
+        "trained_in": name,
+        "fine_grid": fine,
+        "passed_on": False,
+        "volumes_mm3": source_ranges_mm3(settings),
+        "standardise": settings.standardise.model_dump(mode="json"),
+        **mixed_computing(work),
+    }
 
 
 def train(
