@@ -7,6 +7,7 @@ import os
 import platform
 import shutil
 import subprocess
+from importlib import metadata
 from types import SimpleNamespace
 
 import pytest
@@ -80,11 +81,11 @@ def test_python(version, status):
 def pinned(monkeypatch, tmp_path, pins, installed, requires):
     def version(name):
         if name not in installed:
-            raise doctor.metadata.PackageNotFoundError(name)
+            raise metadata.PackageNotFoundError(name)
         return installed[name]
 
-    monkeypatch.setattr(doctor.metadata, "version", version)
-    monkeypatch.setattr(doctor.metadata, "requires", lambda _: requires)
+    monkeypatch.setattr(metadata, "version", version)
+    monkeypatch.setattr(metadata, "requires", lambda _: requires)
     (tmp_path / "constraints.txt").write_text(pins)
     return doctor.packages(tmp_path / "constraints.txt")
 

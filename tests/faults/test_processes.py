@@ -161,8 +161,9 @@ def test_the_stage_ends_with_a_dvc_that_is_gone_already(tmp_path, mark):
 @pytest.mark.unusual("Interruptions", "dvc repro whose own parent ends", "goes on")
 def test_what_started_dvc_may_end(tmp_path, mark, under_dvc):
     # The shell ends at once; dvc goes on without it.
-    under_dvc(f"{' '.join(PROGRAM)} {tmp_path} 2")
+    first = under_dvc(f"{' '.join(PROGRAM)} {tmp_path} 2")
     processes.kill_all(mark)
+    first.wait()  # DVC takes a zombie for alive, and its lock for held
     for path in tmp_path.glob("*-*"):
         path.unlink()
     shell = processes.start(["sh", "-c", "dvc repro >/dev/null 2>&1 & exit 0"], tmp_path, mark)

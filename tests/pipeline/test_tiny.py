@@ -261,7 +261,9 @@ def test_the_run_takes_the_room_that_is_counted_for_it(tiny, monkeypatch):
     """Within a factor of two; masks, which are as smooth as a network makes them, at most what is counted."""
     monkeypatch.chdir(tiny.folder)
     settings = params.load()
-    scans = [read(path).array.size for path in sorted(tiny.folder.glob("data/raw/phantom/*/*_ceT1.nii.gz"))[:1]]
+    scans = [
+        read(path).array.size for path in sorted(tiny.folder.glob("data/raw/phantom/generated/*/*_ceT1.nii.gz"))[:1]
+    ]
     rooms = count_room(settings, size_here(settings), Machine(2, 2), float(max(scans)))
     folders = {
         "standardise": ["data/standard", "data/scoring"],

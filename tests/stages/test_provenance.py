@@ -22,9 +22,12 @@ ROUNDS = [Path(f"metrics/{name}.json") for name in ("survey", "round_0", "round_
 def clone(tmp_path, monkeypatch):
     """What a fresh clone holds of a run: parameters, recipes, dvc.lock and metrics, as they are committed."""
     monkeypatch.chdir(tmp_path)
-    for name in ("params.yaml", "recipes.yaml", "dvc.lock"):
-        shutil.copyfile(ROOT / name, name)
+    shutil.copyfile(ROOT / "dvc.lock", "dvc.lock")
     shutil.copyfile(ROOT / "presets/default.yaml", "params.yaml")
+    # Those of that run: one may have been raised since.
+    stages = YAML(typ="safe").load(Path("dvc.lock").read_text())["stages"]
+    recipes = {name: number for one in stages.values() for name, number in one["params"]["recipes.yaml"].items()}
+    Path("recipes.yaml").write_text("".join(f"{name}: {number}\n" for name, number in recipes.items()))
     shutil.copytree(ROOT / "metrics", "metrics", ignore=shutil.ignore_patterns("cases", "curves"))
     return tmp_path
 

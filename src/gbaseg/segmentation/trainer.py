@@ -122,7 +122,9 @@ class Trainer(nnUNetTrainer):
         Not nnU-Net's file: what that holds can only be read by a reader that runs whatever is in it.
         """
         weights = self.plain_network.state_dict()
-        self._stop_where([f"weights {name} are not finite" for name in not_finite(weights)])
+        # The parameters: of what nnU-Net's networks share, its state has every name.
+        named = dict(self.plain_network.named_parameters())
+        self._stop_where([f"weights {name} are not finite" for name in not_finite(named)])
         state = {
             "weights": weights,
             "optimiser": self.optimizer.state_dict(),
