@@ -12,7 +12,7 @@ import ast
 import hashlib
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,14 @@ from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[2]
 RECIPES, LOCK = "recipes.yaml", "recipes.lock.json"
+# What says how far a run is, what it costs, who is at it and what becomes of it, but not what it writes.
+NO_RESULTS = (
+    "gbaseg.cost", "gbaseg.errors", "gbaseg.git", "gbaseg.runtime.ending", "gbaseg.runtime.family",
+    "gbaseg.runtime.leftovers", "gbaseg.runtime.ledger", "gbaseg.runtime.locks", "gbaseg.runtime.markers",
+    "gbaseg.runtime.memory", "gbaseg.runtime.progress", "gbaseg.runtime.room", "gbaseg.stages.counted",
+    "gbaseg.stages.foresight", "gbaseg.stages.preflight", "gbaseg.stages.provenance", "gbaseg.stages.roots",
+    "gbaseg.stages.saved",
+)  # fmt: skip
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 # Recipes that are no stage's.
 _ROOMS = {"preprocessing": "gbaseg.segmentation.preprocessing"}
@@ -62,13 +70,13 @@ def _plain(value: object) -> object:
 
 
 def reached(module: str, root: Path = ROOT) -> dict[str, str]:
-    """Module -> hash, of everything that is imported from one module on, the packages that they are in too."""
+    """Module -> hash, of all that is imported from one module on and may change results, with their packages."""
     found: dict[str, str] = {}
     waiting = [module]
     while waiting:
         name = waiting.pop()
         path = file_of(name, root)
-        if name in found or path is None:
+        if name in found or path is None or name.startswith(NO_RESULTS):
             continue
         names, found[name] = _read(path.read_text(encoding="utf-8"))
         waiting += [*names, name.rpartition(".")[0]]
@@ -114,12 +122,16 @@ def faults(root: Path = ROOT) -> list[str]:
     ]
 
 
-def renewed(root: Path = ROOT, same_results: str = "") -> dict[str, Any]:
+def renewed(root: Path = ROOT, same_results: str = "", stages: Sequence[str] = ()) -> dict[str, Any]:
     """The lock of the code as it is now.
 
     Args:
         root: of the project.
         same_results: why the stages whose number was not raised write what they wrote before.
+        stages: of which that is said; empty: all of them.
+
+    Raises:
+        ValueError: there are others.
     """
     lock, numbers = read_lock(root), recipes(root)
     # An entry holds until the number is raised.
@@ -133,6 +145,8 @@ def renewed(root: Path = ROOT, same_results: str = "") -> dict[str, Any]:
         for stage, number in numbers.items()
         if number == lock["stages"].get(stage) and (modules := changed(stage, root))
     }
+    if stages and (others := sorted(same.keys() - set(stages))):
+        raise ValueError(f"changed, too: {', '.join(others)}")
     if same:
         modules = sorted({name for names in same.values() for name in names})
         entries.append({"why": same_results, "modules": modules, "stages": {stage: numbers[stage] for stage in same}})
@@ -145,12 +159,18 @@ def renewed(root: Path = ROOT, same_results: str = "") -> dict[str, Any]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--same-results", default="", metavar="WHY", help="for stages whose number was not raised")
+    parser.add_argument("--stages", nargs="+", default=[], metavar="STAGE", help="of which it is said; default: all")
     asked = parser.parse_args()
     found = faults()
     if found and not asked.same_results.strip():
         print("\n".join([*found, f"raise the numbers in {RECIPES}, or say --same-results WHY"]), file=sys.stderr)
         return 1
-    (ROOT / LOCK).write_text(json.dumps(renewed(same_results=asked.same_results), indent=1) + "\n", encoding="utf-8")
+    try:
+        lock = renewed(same_results=asked.same_results, stages=asked.stages)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
+    (ROOT / LOCK).write_text(json.dumps(lock, indent=1) + "\n", encoding="utf-8")
     return 0
 
 

@@ -76,6 +76,23 @@ def test_a_lowered_number_is_not(project):
     assert len(recipe_code.faults(project)) == 1
 
 
+def test_same_results_of_some_stages_is_not_said_of_others(project):
+    (project / "src/gbaseg/shared.py").write_text("VALUE = 1 + 0\n")
+    with pytest.raises(ValueError, match="changed, too: one"):
+        recipe_code.renewed(project, "the same sum", ["two"])
+    assert recipe_code.renewed(project, "the same sum", ["one", "two"])["same_results"]
+
+
+def test_what_changes_no_result_is_passed_over(project):
+    (project / "src/gbaseg/cost.py").write_text("X = 1\n")
+    (project / "src/gbaseg/stages/one.py").write_text("from gbaseg import cost, shared\n\ndef run():\n    return 1\n")
+    agree(project, "the same")
+    (project / "src/gbaseg/cost.py").write_text("X = 2\n")
+    assert recipe_code.faults(project) == []
+    missing = [name for name in recipe_code.NO_RESULTS if recipe_code.file_of(name, recipe_code.ROOT) is None]
+    assert missing == []
+
+
 def test_same_results_is_noted_with_its_reason_until_the_number_is_raised(project):
     (project / "src/gbaseg/own.py").write_text("def f():\n    return 1 + 1\n")
     agree(project, "the same sum")

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from gbaseg.evaluation.folders import Pair, score_pair
 from gbaseg.integrity import read_checked
 from gbaseg.raw.checks import read_image
 from gbaseg.raw.dataset_settings import DatasetSettings
-from gbaseg.standardise.case import StandardCase, standardise_image, to_raw
+from gbaseg.standardise.case import StandardCase, standardise_image, standardise_label, to_raw
 from gbaseg.standardise.settings import StandardiseSettings
-from gbaseg.volume import BadImage, Volume, read, read_grid, read_label, write
+from gbaseg.volume import BadImage, Volume, read, read_grid, read_label, same_voxels, write
 
 SETTINGS = StandardiseSettings(spacing_xyz_mm=(3.0, 3.0, 5.0), crop_xy_px=32)
 
@@ -111,6 +112,34 @@ def test_a_mask_carries_both_forms(tmp_path, scans):
     assert np.array_equal(mine["pixdim"][:4], theirs["pixdim"][:4])
     (note,) = read(path).notes
     assert "differ, by 12 degrees" in note and "computed with: the sform" in note
+
+
+@pytest.mark.unusual(
+    "Scans and masks",
+    "a label that another program (ITK-SNAP, 3D Slicer) saved by the scan's qform alone, the sform being another",
+    "the scan's voxels: it trains and scores as it stands",
+)
+@pytest.mark.parametrize("saved", ["by ITK", "with the qform alone", "with the sform alone"])
+def test_a_label_that_another_program_saved_is_of_its_scan(tmp_path, scans, saved):
+    scan, ball = scans.head()
+    path = scans.save(tmp_path / "s.nii.gz", scan, **rows(moved(scans.AFFINE)), sform_code=2)
+    label = tmp_path / "label.nii.gz"
+    if saved == "by ITK":
+        image = sitk.ReadImage(str(path))
+        sitk.WriteImage(sitk.Cast(image > 700, sitk.sitkUInt8), str(label))
+        assert not np.allclose(nibabel.load(label).affine, nibabel.load(path).affine, atol=1.0)  # of the qform
+    else:
+        affine, codes = (scans.AFFINE, (0, 1)) if saved == "with the qform alone" else (moved(scans.AFFINE), (2, 0))
+        scans.save(label, ball, affine, sform_code=codes[0], qform_code=codes[1])
+    standard, record = standardise_image(read(path), SETTINGS)
+    record = StandardCase.from_dict(json.loads(json.dumps(record.to_dict())))
+    on_grid = standardise_label(read_label(label), record)
+    assert dice(on_grid.array, standard.array > 0.7) > 0.95
+    ours = through_the_pipeline(scans, path, tmp_path / "m.nii.gz")
+    [score] = score_pair(Pair("s", ours, label), {"ball": 1}, 350.0, resample_prediction=True).scores
+    assert score.dice > 0.99
+    other = scans.save(tmp_path / "other.nii.gz", ball, moved(moved(scans.AFFINE)))
+    assert not same_voxels(read_grid(other), read_grid(path))
 
 
 @pytest.mark.parametrize(

@@ -118,3 +118,40 @@ def test_a_scan_of_two_metres(scan, tmp_path):
 def test_numbers_beyond_single_precision(scan):
     with pytest.raises(UserError, match="intensities from"):
         standardise_image(scan.with_array(scan.array * 1e40), SETTINGS)
+
+
+@pytest.mark.unusual(
+    "Scans and masks",
+    "0.2 % of wild voxels at 5000 or 10000, 0.3 % at -400: too many for single ones, too near to be refused",
+    "a warning with the values",
+)
+@pytest.mark.parametrize(("share", "value"), [(0.002, 5000), (0.002, 10000), (0.003, -400)])
+def test_a_share_that_draws_the_range_out_is_said(scan, share, value):
+    rng = np.random.default_rng(0)
+    where = rng.random(scan.array.shape) < 2 * share
+    where &= rng.random(scan.array.shape) < 0.5
+    array = scan.array.astype(np.int32)
+    head = scan.array > 200
+    array[where & head] = value
+    _, record = standardise_image(scan.with_array(array), SETTINGS)
+    assert any(f"{value}" in note or "range" in note for note in record.notes), record.notes
+    assert standardise_image(scan, SETTINGS)[1].notes == ()
+
+
+@pytest.mark.unusual(
+    "Scans and masks", "CT with -2000 or -1500 outside the scanner's circle", "taken for air, and said"
+)
+@pytest.mark.parametrize("value", [-3024, -2000, -1500])
+def test_what_lies_outside_the_circle_of_a_ct_is_air(value):
+    z, y, x = np.mgrid[:12, :40, :40]
+    rng = np.random.default_rng(0)
+    circle = ((y - 20) / 20) ** 2 + ((x - 20) / 20) ** 2 < 1
+    skull = ((y - 20) / 15) ** 2 + ((x - 20) / 13) ** 2
+    array = np.where(skull < 1, np.where(skull > 0.85, 1100, 40), -1000) + rng.normal(0, 10, z.shape)
+    ct = Volume(np.where(circle, array, array.min()).astype(np.int16), Grid(z.shape, (5.0, 5.0, 5.0)))
+    clean = standardise_image(ct, SETTINGS)[1]
+    record = standardise_image(ct.with_array(np.where(circle, array, value).astype(np.int16)), SETTINGS)[1]
+    assert any(f"are {value}" in note and "padding" in note for note in record.notes)
+    assert (record.intensity_low, record.intensity_high) == pytest.approx(
+        (clean.intensity_low, clean.intensity_high), abs=60
+    )

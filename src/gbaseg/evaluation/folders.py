@@ -13,7 +13,7 @@ from gbaseg.errors import UserError
 from gbaseg.evaluation.summary import CaseScore, score_case
 from gbaseg.integrity import read_checked
 from gbaseg.runtime.progress import log
-from gbaseg.volume import FORMATS, Volume, numbers_as_text, resample, split_suffix
+from gbaseg.volume import FORMATS, Volume, numbers_as_text, resample, same_voxels, split_suffix
 
 # What names of mask files add to the case's: CrossMoDA's labels, its images, and habits of others.
 _ENDINGS = ("_label", "_seg", "_mask", "_pred", "_prediction", "_hrt2", "_cet1")
@@ -119,7 +119,7 @@ def score_pair(pair: Pair, structures: Mapping[str, int], empty_mm: float, resam
         return Scored(pair, [], faults)
     predicted, referenced = _values(mine), _values(theirs)
     faults = [*_mask_faults(pair.prediction, predicted), *_mask_faults(pair.reference, referenced)]
-    if not mine.grid.agrees_with(theirs.grid):
+    if not same_voxels(mine.grid, theirs.grid):
         if resample_prediction:
             mine = resample(mine, theirs.grid, "label")
         else:

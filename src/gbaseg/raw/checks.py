@@ -18,7 +18,7 @@ from gbaseg.raw.dataset_settings import DatasetSettings
 from gbaseg.raw.fault import Fault
 from gbaseg.raw.same_scan import repeated_scans, same_path, voxels_of
 from gbaseg.runtime import engine
-from gbaseg.volume import Volume, numbers_as_text
+from gbaseg.volume import Volume, numbers_as_text, same_voxels
 from gbaseg.volume.flaws import Flawed
 from gbaseg.volume.wild import without_wild
 
@@ -173,7 +173,7 @@ def _faults_of(
     yield from ((case.label, *flaw) for flaw in flaws)
     if label is not None:
         yield from _label_faults(case, label, settings)
-        if image is not None and not label.grid.agrees_with(image.grid):
+        if image is not None and not same_voxels(label.grid, image.grid):
             yield case.label, f"not on its image's grid: {label.grid.difference_from(image.grid)}", "the image's grid"
 
 

@@ -8,23 +8,29 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from gbaseg.runtime.progress import log
 
 
-def write_marker(path: Path, files: Iterable[Path], content: Any = None) -> None:
+def write_marker(
+    path: Path, files: Iterable[Path], content: Any = None, sized: Callable[[Path], bool] = lambda _: False
+) -> None:
     """Say that `files` are done.
 
     Args:
         path: of the marker; it appears whole or not at all.
         files: what it vouches for; folders stand for all files in them.
         content: JSON, handed back by `read_marker`.
+        sized: of which files the size is enough, since another marker has their hash.
     """
     listed = [file for one in files for file in ([one] if one.is_file() else one.rglob("*")) if file.is_file()]
-    vouched = {os.path.relpath(file, path.parent): [file.stat().st_size, _digest(file)] for file in listed}
+    vouched = {
+        os.path.relpath(file, path.parent): [file.stat().st_size, "" if sized(file) else _digest(file)]
+        for file in listed
+    }
     body = json.dumps({"files": vouched, "content": content}, sort_keys=True)
     partial = path.with_name(f".partial-{path.name}")
     with partial.open("w", encoding="utf-8") as stream:
@@ -49,7 +55,7 @@ def read_marker(path: Path) -> dict[str, Any] | None:
         return None
     for name, (size, digest) in found["files"].items():
         file = path.parent / name
-        if not file.is_file() or file.stat().st_size != size or _digest(file) != digest:
+        if not file.is_file() or file.stat().st_size != size or (digest and _digest(file) != digest):
             log(f"{file}: missing or changed since it was made; it is made again")
             return None
     return found

@@ -116,7 +116,8 @@ def prepare(
     )
     _write_json(workspace.preprocessed / RESCALING, {name: one for group in found for name, one in group.items()})
     store.prune()
-    write_marker(marker, [workspace.raw, workspace.preprocessed], plans)
+    # The store vouches for the cases' files: tens of GiB are not to be read once more.
+    write_marker(marker, [workspace.raw, workspace.preprocessed], plans, sized=lambda file: file.suffix != ".json")
     return plans
 
 

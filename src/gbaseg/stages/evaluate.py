@@ -79,7 +79,7 @@ def score(case: Case, folder: Path, settings: Params) -> list[CaseScore]:
     reference = volume.read(layout.SCORING / case.label)
     path = folder / f"{case.case}.nii.gz"
     prediction = volume.read(path)
-    if not prediction.grid.agrees_with(reference.grid):
+    if not volume.same_voxels(prediction.grid, reference.grid):
         raise UserError(f"{path} lies on {prediction.grid}; its label {case.label} on {reference.grid}")
     return [
         score_structure(case, name, reference, prediction.array == value, settings)

@@ -11,9 +11,9 @@ from pydantic import TypeAdapter
 
 from gbaseg.errors import UserError
 from gbaseg.standardise.grid import Triple, Turn, crop_box, turn_to_axial
-from gbaseg.standardise.intensity import SMALL_HEAD, centre_of, foreground, range_of, to_unit_range
+from gbaseg.standardise.intensity import SMALL_HEAD, centre_of, foreground, range_of, stretched, to_unit_range
 from gbaseg.standardise.settings import Spacing, StandardiseSettings
-from gbaseg.volume import Grid, Kind, Volume, crop_or_pad, resample
+from gbaseg.volume import Grid, Kind, Volume, crop_or_pad, resample, same_voxels
 from gbaseg.volume.flaws import Flawed
 from gbaseg.volume.wild import without_wild
 
@@ -79,6 +79,7 @@ def standardise_image(image: Volume, settings: StandardiseSettings) -> tuple[Vol
     notes = [*image.notes, *([f"the head fills {head.mean():.2%} of the scan"] if small else [])]
     if settings.foreground == "head" and (edge := _brightness_of_edges(spaced.array, low, high)) > _BRIGHT_EDGE:
         notes.append(f"bright borders ({edge:.0%} of the range of intensities): no air, or dark and bright swapped")
+    notes += stretched(spaced.array[head], low, high)
     scaled = spaced.with_array(to_unit_range(spaced.array, low, high))
     cropped = crop_or_pad(scaled, start, shape)
     return cropped, StandardCase(image.grid, turn, cropped.grid, start, low, high, tuple(notes))
@@ -121,7 +122,7 @@ def standardise_label(label: Volume, record: StandardCase, keep: Collection[int]
     Raises:
         ValueError: the label is not on the scan's grid.
     """
-    if not label.grid.agrees_with(record.raw):
+    if not same_voxels(label.grid, record.raw):
         raise ValueError(f"a label on {label.grid}, its scan on {record.raw}")
     array = label.array
     if keep is not None:

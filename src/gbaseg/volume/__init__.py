@@ -3,6 +3,7 @@
 from gbaseg.volume.files import read, read_grid, read_label, write
 from gbaseg.volume.flaws import BadImage, Flaw
 from gbaseg.volume.formats import FORMATS, WRITTEN, split_suffix
+from gbaseg.volume.forms import same_voxels
 from gbaseg.volume.grid import Grid, NiftiForms, Volume, numbers_as_text
 from gbaseg.volume.resampling import Kind, crop_or_pad, resample
 
@@ -21,6 +22,7 @@ __all__ = [
     "read_grid",
     "read_label",
     "resample",
+    "same_voxels",
     "split_suffix",
     "write",
 ]

@@ -80,6 +80,33 @@ def placed(header: Any, shape_xyz: tuple[int, int, int]) -> Placed:
     return Placed(grid, tuple(notes), bool(sform_code or qform_code))
 
 
+def same_voxels(one: Grid, other: Grid) -> bool:
+    """Whether voxel (z, y, x) of one is that of the other: equal grids, or one is what the other's second form says.
+
+    ITK, and with it ITK-SNAP and 3D Slicer, may take the form that is not computed with here, and write it alone.
+    """
+    return (
+        one.agrees_with(other)
+        or ((second := _second_form(one)) is not None and second.agrees_with(other))
+        or ((second := _second_form(other)) is not None and second.agrees_with(one))
+    )
+
+
+def _second_form(grid: Grid) -> Grid | None:
+    """Where the form that is not computed with puts the voxels; None where there is none, or no rigid one."""
+    forms = grid.forms
+    if forms is None or not (forms.sform_code and forms.qform_code):
+        return None
+    sizes, shape_xyz = np.array(forms.pixdim), (grid.shape[2], grid.shape[1], grid.shape[0])
+    srow = np.array(forms.srow).reshape(3, 4)
+    qform = _qform(np.array(forms.quaternion_bcd), np.array(forms.qoffset), forms.qfac, sizes)
+    rigid = _rigid_sform(srow, forms.sform_code, sizes, qform, [])
+    both = [
+        _grid(form, sizes, shape_xyz, _MM_OF_UNIT[forms.unit], forms) for form in (rigid, qform) if form is not None
+    ]
+    return next((one for one in both if not one.agrees_with(grid)), None)
+
+
 def _voxel_sizes(
     pixdim: np.ndarray, srow: np.ndarray, sform_code: int, qform_code: int, notes: list[str]
 ) -> np.ndarray:
@@ -148,7 +175,10 @@ def _rigid_sform(
         return srow
     beside = f"pixdim {numbers_as_text(sizes)}"
     if qform is None or code not in _TEMPLATE_CODES:
-        raise Flawed(f"{found} beside {beside} (x, y, z)", "a sform and a pixdim that say the same, without shear")
+        raise Flawed(
+            f"{found} beside {beside} (x, y, z)",
+            "an sform and a pixdim that say the same, without shear; write the one that is right into the other",
+        )
     notes.append(f"{found} is a template's space; computed with: the qform, {beside}")
     return None
 

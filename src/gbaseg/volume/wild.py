@@ -16,6 +16,8 @@ _FEW_SHARE, _FEW = 1e-3, 10
 _GAP_BELOW, _FAR_BELOW, _FAR_ABOVE = 0.25, 2.0, 4.0
 # Padding is one value, on at least this share of the volume's faces, and so many widths away; 0 is air, mostly.
 _FACES, _PADDING_BELOW, _ZERO_BELOW = 0.05, 0.5, 4.0
+# One below 0 need not be so far, where nothing is near it: scanners of CT write -2000 or -1500 outside their circle.
+_NEGATIVE_GAP = 0.1
 # Two groups of intensities are this share of the whole range apart: one of them is no tissue.
 _EMPTY_BELOW, _EMPTY = 0.5, 0.95
 _LARGEST = 1e30  # single precision ends at 3e38; squares are taken
@@ -131,6 +133,7 @@ def _padding(array: np.ndarray, sample: np.ndarray, range_: _Range) -> list[str]
         width = high - low
         if end == "low":
             far = low - value >= (_PADDING_BELOW if value else _ZERO_BELOW) * width
+            far = far or (value < 0.0 and float(rest.min()) - value >= _NEGATIVE_GAP * width)
         else:
             far = value - high >= _FAR_ABOVE * width
         if width <= 0 or not far or _share_of_faces(array, value) < _FACES:
