@@ -115,6 +115,14 @@ def test_all_faults_of_all_files_in_one_message_and_nothing_written(here):
     assert sorted(path.name for path in here.iterdir()) == ["p", "r"]
 
 
+@pytest.mark.unusual("Commands", "`evaluate` on references without codes, off the predictions' grid", "what they lack")
+def test_a_reference_without_codes(here, scans):
+    masks(here / "p", "a.nii.gz")
+    masks(here / "r", "a.nii.gz")
+    scans.edit(here / "r/a.nii.gz", sform_code=0, qform_code=0)
+    assert "not on the grid of r/a.nii.gz (its header has no form with a code" in fault()
+
+
 def test_another_grid_is_taken_with_resample(here):
     fine = Grid((8, 8, 8), (1.0, 1.0, 1.0))
     coarse = Grid((4, 4, 4), (2.0, 2.0, 2.0), (0.5, 0.5, 0.5))

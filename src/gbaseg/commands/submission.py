@@ -14,7 +14,7 @@ from gbaseg.cases import read_table, select
 from gbaseg.commands.outputs import mask_name_fault, shared_names
 from gbaseg.errors import UserError
 from gbaseg.evaluation.score_tables import score_faults
-from gbaseg.integrity import read_checked
+from gbaseg.integrity import off_grid, read_checked
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.scratch import atomic_outputs
 from gbaseg.stages import layout
@@ -108,8 +108,8 @@ def _write_mask(mask: Path, case: str, target: Path) -> list[str]:
     if volume is None or flaws:
         return [f"{mask}: {flaw.found}; allowed: {flaw.allowed}" for flaw in flaws]
     record = read_record(layout.STANDARD / "records" / f"{case}.json")
-    if not volume.grid.agrees_with(record.raw):
-        return [f"{mask}: not on its scan's grid: {volume.grid.difference_from(record.raw)}"]
+    if difference := off_grid(volume, record.raw):
+        return [f"{mask}: not on its scan's grid: {difference}"]
     if split_suffix(target)[1] == split_suffix(mask)[1]:
         shutil.copyfile(mask, target)
     else:

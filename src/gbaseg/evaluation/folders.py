@@ -11,7 +11,7 @@ import pandas as pd
 
 from gbaseg.errors import UserError
 from gbaseg.evaluation.summary import CaseScore, score_case
-from gbaseg.integrity import read_checked
+from gbaseg.integrity import UNPLACED, off_grid, read_checked
 from gbaseg.runtime.progress import log
 from gbaseg.volume import FORMATS, Volume, numbers_as_text, resample, split_suffix
 
@@ -119,13 +119,13 @@ def score_pair(pair: Pair, structures: Mapping[str, int], empty_mm: float, resam
         return Scored(pair, [], faults)
     predicted, referenced = _values(mine), _values(theirs)
     faults = [*_mask_faults(pair.prediction, predicted), *_mask_faults(pair.reference, referenced)]
-    if not mine.grid.agrees_with(theirs.grid):
+    if difference := off_grid(mine, theirs.grid):
         if resample_prediction:
             mine = resample(mine, theirs.grid, "label")
         else:
-            difference = mine.grid.difference_from(theirs.grid)
+            unplaced = "" if theirs.placed else f" ({UNPLACED})"
             faults.append(
-                f"{pair.prediction}: not on the grid of {pair.reference}: {difference}; "
+                f"{pair.prediction}: not on the grid of {pair.reference}{unplaced}: {difference}; "
                 "allowed: the reference's grid (--resample brings it there)"
             )
     if faults:

@@ -13,7 +13,7 @@ import numpy as np
 
 from gbaseg.cases import Case
 from gbaseg.errors import BadCases
-from gbaseg.integrity import Flaw, read_checked
+from gbaseg.integrity import Flaw, off_grid, read_checked
 from gbaseg.raw.dataset_settings import DatasetSettings
 from gbaseg.raw.fault import Fault
 from gbaseg.raw.same_scan import repeated_scans, same_path, voxels_of
@@ -173,8 +173,8 @@ def _faults_of(
     yield from ((case.label, *flaw) for flaw in flaws)
     if label is not None:
         yield from _label_faults(case, label, settings)
-        if image is not None and not label.grid.agrees_with(image.grid):
-            yield case.label, f"not on its image's grid: {label.grid.difference_from(image.grid)}", "the image's grid"
+        if image is not None and (difference := off_grid(label, image.grid)):
+            yield case.label, f"not on its image's grid: {difference}", "the image's grid"
 
 
 def _image_flaws(image: Volume, settings: DatasetSettings) -> Iterator[Flaw]:
