@@ -12,7 +12,7 @@ import numpy as np
 
 from gbaseg import params, volume
 from gbaseg.commands import predict_table
-from gbaseg.commands.outputs import as_text, identity, is_text, mask_name_fault, shared_names
+from gbaseg.commands.outputs import as_text, identity, is_text, shared_names
 from gbaseg.commands.predict_table import DONE, FAILED, TABLE, WAITING, Row
 from gbaseg.errors import SomeFailed, UserError
 from gbaseg.params import Params
@@ -149,7 +149,7 @@ def _mask_name(path: Path) -> str:
 def _name_faults(images: Sequence[Path], masks: Mapping[Path, Path], out: Path) -> Iterator[str]:
     """Masks whose names cannot be kept, or that would take each other's place, that of a scan or of another file."""
     for path, mask in masks.items():
-        if reason := mask_name_fault(mask.name):
+        if reason := volume.file_name_fault(mask.name):
             yield f"{path}: the scan names its mask, and {reason}; rename the scan"
     given = [(str(path), masks[path]) for path in images if path in masks]
     for name, sharing in shared_names([(path, mask.name) for path, mask in given]):

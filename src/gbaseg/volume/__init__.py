@@ -2,7 +2,7 @@
 
 from gbaseg.volume.files import read, read_grid, read_label, write
 from gbaseg.volume.flaws import BadImage, Flaw
-from gbaseg.volume.formats import FORMATS, WRITTEN, split_suffix
+from gbaseg.volume.formats import FORMATS, WRITTEN, file_name_fault, split_suffix
 from gbaseg.volume.grid import Grid, NiftiForms, Volume, numbers_as_text
 from gbaseg.volume.resampling import Kind, crop_or_pad, resample
 
@@ -16,6 +16,7 @@ __all__ = [
     "NiftiForms",
     "Volume",
     "crop_or_pad",
+    "file_name_fault",
     "numbers_as_text",
     "read",
     "read_grid",
