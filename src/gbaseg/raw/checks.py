@@ -30,7 +30,7 @@ class Examined(NamedTuple):
     """What was found of one case: its faults, and `voxels_of` its image (empty where it could not be read)."""
 
     faults: list[Fault]
-    voxels: str
+    voxels: frozenset[str]
 
 
 def check_cases(cases: Sequence[Case], root: Path, settings: DatasetSettings) -> list[Fault]:
@@ -108,7 +108,7 @@ def examine_case(case: Case, root: Path, settings: DatasetSettings) -> Examined:
     """One case, its files read whole. Picklable: runs in a worker."""
     image, flaws = read_image(Path(root) / case.image, settings) if case.image else (None, [])
     faults = [Fault(case.case, *fault) for fault in _faults_of(case, image, flaws, Path(root), settings)]
-    return Examined(faults, "" if image is None else voxels_of(image))
+    return Examined(faults, frozenset() if image is None else voxels_of(image))
 
 
 def read_image(path: Path, settings: DatasetSettings) -> tuple[Volume | None, list[Flaw]]:

@@ -5,6 +5,7 @@ from gbaseg.volume.flaws import BadImage, Flaw
 from gbaseg.volume.formats import FORMATS, WRITTEN, file_name_fault, split_suffix
 from gbaseg.volume.grid import Grid, NiftiForms, Volume, numbers_as_text
 from gbaseg.volume.resampling import Kind, crop_or_pad, resample
+from gbaseg.volume.turn import Turn, turn_to_axial
 
 __all__ = [
     "FORMATS",
@@ -14,6 +15,7 @@ __all__ = [
     "Grid",
     "Kind",
     "NiftiForms",
+    "Turn",
     "Volume",
     "crop_or_pad",
     "file_name_fault",
@@ -23,5 +25,6 @@ __all__ = [
     "read_label",
     "resample",
     "split_suffix",
+    "turn_to_axial",
     "write",
 ]
