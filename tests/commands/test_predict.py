@@ -3,6 +3,7 @@
 import csv
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,10 @@ import SimpleITK as sitk
 from click.testing import CliRunner
 from rich.console import Console
 
+from gbaseg import params
 from gbaseg.cli import main
 from gbaseg.commands import predict, predict_table
+from gbaseg.raw import checks
 from gbaseg.stages import layout
 from gbaseg.stages.context import write_json
 from gbaseg.volume import Grid, Volume, read, write
@@ -229,6 +232,17 @@ def test_faulty_scans_are_skipped_where_asked():
     assert not Path("masks/cut.nii.gz").exists()
 
 
+@pytest.mark.unusual(
+    "Commands", "`predict --on-bad-scan skip` where every scan has a fault", "that none is done; exit code 2"
+)
+def test_every_scan_fails():
+    cut_off("cut.nii.gz")
+    result = gbaseg("cut.nii.gz", "scan.tif", "--on-bad-scan", "skip")
+    assert result.exit_code == 2
+    assert "2 of 2 scans failed, none is done:\ncut.nii.gz: cannot be read" in result.stderr
+    assert "the others" not in result.stderr
+
+
 def test_the_table_says_what_is_known_of_every_mask():
     assert gbaseg("good.nii.gz").exit_code == 0
     [row] = table()
@@ -311,6 +325,21 @@ def test_what_standardise_found_in_a_scan_stands_beside_its_mask():
     [row] = table()
     assert "1 voxel(s) of -32768, far outside the others" in row["warnings"]
     assert float(row["volume_mm3"]) > 0
+
+
+def test_a_scan_is_searched_for_wild_voxels_once_and_said_with_its_other_faults(monkeypatch):
+    settings = params.load()
+    with monkeypatch.context() as patch:
+        patch.setattr(checks, "without_wild", None)  # `standardise_image` has its own
+        assert predict.check_scan(Path("good.nii.gz"), settings) == []
+    wild = scan()
+    wild.array[np.random.default_rng(0).random(GRID.shape) < 0.05] = -32768.0
+    write(wild, "wild.nii.gz")
+    [fault] = predict.check_scan(Path("wild.nii.gz"), settings)
+    assert fault.startswith("wild.nii.gz: ") and "of the voxels are -32768, far from all others" in fault
+    write(Volume(wild.array, replace(GRID, spacing_zyx_mm=(3.0, 2.0, 90.0))), "wild.nii.gz")
+    spacing, length, voxels = predict.check_scan(Path("wild.nii.gz"), settings)
+    assert "spacing" in spacing and "a scan of" in length and "of the voxels are -32768" in voxels
 
 
 def test_a_model_from_before_volumes_were_noted_judges_none():

@@ -26,7 +26,7 @@ from gbaseg.self_training.confidence import OUTSIDE, doubts
 from gbaseg.stages import layout
 from gbaseg.stages.context import read_json
 from gbaseg.stages.pseudo_label import on_scan
-from gbaseg.standardise.case import standardise_finely, standardise_image
+from gbaseg.standardise.case import ordinary, standardise_finely, standardise_image
 
 # What `Ensemble` and this command read of a model's folder, besides the folds.
 _PARTS = ("plans.json", "dataset.json", layout.ROUND)
@@ -59,7 +59,7 @@ def run(images: Sequence[Path], out: Path, round_id: str | None, skip_faulty: bo
         UserError: no such round; or no model, scans that are missing, damaged or without contrast, names that cannot be
             kept, masks that would take each other's place, a scan's or another file's: all of them in one message,
             before any scan is segmented.
-        SomeFailed: some scans have no mask; the others are done.
+        SomeFailed: some scans have no mask, or all; the others are done.
     """
     settings = params.load()
     if round_id is not None and round_id != layout.SURVEY:
@@ -101,16 +101,19 @@ def _all(rows: Mapping[Path, Sequence[Row]]) -> list[Row]:
 
 def check_scan(path: Path, settings: Params) -> list[str]:
     """What is wrong with one scan, read whole. Runs in a worker."""
+    faults = []
     try:
-        image, flaws = read_image(path, settings.dataset)
-        if image is None or flaws:
-            return [f"{path}: {flaw.found}; allowed: {flaw.allowed}" for flaw in flaws]
-        standardise_image(image, settings.standardise)
-    except UserError as error:  # no contrast, which only shows on the standard grid
-        return [f"{path}: {_without(path, str(error))}"]
+        image, flaws = read_image(path, settings.dataset, wild=False)  # found below
+        faults = [f"{path}: {flaw.found}; allowed: {flaw.allowed}" for flaw in flaws]
+        if image is not None and flaws:
+            ordinary(image)
+        elif image is not None:
+            standardise_image(image, settings.standardise)
+    except UserError as error:  # wild voxels; or no contrast, which only shows on the standard grid
+        faults.append(f"{path}: {_without(path, str(error))}")
     except Exception as error:
-        return [f"{path}: cannot be brought to the standard grid ({_reason(error)})"]
-    return []
+        faults.append(f"{path}: cannot be brought to the standard grid ({_reason(error)})")
+    return faults
 
 
 def _scan_faults(images: Sequence[Path], settings: Params) -> dict[Path, list[str]]:
@@ -287,4 +290,5 @@ def _conclude(rows: Sequence[Row], out: Path, model: _Model) -> None:
     failed = [row for row in rows if row.status == FAILED]
     if failed:
         scans = "\n".join(f"{row.scan}: {row.error}" for row in failed)
-        raise SomeFailed(f"{len(failed)} of {done + len(failed)} scans failed, the others are done:\n{scans}")
+        others = "the others are done" if done else "none is done"
+        raise SomeFailed(f"{len(failed)} of {done + len(failed)} scans failed, {others}:\n{scans}")

@@ -111,10 +111,14 @@ def examine_case(case: Case, root: Path, settings: DatasetSettings) -> Examined:
     return Examined(faults, frozenset() if image is None else voxels_of(image))
 
 
-def read_image(path: Path, settings: DatasetSettings) -> tuple[Volume | None, list[Flaw]]:
-    """A scan, `None` if the file gives none, and what is wrong with the file, the grid and the intensities."""
+def read_image(path: Path, settings: DatasetSettings, wild: bool = True) -> tuple[Volume | None, list[Flaw]]:
+    """A scan, `None` if the file gives none, and what is wrong with the file, the grid and the intensities.
+
+    Args:
+        wild: look for large shares of voxels far from all others; False: `standardise_image` is to find them.
+    """
     image, flaws = read_checked(path)
-    return image, flaws if image is None else [*flaws, *_image_flaws(image, settings)]
+    return image, flaws if image is None else [*flaws, *_image_flaws(image, settings, wild)]
 
 
 def _repeated_cases(cases: Sequence[Case]) -> Iterator[Fault]:
@@ -177,7 +181,7 @@ def _faults_of(
             yield case.label, f"not on its image's grid: {difference}", "the image's grid"
 
 
-def _image_flaws(image: Volume, settings: DatasetSettings) -> Iterator[Flaw]:
+def _image_flaws(image: Volume, settings: DatasetSettings, wild: bool) -> Iterator[Flaw]:
     low, high = settings.spacing_mm_range
     spacing_xyz = image.grid.spacing_zyx_mm[::-1]
     if not all(low <= side <= high for side in spacing_xyz):
@@ -195,7 +199,7 @@ def _image_flaws(image: Volume, settings: DatasetSettings) -> Iterator[Flaw]:
         yield Flaw(f"every voxel is {low:g}", "an image that is not constant")
     elif not ((image.array != low) & (image.array != high)).any():
         yield Flaw(f"two intensities only, {low:g} and {high:g} (a mask?)", "an image")
-    else:
+    elif wild:
         try:
             without_wild(image.array)
         except Flawed as error:
