@@ -1,8 +1,10 @@
 """Any scan segmented: what is checked before, what is written and said. The masks themselves: tests/pipeline."""
 
 import csv
+import hashlib
 import os
 import shutil
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from rich.console import Console
 
 from gbaseg import params
 from gbaseg.cli import main
-from gbaseg.commands import predict, predict_table
+from gbaseg.commands import predict, predict_scans, predict_table
 from gbaseg.raw import checks
 from gbaseg.stages import layout
 from gbaseg.stages.context import write_json
@@ -250,6 +252,7 @@ def test_the_table_says_what_is_known_of_every_mask():
     volume = float(row["volume_mm3"])
     assert volume == pytest.approx(np.count_nonzero(mask.array) * mask.grid.voxel_mm3)
     del row["volume_mm3"]
+    assert row.pop("blake2b") == hashlib.blake2b(Path("masks/good.nii.gz").read_bytes(), digest_size=8).hexdigest()
     assert row == {
         "mask": "good.nii.gz", "scan": "good.nii.gz", "round": "round_1", "status": "done", "structure": "VS",
         "pieces": "1", "fold_dice": "", "warnings": "", "error": "",
@@ -331,14 +334,14 @@ def test_a_scan_is_searched_for_wild_voxels_once_and_said_with_its_other_faults(
     settings = params.load()
     with monkeypatch.context() as patch:
         patch.setattr(checks, "without_wild", None)  # `standardise_image` has its own
-        assert predict.check_scan(Path("good.nii.gz"), settings) == []
+        assert predict_scans.check_scan(Path("good.nii.gz"), settings) == []
     wild = scan()
     wild.array[np.random.default_rng(0).random(GRID.shape) < 0.05] = -32768.0
     write(wild, "wild.nii.gz")
-    [fault] = predict.check_scan(Path("wild.nii.gz"), settings)
+    [fault] = predict_scans.check_scan(Path("wild.nii.gz"), settings)
     assert fault.startswith("wild.nii.gz: ") and "of the voxels are -32768, far from all others" in fault
     write(Volume(wild.array, replace(GRID, spacing_zyx_mm=(3.0, 2.0, 90.0))), "wild.nii.gz")
-    spacing, length, voxels = predict.check_scan(Path("wild.nii.gz"), settings)
+    spacing, length, voxels = predict_scans.check_scan(Path("wild.nii.gz"), settings)
     assert "spacing" in spacing and "a scan of" in length and "of the voxels are -32768" in voxels
 
 
@@ -464,6 +467,89 @@ def test_what_predict_did_not_write_stays():
     for name in ("good", "other"):
         assert f"labels/{name}.nii.gz: there already, and not by this command" in result.stderr
     assert Path("labels/good.nii.gz").read_bytes() == before and Path("labels/other.nii.gz").is_dir()
+
+
+def refused(name="good"):
+    """A call on one scan, whose mask is not replaced."""
+    before = Path(f"masks/{name}.nii.gz").read_bytes()
+    result = gbaseg(f"{name}.nii.gz")
+    assert (result.exit_code, type(result.exception)) == (1, SystemExit)
+    assert f"masks/{name}.nii.gz: there already, and not by this command, or changed since it wrote it" in result.stderr
+    assert Path(f"masks/{name}.nii.gz").read_bytes() == before
+
+
+@pytest.mark.unusual(
+    "Commands", "`predict` again where a mask of it was corrected by hand", "refused; the corrected mask stays"
+)
+def test_a_mask_that_was_corrected_stays():
+    assert gbaseg("good.nii.gz").exit_code == 0
+    corrected = read("masks/good.nii.gz")
+    corrected.array[4, 11, 11] = 0
+    write(corrected, "masks/good.nii.gz")
+    refused()
+    Path("masks/good.nii.gz").unlink()
+    assert gbaseg("good.nii.gz").exit_code == 0 and gbaseg("good.nii.gz").exit_code == 0
+
+
+@pytest.mark.unusual(
+    "Commands",
+    "`predict` again where a scan had failed and its mask was drawn by hand",
+    "refused; the drawn mask stays",
+)
+@pytest.mark.parametrize("status", ["failed", "waiting"])
+def test_a_mask_that_was_drawn_by_hand_stays(monkeypatch, status):
+    with monkeypatch.context() as patch:
+        fail_at(patch, 0, RuntimeError("no") if status == "failed" else KeyboardInterrupt())
+        assert gbaseg("good.nii.gz").exit_code != 0
+    assert table()[0]["status"] == status
+    write(scan(), "masks/good.nii.gz")
+    refused()
+
+
+def test_a_table_from_before_masks_had_hashes():
+    assert gbaseg("good.nii.gz").exit_code == 0
+    rows = [line.rsplit(",", 1)[0] for line in Path("masks/predictions.csv").read_text().splitlines()]
+    Path("masks/predictions.csv").write_text("\n".join(rows) + "\n")
+    refused()
+    Path("masks/good.nii.gz").rename("elsewhere.nii.gz")
+    assert gbaseg("good.nii.gz").exit_code == 0
+
+
+@pytest.mark.unusual(
+    "Interruptions", "`predict` killed while it replaces a mask", "the same call goes, whichever of the two is there"
+)
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_call_that_ends_while_a_mask_is_replaced(monkeypatch, replaced):
+    assert gbaseg("good.nii.gz").exit_code == 0
+    write(bright(((2, 6), (8, 16), (8, 14))), "good.nii.gz")  # so that its mask is another
+
+    @contextmanager
+    def killed(path):
+        yield path.with_name(f"other-{path.name}")
+        if replaced:
+            path.with_name(f"other-{path.name}").replace(path)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(predict, "written_whole", killed)
+        assert gbaseg("good.nii.gz").exit_code != 0
+    [row] = table()
+    assert row["status"] == "waiting" and len(row["blake2b"].split()) == 2
+    assert gbaseg("good.nii.gz").exit_code == 0
+    assert table()[0]["status"] == "done" and len(table()[0]["blake2b"]) == 16
+
+
+def test_a_mask_that_is_drawn_while_the_scan_is_segmented_stays(monkeypatch):
+    segment = BrightVoxels.fold_probabilities
+
+    def drawn_meanwhile(self, image):
+        write(scan(), "masks/good.nii.gz")
+        return segment(self, image)
+
+    monkeypatch.setattr(BrightVoxels, "fold_probabilities", drawn_meanwhile)
+    assert gbaseg("good.nii.gz").exit_code == 2
+    assert read("masks/good.nii.gz").array.max() > 1
+    assert table()[0]["error"].startswith("masks/good.nii.gz: there already, and not by this command")
 
 
 @pytest.mark.unusual("Commands", "`predict --out` has a predictions.csv of something else", "refused; it stays")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +11,11 @@ import numpy as np
 
 from gbaseg import params, volume
 from gbaseg.commands import predict_table
-from gbaseg.commands.outputs import as_text, identity, is_text, shared_names
+from gbaseg.commands.outputs import as_text
+from gbaseg.commands.predict_scans import mask_name, name_faults, scan_faults, without, words_of
 from gbaseg.commands.predict_table import DONE, FAILED, TABLE, WAITING, Row
 from gbaseg.errors import SomeFailed, UserError
 from gbaseg.params import Params
-from gbaseg.raw.checks import read_image
-from gbaseg.runtime.engine import Task
-from gbaseg.runtime.engine import run as run_tasks
 from gbaseg.runtime.progress import log, meter
 from gbaseg.runtime.scratch import written_whole
 from gbaseg.segmentation.prediction import Ensemble, decide, fold_file
@@ -26,7 +23,7 @@ from gbaseg.self_training.confidence import OUTSIDE, doubts
 from gbaseg.stages import layout
 from gbaseg.stages.context import read_json
 from gbaseg.stages.pseudo_label import on_scan
-from gbaseg.standardise.case import ordinary, standardise_finely, standardise_image
+from gbaseg.standardise.case import standardise_finely, standardise_image
 
 # What `Ensemble` and this command read of a model's folder, besides the folds.
 _PARTS = ("plans.json", "dataset.json", layout.ROUND)
@@ -46,8 +43,8 @@ def run(images: Sequence[Path], out: Path, round_id: str | None, skip_faulty: bo
     """Write `out/NAME.nii.gz` (uint8, the scan's own grid, the data set's label values) for every scan.
 
     Each mask appears whole, when it is done, and with it its rows in `out/predictions.csv` (`predict_table.Row`), which
-    names all scans from the start. A mask is replaced where that table says that this command wrote it. One scan at a
-    time is in memory (one a worker while they are checked). A scan that fails does not stop the others.
+    names all scans from the start. A mask is replaced where it is, by its hash in that table, as this command wrote it.
+    One scan at a time is in memory (one a worker while they are checked). A scan that fails does not stop the others.
 
     Args:
         images: one file a scan.
@@ -67,28 +64,36 @@ def run(images: Sequence[Path], out: Path, round_id: str | None, skip_faulty: bo
     round_id = round_id or settings.self_training.last
     folder = layout.model_of(round_id)
     folds = 1 if round_id == layout.SURVEY else settings.segmentation.folds
-    masks = {path: out / name for path in images if (name := _mask_name(path))}
-    of_scans = _scan_faults(images, settings)
-    faults = [*_model_faults(folder, folds), *_name_faults(images, masks, out)]
+    masks = {path: out / name for path in images if (name := mask_name(path))}
+    of_scans = scan_faults(images, settings)
+    faults = [*_model_faults(folder, folds), *name_faults(images, masks, out)]
     if not skip_faulty:
         faults += [fault for found in of_scans.values() for fault in found]
     if faults:
         raise UserError("\n".join(faults))
     model = _loaded(folder, round_id, settings)
-    rows = {path: [Row(_mask_name(path), as_text(path), round_id, WAITING)] for path in images}
+    known = predict_table.known_masks(out)
+    names = {path: mask_name(path) for path in images}
+    rows = {
+        path: [Row(name, as_text(path), round_id, WAITING, blake2b=known.get(name, ""))] for path, name in names.items()
+    }
     for path, found in of_scans.items():
         if found:
-            rows[path] = [_failed(rows[path][0], masks.get(path), "; ".join(_without(path, fault) for fault in found))]
+            rows[path] = [_failed(rows[path][0], masks.get(path), "; ".join(without(path, fault) for fault in found))]
     todo = [path for path in images if rows[path][0].status == WAITING]
     predict_table.write_table(out, _all(rows))
     with meter("predict", len(todo)) as bar:
         for path in todo:
             try:
-                mask, rows[path] = _segment(path, masks[path].name, model, settings)
+                mask, segmented = _segment(path, masks[path].name, model, settings)
                 with written_whole(masks[path]) as partial:
                     volume.write(mask, partial)
+                    written = predict_table.hash_of(partial)
+                    rows[path] = [_replacing(rows[path][0], masks[path], written)]
+                    predict_table.write_table(out, _all(rows))
+                rows[path] = [replace(row, blake2b=written) for row in segmented]
             except Exception as error:  # whatever it is: it is this scan's, and the others are worth doing
-                rows[path] = [_failed(rows[path][0], masks[path], _without(path, _reason(error)))]
+                rows[path] = [_failed(rows[path][0], masks[path], without(path, words_of(error)))]
                 log(f"{path}: {rows[path][0].error}")
             predict_table.write_table(out, _all(rows))
             bar.advance()
@@ -99,75 +104,12 @@ def _all(rows: Mapping[Path, Sequence[Row]]) -> list[Row]:
     return [row for group in rows.values() for row in group]
 
 
-def check_scan(path: Path, settings: Params) -> list[str]:
-    """What is wrong with one scan, read whole. Runs in a worker."""
-    faults = []
-    try:
-        image, flaws = read_image(path, settings.dataset, wild=False)  # found below
-        faults = [f"{path}: {flaw.found}; allowed: {flaw.allowed}" for flaw in flaws]
-        if image is not None and flaws:
-            ordinary(image)
-        elif image is not None:
-            standardise_image(image, settings.standardise)
-    except UserError as error:  # wild voxels; or no contrast, which only shows on the standard grid
-        faults.append(f"{path}: {_without(path, str(error))}")
-    except Exception as error:
-        faults.append(f"{path}: cannot be brought to the standard grid ({_reason(error)})")
-    return faults
-
-
-def _scan_faults(images: Sequence[Path], settings: Params) -> dict[Path, list[str]]:
-    """What is wrong with each scan, its name's format included."""
-    # ITK ends the whole process at a name that is no text.
-    readable = [path for path in dict.fromkeys(images) if is_text(path)]
-    tasks = [Task(f"check {path}", check_scan, {"path": path, "settings": settings}) for path in readable]
-    found = dict(zip(readable, run_tasks(tasks, name="check", light=True), strict=True))
-    allowed = f"a name in UTF-8 that ends in one of {', '.join(volume.FORMATS)}"
-    for path in images:
-        if not is_text(path):
-            found[path] = [f"{as_text(path)}: bytes that are not UTF-8; allowed: {allowed}"]
-        elif not found[path] and not _mask_name(path):
-            found[path] = [f"{path}: the name of no format; allowed: {allowed}"]
-    return {path: found[path] for path in images}
-
-
 def _model_faults(model: Path, folds: int) -> Iterator[str]:
     parts = [*_PARTS, *(fold_file(fold) for fold in range(folds))]
     missing = [part for part in parts if not (model / part).is_file()]
     if missing:
         what = "model" if len(missing) == len(parts) else ", ".join(missing)
         yield f"{model}: no {what}; run `dvc repro train_segmentation`, or `dvc checkout` for one made before"
-
-
-def _mask_name(path: Path) -> str:
-    """Name of a scan's mask; empty where its own is of no format or no text, which is a fault of the scan."""
-    if not is_text(path):
-        return ""
-    try:
-        return f"{volume.split_suffix(path)[0]}.nii.gz"
-    except UserError:
-        return ""
-
-
-def _name_faults(images: Sequence[Path], masks: Mapping[Path, Path], out: Path) -> Iterator[str]:
-    """Masks whose names cannot be kept, or that would take each other's place, that of a scan or of another file."""
-    for path, mask in masks.items():
-        if reason := volume.file_name_fault(mask.name):
-            yield f"{path}: the scan names its mask, and {reason}; rename the scan"
-    given = [(str(path), masks[path]) for path in images if path in masks]
-    for name, sharing in shared_names([(path, mask.name) for path, mask in given]):
-        yield f"{', '.join(sharing)}: {len(sharing)} scans for the mask {out / name}; allowed: another name for each"
-    try:
-        known = predict_table.known_masks(out)
-    except UserError as error:
-        yield str(error)
-        return
-    scans = {identity(path) for path in images}
-    for mask in dict.fromkeys(masks.values()):
-        if mask.exists() and identity(mask) in scans:
-            yield f"{mask}: a scan, whose place its mask would take; allowed: another --out than the scan's folder"
-        elif os.path.lexists(mask) and (mask.name not in known or mask.is_dir()):
-            yield f"{mask}: there already, and not by this command ({TABLE} there); move it away, or name another --out"
 
 
 def _loaded(folder: Path, round_id: str, settings: Params) -> _Model:
@@ -185,7 +127,7 @@ def _loaded(folder: Path, round_id: str, settings: Params) -> _Model:
         raise
     except Exception as error:  # of any of the libraries that read it
         raise UserError(
-            f"{folder}: cannot be loaded ({_reason(error)}); `dvc checkout {folder}` brings back what was trained"
+            f"{folder}: cannot be loaded ({words_of(error)}); `dvc checkout {folder}` brings back what was trained"
         ) from error
     if ensemble.structures != settings.labels:
         raise UserError(
@@ -263,18 +205,19 @@ def _at_edge(inside: np.ndarray) -> bool:
 
 def _failed(row: Row, mask: Path | None, error: str) -> Row:
     earlier = "; the mask that is there is an earlier one" if mask is not None and mask.is_file() else ""
-    return Row(row.mask, row.scan, row.round, FAILED, error=f"{error}{earlier}")
+    return replace(row, status=FAILED, error=f"{error}{earlier}")
 
 
-def _without(path: Path, fault: str) -> str:
-    """A fault without the scan's name, which its row has."""
-    return fault.removeprefix(f"{as_text(path)}: ")
+def _replacing(row: Row, mask: Path, written: str) -> Row:
+    """The row while a mask takes its place: ended before or after, the next call knows what is there for its own.
 
-
-def _reason(error: Exception) -> str:
-    """One line about any exception; a name of its kind before it where it is not ours."""
-    text = " ".join(str(error).split())
-    return text if isinstance(error, UserError) else f"{type(error).__name__}: {text}" if text else type(error).__name__
+    Raises:
+        UserError: what is there is not by this command: it came while the scan was segmented.
+    """
+    hashes = f"{row.blake2b} {written}".strip()
+    if reason := predict_table.in_the_way(mask, hashes):
+        raise UserError(reason)
+    return replace(row, blake2b=hashes)
 
 
 def _conclude(rows: Sequence[Row], out: Path, model: _Model) -> None:
