@@ -110,6 +110,8 @@ def _write_mask(mask: Path, case: str, target: Path) -> list[str]:
     record = read_record(layout.STANDARD / "records" / f"{case}.json")
     if difference := off_grid(volume, record.raw):
         return [f"{mask}: not on its scan's grid: {difference}"]
+    for note in volume.notes:
+        log(f"{mask}: {note}")
     if split_suffix(target)[1] == split_suffix(mask)[1]:
         shutil.copyfile(mask, target)
     else:

@@ -38,6 +38,7 @@ class Scored:
         scores: of every structure; empty where there are faults.
         faults: what is wrong with its files by themselves.
         predicted, referenced: the values other than 0 in the masks, ordered; empty where there are faults.
+        notes: what its files say that was not followed (`Volume.notes`), each with the file's name.
     """
 
     pair: Pair
@@ -45,6 +46,7 @@ class Scored:
     faults: list[str]
     predicted: tuple[float, ...] = ()
     referenced: tuple[float, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def case_name(path: Path) -> str:
@@ -115,8 +117,13 @@ def score_pair(pair: Pair, structures: Mapping[str, int], empty_mm: float, resam
         for flaw in flaws
     ]
     mine, theirs = prediction[0], reference[0]
+    notes = tuple(
+        f"{path}: {note}"
+        for path, mask in ((pair.prediction, mine), (pair.reference, theirs))
+        for note in (mask.notes if mask else ())
+    )
     if faults or mine is None or theirs is None:
-        return Scored(pair, [], faults)
+        return Scored(pair, [], faults, notes=notes)
     predicted, referenced = _values(mine), _values(theirs)
     faults = [*_mask_faults(pair.prediction, predicted), *_mask_faults(pair.reference, referenced)]
     if difference := off_grid(mine, theirs.grid):
@@ -129,7 +136,7 @@ def score_pair(pair: Pair, structures: Mapping[str, int], empty_mm: float, resam
                 "allowed: the reference's grid (--resample brings it there)"
             )
     if faults:
-        return Scored(pair, [], faults)
+        return Scored(pair, [], faults, notes=notes)
     scores = [
         score_case(
             theirs.array == value,
@@ -143,7 +150,7 @@ def score_pair(pair: Pair, structures: Mapping[str, int], empty_mm: float, resam
         )
         for name, value in structures.items()
     ]
-    return Scored(pair, scores, [], predicted, referenced)
+    return Scored(pair, scores, [], predicted, referenced, notes)
 
 
 def value_faults(scored: Sequence[Scored], structures: Mapping[str, int]) -> list[str]:
