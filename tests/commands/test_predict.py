@@ -1,8 +1,11 @@
 """Any scan segmented: what is checked before, what is written and said. The masks themselves: tests/pipeline."""
 
 import csv
+import hashlib
 import os
 import shutil
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +14,10 @@ import SimpleITK as sitk
 from click.testing import CliRunner
 from rich.console import Console
 
+from gbaseg import params
 from gbaseg.cli import main
-from gbaseg.commands import predict, predict_table
+from gbaseg.commands import predict, predict_scans, predict_table
+from gbaseg.raw import checks
 from gbaseg.stages import layout
 from gbaseg.stages.context import write_json
 from gbaseg.volume import Grid, Volume, read, write
@@ -75,14 +80,27 @@ def faults(*arguments):
 @pytest.mark.unusual(
     "Commands",
     "`predict` after params.yaml has got another grid or intensity range than the model was trained on",
-    "both are named, no scan is segmented",
+    "scans are standardised as the model was trained; the difference is said",
 )
-def test_a_model_of_another_grid_is_refused():
-    about = {"spacing_xyz_mm": [9.0, 9.0, 9.0], "crop_xy_px": 24, "foreground": "head"}
+def test_a_scan_is_brought_to_the_models_grid_whatever_params_yaml_says(monkeypatch, capfd):
+    seen = []
+
+    class Watching(BrightVoxels):
+        def fold_probabilities(self, scan):
+            seen.append(scan.grid)
+            return super().fold_probabilities(scan)
+
+    about = {**params.load().standardise.model_dump(mode="json"), "spacing_xyz_mm": [3.0, 3.0, 3.0], "crop_xy_px": 24}
     write_json(MODEL / layout.ROUND, {"fine_grid": False, "standardise": about})
-    [fault] = faults("good.nii.gz")
-    assert "standardise.spacing_xyz_mm was [9.0, 9.0, 9.0], is [" in fault and "standardise.crop_xy_px was 24" in fault
-    assert "foreground" not in fault
+    monkeypatch.setattr(predict, "Ensemble", Watching)
+    assert gbaseg("good.nii.gz").exit_code == 0
+    assert seen[0].spacing_zyx_mm == (3.0, 3.0, 3.0) and seen[0].shape[1:] == (24, 24)
+    assert "standardised as it was trained: spacing_xyz_mm [3.0, 3.0, 3.0] (params.yaml: [" in capfd.readouterr().err
+
+
+def test_a_model_whose_grid_cannot_be_is_refused():
+    write_json(MODEL / layout.ROUND, {"fine_grid": False, "standardise": {"spacing_xyz_mm": [0.0, 1.0, 1.0]}})
+    assert "round.json: standardise:" in faults("good.nii.gz")[0]
 
 
 def cut_off(name):
@@ -229,6 +247,17 @@ def test_faulty_scans_are_skipped_where_asked():
     assert not Path("masks/cut.nii.gz").exists()
 
 
+@pytest.mark.unusual(
+    "Commands", "`predict --on-bad-scan skip` where every scan has a fault", "that none is done; exit code 2"
+)
+def test_every_scan_fails():
+    cut_off("cut.nii.gz")
+    result = gbaseg("cut.nii.gz", "scan.tif", "--on-bad-scan", "skip")
+    assert result.exit_code == 2
+    assert "2 of 2 scans failed, none is done:\ncut.nii.gz: cannot be read" in result.stderr
+    assert "the others" not in result.stderr
+
+
 def test_the_table_says_what_is_known_of_every_mask():
     assert gbaseg("good.nii.gz").exit_code == 0
     [row] = table()
@@ -236,6 +265,7 @@ def test_the_table_says_what_is_known_of_every_mask():
     volume = float(row["volume_mm3"])
     assert volume == pytest.approx(np.count_nonzero(mask.array) * mask.grid.voxel_mm3)
     del row["volume_mm3"]
+    assert row.pop("blake2b") == hashlib.blake2b(Path("masks/good.nii.gz").read_bytes(), digest_size=8).hexdigest()
     assert row == {
         "mask": "good.nii.gz", "scan": "good.nii.gz", "round": "round_1", "status": "done", "structure": "VS",
         "pieces": "1", "fold_dice": "", "warnings": "", "error": "",
@@ -311,6 +341,21 @@ def test_what_standardise_found_in_a_scan_stands_beside_its_mask():
     [row] = table()
     assert "1 voxel(s) of -32768, far outside the others" in row["warnings"]
     assert float(row["volume_mm3"]) > 0
+
+
+def test_a_scan_is_searched_for_wild_voxels_once_and_said_with_its_other_faults(monkeypatch):
+    settings = params.load()
+    with monkeypatch.context() as patch:
+        patch.setattr(checks, "without_wild", None)  # `standardise_image` has its own
+        assert predict_scans.check_scan(Path("good.nii.gz"), settings) == []
+    wild = scan()
+    wild.array[np.random.default_rng(0).random(GRID.shape) < 0.05] = -32768.0
+    write(wild, "wild.nii.gz")
+    [fault] = predict_scans.check_scan(Path("wild.nii.gz"), settings)
+    assert fault.startswith("wild.nii.gz: ") and "of the voxels are -32768, far from all others" in fault
+    write(Volume(wild.array, replace(GRID, spacing_zyx_mm=(3.0, 2.0, 90.0))), "wild.nii.gz")
+    spacing, length, voxels = predict_scans.check_scan(Path("wild.nii.gz"), settings)
+    assert "spacing" in spacing and "a scan of" in length and "of the voxels are -32768" in voxels
 
 
 def test_a_model_from_before_volumes_were_noted_judges_none():
@@ -435,6 +480,89 @@ def test_what_predict_did_not_write_stays():
     for name in ("good", "other"):
         assert f"labels/{name}.nii.gz: there already, and not by this command" in result.stderr
     assert Path("labels/good.nii.gz").read_bytes() == before and Path("labels/other.nii.gz").is_dir()
+
+
+def refused(name="good"):
+    """A call on one scan, whose mask is not replaced."""
+    before = Path(f"masks/{name}.nii.gz").read_bytes()
+    result = gbaseg(f"{name}.nii.gz")
+    assert (result.exit_code, type(result.exception)) == (1, SystemExit)
+    assert f"masks/{name}.nii.gz: there already, and not by this command, or changed since it wrote it" in result.stderr
+    assert Path(f"masks/{name}.nii.gz").read_bytes() == before
+
+
+@pytest.mark.unusual(
+    "Commands", "`predict` again where a mask of it was corrected by hand", "refused; the corrected mask stays"
+)
+def test_a_mask_that_was_corrected_stays():
+    assert gbaseg("good.nii.gz").exit_code == 0
+    corrected = read("masks/good.nii.gz")
+    corrected.array[4, 11, 11] = 0
+    write(corrected, "masks/good.nii.gz")
+    refused()
+    Path("masks/good.nii.gz").unlink()
+    assert gbaseg("good.nii.gz").exit_code == 0 and gbaseg("good.nii.gz").exit_code == 0
+
+
+@pytest.mark.unusual(
+    "Commands",
+    "`predict` again where a scan had failed and its mask was drawn by hand",
+    "refused; the drawn mask stays",
+)
+@pytest.mark.parametrize("status", ["failed", "waiting"])
+def test_a_mask_that_was_drawn_by_hand_stays(monkeypatch, status):
+    with monkeypatch.context() as patch:
+        fail_at(patch, 0, RuntimeError("no") if status == "failed" else KeyboardInterrupt())
+        assert gbaseg("good.nii.gz").exit_code != 0
+    assert table()[0]["status"] == status
+    write(scan(), "masks/good.nii.gz")
+    refused()
+
+
+def test_a_table_from_before_masks_had_hashes():
+    assert gbaseg("good.nii.gz").exit_code == 0
+    rows = [line.rsplit(",", 1)[0] for line in Path("masks/predictions.csv").read_text().splitlines()]
+    Path("masks/predictions.csv").write_text("\n".join(rows) + "\n")
+    refused()
+    Path("masks/good.nii.gz").rename("elsewhere.nii.gz")
+    assert gbaseg("good.nii.gz").exit_code == 0
+
+
+@pytest.mark.unusual(
+    "Interruptions", "`predict` killed while it replaces a mask", "the same call goes, whichever of the two is there"
+)
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_call_that_ends_while_a_mask_is_replaced(monkeypatch, replaced):
+    assert gbaseg("good.nii.gz").exit_code == 0
+    write(bright(((2, 6), (8, 16), (8, 14))), "good.nii.gz")  # so that its mask is another
+
+    @contextmanager
+    def killed(path):
+        yield path.with_name(f"other-{path.name}")
+        if replaced:
+            path.with_name(f"other-{path.name}").replace(path)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(predict, "written_whole", killed)
+        assert gbaseg("good.nii.gz").exit_code != 0
+    [row] = table()
+    assert row["status"] == "waiting" and len(row["blake2b"].split()) == 2
+    assert gbaseg("good.nii.gz").exit_code == 0
+    assert table()[0]["status"] == "done" and len(table()[0]["blake2b"]) == 16
+
+
+def test_a_mask_that_is_drawn_while_the_scan_is_segmented_stays(monkeypatch):
+    segment = BrightVoxels.fold_probabilities
+
+    def drawn_meanwhile(self, image):
+        write(scan(), "masks/good.nii.gz")
+        return segment(self, image)
+
+    monkeypatch.setattr(BrightVoxels, "fold_probabilities", drawn_meanwhile)
+    assert gbaseg("good.nii.gz").exit_code == 2
+    assert read("masks/good.nii.gz").array.max() > 1
+    assert table()[0]["error"].startswith("masks/good.nii.gz: there already, and not by this command")
 
 
 @pytest.mark.unusual("Commands", "`predict --out` has a predictions.csv of something else", "refused; it stays")

@@ -238,6 +238,15 @@ def test_every_mask_that_cannot_be_handed_in_is_named(masks):
     assert not Path("out").exists()
 
 
+@pytest.mark.unusual("Commands", "`submission` of masks whose two forms differ", "said, with the mask")
+def test_what_was_not_followed_in_a_header_is_said(masks, scans):
+    scans.edit(MASKS / "c1.nii.gz", qoffset_x=9.0)
+    result = submit("{case}.nii.gz")
+    assert result.exit_code == 0
+    assert f"{MASKS}/c1.nii.gz: sform (code 1) and qform (code 1) differ" in result.stderr
+    assert "c2.nii.gz: " not in result.stderr
+
+
 def test_a_link_to_an_empty_folder_stays_a_link(masks, here):
     (here / "disk").mkdir()
     (here / "out").symlink_to("disk")

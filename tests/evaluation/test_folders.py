@@ -115,6 +115,28 @@ def test_all_faults_of_all_files_in_one_message_and_nothing_written(here):
     assert sorted(path.name for path in here.iterdir()) == ["p", "r"]
 
 
+@pytest.mark.unusual("Commands", "`evaluate` on references without codes, off the predictions' grid", "what they lack")
+def test_a_reference_without_codes(here, scans):
+    masks(here / "p", "a.nii.gz")
+    masks(here / "r", "a.nii.gz")
+    scans.edit(here / "r/a.nii.gz", sform_code=0, qform_code=0)
+    assert "not on the grid of r/a.nii.gz (its header has no form with a code" in fault()
+
+
+@pytest.mark.unusual(
+    "Commands", "`evaluate` on masks with pixdim 0, or with two forms that differ", "what is taken, file by file"
+)
+def test_what_was_not_followed_in_a_header_is_said(here, scans):
+    for folder in "pr":
+        masks(here / folder, "a.nii.gz", grid=Grid(SHAPE, (2.0, 0.5, 0.7)))
+    scans.edit(here / "p/a.nii.gz", pixdim={3: 0.0})
+    scans.edit(here / "r/a.nii.gz", qoffset_x=9.0)
+    result = evaluate()
+    assert result.exit_code == 0
+    assert "p/a.nii.gz: pixdim 0.7, 0.5, 0 (x, y, z) is no voxel size; taken: the sform's" in result.stderr
+    assert "r/a.nii.gz: sform (code 1) and qform (code 1) differ" in result.stderr
+
+
 def test_another_grid_is_taken_with_resample(here):
     fine = Grid((8, 8, 8), (1.0, 1.0, 1.0))
     coarse = Grid((4, 4, 4), (2.0, 2.0, 2.0), (0.5, 0.5, 0.5))

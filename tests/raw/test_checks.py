@@ -55,6 +55,19 @@ def test_a_good_set_has_no_fault(root):
     assert load_cases(SETTINGS, root) == (sorted(GOOD, key=lambda case: case.case), [])
 
 
+@pytest.mark.unusual(
+    "Scans and masks", "a label without codes off its scan's grid", "a fault that says what its header lacks"
+)
+def test_a_label_without_codes(root, scans):
+    path = root / "s1_label.nii.gz"
+    scans.edit(path, sform_code=0, qform_code=0)
+    fault = only(check_case(GOOD[0], root, SETTINGS))
+    assert fault.file == "s1_label.nii.gz" and "not on its image's grid: origin" in fault.found
+    assert fault.found.endswith("(its header has no form with a code, so does not say where its voxels lie)")
+    write(label(Grid(GRID.shape, GRID.spacing_zyx_mm)), path)  # with codes, at another place
+    assert "no form with a code" not in only(check_case(GOOD[0], root, SETTINGS)).found
+
+
 def broken_image(root, volume):
     write(volume, root / "s1.nii.gz")
     write(label(volume.grid), root / "s1_label.nii.gz")

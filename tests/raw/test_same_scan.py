@@ -4,6 +4,7 @@ import gzip
 import os
 import shutil
 
+import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -62,6 +63,25 @@ def moved(root):
     return "images/other.nii.gz"
 
 
+def flipped(root):
+    """As nibabel and fslreorient2std write it: towards right, front and head."""
+    nibabel.save(nibabel.as_closest_canonical(nibabel.load(root / "images/t000.nii.gz")), root / "images/other.nii.gz")
+    return "images/other.nii.gz"
+
+
+def permuted(root):
+    image = sitk.DICOMOrient(sitk.ReadImage(str(root / "images/t000.nii.gz")), "SAL")
+    sitk.WriteImage(image, str(root / "images/other.nii.gz"))
+    return "images/other.nii.gz"
+
+
+def without_its_direction(root):
+    image = sitk.ReadImage(str(root / "images/t000.nii.gz"))
+    image.SetDirection((-1, 0, 0, 0, 0, 1, 0, 1, 0))
+    sitk.WriteImage(image, str(root / "images/other.nii.gz"))
+    return "images/other.nii.gz"
+
+
 def linked_hard(root):
     os.link(root / "images/t000.nii.gz", root / "images/other.nii.gz")
     return "images/other.nii.gz"
@@ -89,6 +109,14 @@ def linked(root):
         pytest.param(moved, marks=pytest.mark.unusual(
             "Data sets and folders", "the same, with another origin in its header", "the same fault",
         )),
+        pytest.param(flipped, marks=pytest.mark.unusual(
+            "Data sets and folders", "the same, flipped with its affine (fslreorient2std, as_closest_canonical)",
+            "the same fault",
+        )),
+        pytest.param(permuted, marks=pytest.mark.unusual(
+            "Data sets and folders", "the same, its axes permuted and flipped with the affine", "the same fault",
+        )),
+        without_its_direction,
         linked_hard,
         pytest.param(linked, marks=pytest.mark.unusual(
             "Data sets and folders", "the same, as a link to the file", "the same fault",
@@ -157,7 +185,17 @@ def test_voxels_tell_values_and_shape():
     zero[0] = 1
     assert voxels_of(one.with_array(zero)) == voxels_of(one.with_array(np.where(zero == 0, np.float32(-0.0), zero)))
     # All constant images are equal; that they are constant is another fault.
-    assert voxels_of(one.with_array(np.ones(GRID.shape))) == ""
+    assert not voxels_of(one.with_array(np.ones(GRID.shape)))
+
+
+def test_copies_of_several_orders_are_one_fault(root):
+    shutil.copyfile(root / flipped(root), root / "images/again.nii.gz")
+    others = [Case(f"x{n}", "t000", "A", "target", "train", "hrT2", f"images/{n}.nii.gz") for n in ("other", "again")]
+    write_table([*CASES, *others], root)
+    with pytest.raises(BadCases) as raised:
+        load_cases(SETTINGS, root)
+    [fault] = raised.value.faults
+    assert "one scan under 3 names: " in fault
 
 
 def test_a_scan_that_was_read_is_the_one_that_was_written(root):

@@ -74,6 +74,31 @@ def test_paths_that_dvc_does_not_see(tmp_path, path, reason, column):
     assert fault.allowed == "a path from the data set's folder to a file in it"
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("s.img", marks=pytest.mark.unusual(
+            "Data sets and folders", "cases.csv with a case called `s.img`, `s.gz` or `s.nii`", "a fault: row and name",
+        )),
+        "s.HDR", "s.gz", "s.nii", "s.nii.gz", "s.nrrd",
+        pytest.param("s" * 201, marks=pytest.mark.unusual(
+            "Data sets and folders", "cases.csv with a case's name of 201 signs", "a fault: how long it may be",
+        )),
+        ".s", "-s", "s s", "é",
+    ],
+)  # fmt: skip
+def test_names_of_cases_that_files_cannot_have(tmp_path, name):
+    write(tmp_path, f"{name},p,A,source,train,ceT1,a.nii.gz,b.nii.gz")
+    [fault] = find_cases(tmp_path)[1]
+    assert (fault.file, fault.found) == ("cases.csv row 1", f"case {name!r}")
+    assert fault.allowed.startswith("a name of at most 200 letters, digits, _ . and -")
+
+
+def test_dots_in_names_of_cases(tmp_path):
+    write(tmp_path, "v1.2.3,p,A,source,train,ceT1,a.nii.gz,b.nii.gz", f"{'s' * 200},p,A,source,train,ceT1,c.mha,d.mha")
+    assert find_cases(tmp_path)[1] == []
+
+
 def test_a_path_that_wanders_and_comes_back_is_inside(tmp_path):
     write(tmp_path, "a,p,A,source,train,ceT1,x/../images/./a.nii.gz,labels//a.nii.gz")
     assert find_cases(tmp_path)[1] == []

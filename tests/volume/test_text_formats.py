@@ -1,5 +1,7 @@
 """MetaImage and NRRD: as ITK reads them where they are whole; a fault where something would have to be guessed."""
 
+import os
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -104,6 +106,9 @@ def test_the_file_of_voxels(tmp_path):
         ("ElementSpacing = 2 3 5", "ElementSpacing = 2 3 nan", "ElementSpacing 2 3 nan"),
         ("TransformMatrix = 0.8", "TransformMatrix = 0.7", "not at right angles"),
         ("MET_SHORT", "MET_SHORT_ARRAY", "ElementType MET_SHORT_ARRAY"),
+        pytest.param("MET_SHORT", "MET_LONG", "ElementType MET_LONG: its size is not defined",
+            marks=pytest.mark.unusual("Scans and masks", "a MetaImage of MET_LONG", "a fault: resave it as MET_INT")),
+        ("MET_SHORT", "MET_ULONG", "ElementType MET_ULONG: its size is not defined"),
         ("NDims = 3", "NDims = 2", "NDims 2"),
         ("BinaryData = True", "BinaryData = False", "BinaryData False"),
         ("DimSize = 6 5 4", "DimSize = 6 5 0", "DimSize 6 5 0"),
@@ -144,6 +149,41 @@ def test_nrrd_headers_that_are_refused(tmp_path, old, new, says):
     assert old.encode() in content
     path.write_bytes(content.replace(old.encode(), new.encode(), 1))
     assert says in fault(path)
+
+
+@pytest.mark.unusual(
+    "Scans and masks", "a .nrrd of 3D Slicer with `Segment0_Name:=Wiązka`", "read; signs that end no line end none"
+)
+@pytest.mark.parametrize(
+    "line",
+    ["Segment0_Name:=Wiązka".encode(), b"Segment0_Name:=a\x1cb", "content: a\u2028b\u0085c".encode(), b"# caf\xe9\x85"],
+)
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_signs_in_an_nrrd_header(tmp_path, line, end):
+    path = tmp_path / "s.seg.nrrd"
+    sitk.WriteImage(image(), str(path))
+    header, voxels = path.read_bytes().split(b"\n\n", 1)
+    path.write_bytes(end.join([*header.split(b"\n"), line, b"", b""]) + voxels)
+    assert np.array_equal(read(path).array, sitk.GetArrayFromImage(image()))
+    assert read(path).grid.agrees_with(GRID, 1e-9)
+
+
+@pytest.mark.unusual(
+    "Scans and masks", "`Müller.mhd` with `Müller.raw` beside it, the name in UTF-8 or Latin-1", "read"
+)
+@pytest.mark.parametrize("suffix", [".mhd", ".nhdr"])
+@pytest.mark.parametrize("name", ["Müller".encode(), "Müller".encode("latin-1"), "Wiązka 頭".encode()])
+def test_the_file_of_voxels_has_a_name_with_an_accent(tmp_path, suffix, name):
+    path, voxels = tmp_path / os.fsdecode(name + suffix.encode()), tmp_path / os.fsdecode(name + b".raw")
+    sitk.WriteImage(image(), str(tmp_path / f"s{suffix}"))
+    (tmp_path / "s.raw").rename(voxels)
+    path.write_bytes(
+        (tmp_path / f"s{suffix}").read_bytes().replace(b"s.raw", voxels.name.encode(errors="surrogateescape"))
+    )
+    assert np.array_equal(read(path).array, sitk.GetArrayFromImage(image()))
+    voxels.unlink()
+    found = fault(path)
+    assert ".raw is not there" in found and found.encode()  # text, whatever the bytes
 
 
 def test_nrrd_in_right_anterior_superior(tmp_path):

@@ -148,7 +148,7 @@ def read_volume(files: Files, path: Path) -> volume.Volume:
         content = files.read_bytes(str(path))
     except OSError as error:
         raise UserError(f"{path}: {error}; no longer in DVC's cache") from error
-    with tempfile.NamedTemporaryFile(suffix="".join(path.suffixes[-2:])) as stream:  # ITK reads files alone
+    with tempfile.NamedTemporaryFile(suffix="".join(path.suffixes[-2:])) as stream:  # `read` takes files
         stream.write(content)
         stream.flush()
         return volume.read(stream.name)

@@ -9,14 +9,6 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-from gbaseg.errors import UserError
-from gbaseg.volume import FORMATS, split_suffix
-
-# Before a suffix these are taken for another format or a pair of files: `x.img.nii.gz`.
-_MISLEADING = (*FORMATS, ".gz", ".img", ".hdr")
-# Bytes of a name on every file system in use, less what stands before it while it is written.
-_LONGEST = 255 - len(".partial-")
-
 
 def unwritable(path: Path) -> str:
     """Why nothing can be written at `path` (a file or folder, there or not), empty where it can.
@@ -59,28 +51,6 @@ def same_file(path: Path, others: Iterable[Path]) -> Path | None:
     """The first of `others` that is the file at `path`."""
     this = identity(path)
     return next((other for other in others if this is not None and identity(other) == this), None)
-
-
-def mask_name_fault(name: str) -> str:
-    """Why a mask cannot be called `name`, empty where it can: what a scan or a case is called decides that."""
-    size = len(os.fsencode(name))
-    if not name.isprintable():
-        found, allowed = f"{name!r} has signs that cannot be printed", "a name without them"
-    elif "/" in name or "\\" in name:
-        found, allowed = f"{name} leads to another folder", "a name without / and \\"
-    elif name.startswith("."):
-        found, allowed = f"{name} is a hidden file's", "one that does not begin with a dot"
-    elif size > _LONGEST:
-        found, allowed = f"{name} has {size} bytes", f"{_LONGEST} at most"
-    else:
-        try:
-            stem, _ = split_suffix(name, writing=True)
-        except UserError as error:
-            return str(error)
-        if not stem.lower().endswith(_MISLEADING):
-            return ""
-        found, allowed = f"{name} ends like two formats", "one format's end"
-    return f"the name {found}; allowed: {allowed}"
 
 
 def shared_names(names: Iterable[tuple[str, str]]) -> list[tuple[str, list[str]]]:

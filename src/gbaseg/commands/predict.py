@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from gbaseg import params, volume
 from gbaseg.commands import predict_table
-from gbaseg.commands.outputs import as_text, identity, is_text, mask_name_fault, shared_names
+from gbaseg.commands.outputs import as_text
+from gbaseg.commands.predict_scans import mask_name, name_faults, scan_faults, without, words_of
 from gbaseg.commands.predict_table import DONE, FAILED, TABLE, WAITING, Row
 from gbaseg.errors import SomeFailed, UserError
 from gbaseg.params import Params
-from gbaseg.raw.checks import read_image
-from gbaseg.runtime.engine import Task
-from gbaseg.runtime.engine import run as run_tasks
 from gbaseg.runtime.progress import log, meter
 from gbaseg.runtime.scratch import written_whole
 from gbaseg.segmentation.prediction import Ensemble, decide, fold_file
@@ -27,6 +25,7 @@ from gbaseg.stages import layout
 from gbaseg.stages.context import read_json
 from gbaseg.stages.pseudo_label import on_scan
 from gbaseg.standardise.case import standardise_finely, standardise_image
+from gbaseg.standardise.settings import StandardiseSettings
 
 # What `Ensemble` and this command read of a model's folder, besides the folds.
 _PARTS = ("plans.json", "dataset.json", layout.ROUND)
@@ -46,8 +45,8 @@ def run(images: Sequence[Path], out: Path, round_id: str | None, skip_faulty: bo
     """Write `out/NAME.nii.gz` (uint8, the scan's own grid, the data set's label values) for every scan.
 
     Each mask appears whole, when it is done, and with it its rows in `out/predictions.csv` (`predict_table.Row`), which
-    names all scans from the start. A mask is replaced where that table says that this command wrote it. One scan at a
-    time is in memory (one a worker while they are checked). A scan that fails does not stop the others.
+    names all scans from the start. A mask is replaced where it is, by its hash in that table, as this command wrote it.
+    One scan at a time is in memory (one a worker while they are checked). A scan that fails does not stop the others.
 
     Args:
         images: one file a scan.
@@ -59,36 +58,45 @@ def run(images: Sequence[Path], out: Path, round_id: str | None, skip_faulty: bo
         UserError: no such round; or no model, scans that are missing, damaged or without contrast, names that cannot be
             kept, masks that would take each other's place, a scan's or another file's: all of them in one message,
             before any scan is segmented.
-        SomeFailed: some scans have no mask; the others are done.
+        SomeFailed: some scans have no mask, or all; the others are done.
     """
     settings = params.load()
     if round_id is not None and round_id != layout.SURVEY:
         settings.self_training.round(round_id)  # raises where there is none
     round_id = round_id or settings.self_training.last
     folder = layout.model_of(round_id)
+    settings = _as_trained(folder, settings)
     folds = 1 if round_id == layout.SURVEY else settings.segmentation.folds
-    masks = {path: out / name for path in images if (name := _mask_name(path))}
-    of_scans = _scan_faults(images, settings)
-    faults = [*_model_faults(folder, folds), *_name_faults(images, masks, out)]
+    masks = {path: out / name for path in images if (name := mask_name(path))}
+    of_scans = scan_faults(images, settings)
+    faults = [*_model_faults(folder, folds), *name_faults(images, masks, out)]
     if not skip_faulty:
         faults += [fault for found in of_scans.values() for fault in found]
     if faults:
         raise UserError("\n".join(faults))
     model = _loaded(folder, round_id, settings)
-    rows = {path: [Row(_mask_name(path), as_text(path), round_id, WAITING)] for path in images}
+    known = predict_table.known_masks(out)
+    names = {path: mask_name(path) for path in images}
+    rows = {
+        path: [Row(name, as_text(path), round_id, WAITING, blake2b=known.get(name, ""))] for path, name in names.items()
+    }
     for path, found in of_scans.items():
         if found:
-            rows[path] = [_failed(rows[path][0], masks.get(path), "; ".join(_without(path, fault) for fault in found))]
+            rows[path] = [_failed(rows[path][0], masks.get(path), "; ".join(without(path, fault) for fault in found))]
     todo = [path for path in images if rows[path][0].status == WAITING]
     predict_table.write_table(out, _all(rows))
     with meter("predict", len(todo)) as bar:
         for path in todo:
             try:
-                mask, rows[path] = _segment(path, masks[path].name, model, settings)
+                mask, segmented = _segment(path, masks[path].name, model, settings)
                 with written_whole(masks[path]) as partial:
                     volume.write(mask, partial)
+                    written = predict_table.hash_of(partial)
+                    rows[path] = [_replacing(rows[path][0], masks[path], written)]
+                    predict_table.write_table(out, _all(rows))
+                rows[path] = [replace(row, blake2b=written) for row in segmented]
             except Exception as error:  # whatever it is: it is this scan's, and the others are worth doing
-                rows[path] = [_failed(rows[path][0], masks[path], _without(path, _reason(error)))]
+                rows[path] = [_failed(rows[path][0], masks[path], without(path, words_of(error)))]
                 log(f"{path}: {rows[path][0].error}")
             predict_table.write_table(out, _all(rows))
             bar.advance()
@@ -99,35 +107,6 @@ def _all(rows: Mapping[Path, Sequence[Row]]) -> list[Row]:
     return [row for group in rows.values() for row in group]
 
 
-def check_scan(path: Path, settings: Params) -> list[str]:
-    """What is wrong with one scan, read whole. Runs in a worker."""
-    try:
-        image, flaws = read_image(path, settings.dataset)
-        if image is None or flaws:
-            return [f"{path}: {flaw.found}; allowed: {flaw.allowed}" for flaw in flaws]
-        standardise_image(image, settings.standardise)
-    except UserError as error:  # no contrast, which only shows on the standard grid
-        return [f"{path}: {_without(path, str(error))}"]
-    except Exception as error:
-        return [f"{path}: cannot be brought to the standard grid ({_reason(error)})"]
-    return []
-
-
-def _scan_faults(images: Sequence[Path], settings: Params) -> dict[Path, list[str]]:
-    """What is wrong with each scan, its name's format included."""
-    # ITK ends the whole process at a name that is no text.
-    readable = [path for path in dict.fromkeys(images) if is_text(path)]
-    tasks = [Task(f"check {path}", check_scan, {"path": path, "settings": settings}) for path in readable]
-    found = dict(zip(readable, run_tasks(tasks, name="check", light=True), strict=True))
-    allowed = f"a name in UTF-8 that ends in one of {', '.join(volume.FORMATS)}"
-    for path in images:
-        if not is_text(path):
-            found[path] = [f"{as_text(path)}: bytes that are not UTF-8; allowed: {allowed}"]
-        elif not found[path] and not _mask_name(path):
-            found[path] = [f"{path}: the name of no format; allowed: {allowed}"]
-    return {path: found[path] for path in images}
-
-
 def _model_faults(model: Path, folds: int) -> Iterator[str]:
     parts = [*_PARTS, *(fold_file(fold) for fold in range(folds))]
     missing = [part for part in parts if not (model / part).is_file()]
@@ -136,35 +115,28 @@ def _model_faults(model: Path, folds: int) -> Iterator[str]:
         yield f"{model}: no {what}; run `dvc repro train_segmentation`, or `dvc checkout` for one made before"
 
 
-def _mask_name(path: Path) -> str:
-    """Name of a scan's mask; empty where its own is of no format or no text, which is a fault of the scan."""
-    if not is_text(path):
-        return ""
-    try:
-        return f"{volume.split_suffix(path)[0]}.nii.gz"
-    except UserError:
-        return ""
+def _as_trained(folder: Path, settings: Params) -> Params:
+    """The settings, with scans standardised as those that the model was trained on, whatever params.yaml says now.
 
-
-def _name_faults(images: Sequence[Path], masks: Mapping[Path, Path], out: Path) -> Iterator[str]:
-    """Masks whose names cannot be kept, or that would take each other's place, that of a scan or of another file."""
-    for path, mask in masks.items():
-        if reason := mask_name_fault(mask.name):
-            yield f"{path}: the scan names its mask, and {reason}; rename the scan"
-    given = [(str(path), masks[path]) for path in images if path in masks]
-    for name, sharing in shared_names([(path, mask.name) for path, mask in given]):
-        yield f"{', '.join(sharing)}: {len(sharing)} scans for the mask {out / name}; allowed: another name for each"
+    Raises:
+        UserError: what the model says of that cannot be.
+    """
+    if not (folder / layout.ROUND).is_file():
+        return settings  # said with whatever else is missing
+    trained_on = read_json(folder / layout.ROUND).get("standardise")
+    if trained_on is None:
+        log(f"{folder}: does not say what its scans were standardised to; taken: standardise of params.yaml")
+        return settings
+    now = settings.standardise.model_dump(mode="json")
     try:
-        known = predict_table.known_masks(out)
-    except UserError as error:
-        yield str(error)
-        return
-    scans = {identity(path) for path in images}
-    for mask in dict.fromkeys(masks.values()):
-        if mask.exists() and identity(mask) in scans:
-            yield f"{mask}: a scan, whose place its mask would take; allowed: another --out than the scan's folder"
-        elif os.path.lexists(mask) and (mask.name not in known or mask.is_dir()):
-            yield f"{mask}: there already, and not by this command ({TABLE} there); move it away, or name another --out"
+        standardise = StandardiseSettings(**trained_on)
+    except (ValidationError, TypeError) as error:
+        found = f"{folder / layout.ROUND}: standardise: {error}"
+        raise UserError(f"{found}; `dvc checkout {folder}` brings back what was trained") from error
+    differ = [f"{key} {then!r} (params.yaml: {now[key]!r})" for key, then in trained_on.items() if now[key] != then]
+    if differ:
+        log(f"{folder}: scans are standardised as it was trained: {', '.join(differ)}")
+    return settings.model_copy(update={"standardise": standardise})
 
 
 def _loaded(folder: Path, round_id: str, settings: Params) -> _Model:
@@ -175,33 +147,22 @@ def _loaded(folder: Path, round_id: str, settings: Params) -> _Model:
     """
     try:
         about: dict[str, Any] = read_json(folder / layout.ROUND)
-        fine, trained_on = bool(about["fine_grid"]), dict(about.get("standardise", {}))
+        fine = bool(about["fine_grid"])
         ranges_mm3 = {name: (float(low), float(high)) for name, (low, high) in about.get("volumes_mm3", {}).items()}
         ensemble = Ensemble(folder, settings.segmentation.prediction)
     except UserError:
         raise
     except Exception as error:  # of any of the libraries that read it
         raise UserError(
-            f"{folder}: cannot be loaded ({_reason(error)}); `dvc checkout {folder}` brings back what was trained"
+            f"{folder}: cannot be loaded ({words_of(error)}); `dvc checkout {folder}` brings back what was trained"
         ) from error
     if ensemble.structures != settings.labels:
         raise UserError(
             f"{folder}: segments {', '.join(ensemble.structures)}; dataset.structures of params.yaml has "
             f"{', '.join(settings.labels)}; allowed: those that the model was trained on"
         )
-    now = settings.standardise.model_dump(mode="json")
-    differ = [
-        f"standardise.{key} was {then!r}, is {now.get(key)!r}"
-        for key, then in trained_on.items()
-        if now.get(key) != then
-    ]
-    if differ:
-        raise UserError(
-            f"{folder}: trained on scans that were standardised otherwise: {'; '.join(differ)}; put these back into "
-            "params.yaml, or train again"
-        )
     if fine and settings.standardise.fine_spacing_xyz_mm is None:
-        raise UserError(f"{folder}: trained on the finer grid; standardise.fine_spacing_xyz_mm of params.yaml is null")
+        raise UserError(f"{folder}: trained on the finer grid; standardise.fine_spacing_xyz_mm is null")
     if not ranges_mm3:
         log(f"{folder}: trained before volumes were noted in {layout.ROUND}: those of the masks are not judged")
     return _Model(round_id, ensemble, fine, ranges_mm3)
@@ -260,18 +221,19 @@ def _at_edge(inside: np.ndarray) -> bool:
 
 def _failed(row: Row, mask: Path | None, error: str) -> Row:
     earlier = "; the mask that is there is an earlier one" if mask is not None and mask.is_file() else ""
-    return Row(row.mask, row.scan, row.round, FAILED, error=f"{error}{earlier}")
+    return replace(row, status=FAILED, error=f"{error}{earlier}")
 
 
-def _without(path: Path, fault: str) -> str:
-    """A fault without the scan's name, which its row has."""
-    return fault.removeprefix(f"{as_text(path)}: ")
+def _replacing(row: Row, mask: Path, written: str) -> Row:
+    """The row while a mask takes its place: ended before or after, the next call knows what is there for its own.
 
-
-def _reason(error: Exception) -> str:
-    """One line about any exception; a name of its kind before it where it is not ours."""
-    text = " ".join(str(error).split())
-    return text if isinstance(error, UserError) else f"{type(error).__name__}: {text}" if text else type(error).__name__
+    Raises:
+        UserError: what is there is not by this command: it came while the scan was segmented.
+    """
+    hashes = f"{row.blake2b} {written}".strip()
+    if reason := predict_table.in_the_way(mask, hashes):
+        raise UserError(reason)
+    return replace(row, blake2b=hashes)
 
 
 def _conclude(rows: Sequence[Row], out: Path, model: _Model) -> None:
@@ -287,4 +249,5 @@ def _conclude(rows: Sequence[Row], out: Path, model: _Model) -> None:
     failed = [row for row in rows if row.status == FAILED]
     if failed:
         scans = "\n".join(f"{row.scan}: {row.error}" for row in failed)
-        raise SomeFailed(f"{len(failed)} of {done + len(failed)} scans failed, the others are done:\n{scans}")
+        others = "the others are done" if done else "none is done"
+        raise SomeFailed(f"{len(failed)} of {done + len(failed)} scans failed, {others}:\n{scans}")

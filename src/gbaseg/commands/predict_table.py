@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import math
 import os
 from collections.abc import Sequence
@@ -36,6 +37,8 @@ class Row:
         fold_dice: mean Dice over the pairs of folds; NaN for a single fold.
         warnings: what speaks against the mask.
         error: why there is none.
+        blake2b: of the mask's file as this command wrote it; two, parted by a space, where it was ended while the
+            mask was replaced: it is one or the other.
     """
 
     mask: str
@@ -48,18 +51,41 @@ class Row:
     fold_dice: float = math.nan
     warnings: tuple[str, ...] = ()
     error: str = ""
+    blake2b: str = ""
 
 
 _COLUMNS = tuple(field.name for field in fields(Row))
+# Of tables from before masks had hashes.
+_EARLIER_COLUMNS = _COLUMNS[:-1]
 
 
-def known_masks(out: Path) -> set[str]:
-    """Names of the masks in `out` that this command has written, or may have when it was ended.
+def known_masks(out: Path) -> dict[str, str]:
+    """Name -> `Row.blake2b` of the masks in `out` that this command has written; empty where it has none.
 
     Raises:
         UserError: a file of the table's name that is none.
     """
-    return {row["mask"] for row in _read(out / TABLE)}
+    return {row["mask"]: row["blake2b"] for row in _read(out / TABLE)}
+
+
+def hash_of(mask: Path) -> str:
+    """`Row.blake2b` of a file."""
+    return hashlib.blake2b(mask.read_bytes(), digest_size=8).hexdigest()
+
+
+def in_the_way(mask: Path, hashes: str) -> str:
+    """Why no mask may be put at `mask`: something else is there than this command wrote; empty where nothing is.
+
+    Args:
+        hashes: its `Row.blake2b`. That the table names a mask says too little: one may have been corrected since, or
+            drawn by hand where the scan had failed.
+    """
+    if not os.path.lexists(mask) or (mask.is_file() and hash_of(mask) in hashes.split()):
+        return ""
+    return (
+        f"{mask}: there already, and not by this command, or changed since it wrote it (by the hash in {TABLE} there); "
+        "move it away, or name another --out"
+    )
 
 
 def write_table(out: Path, rows: Sequence[Row]) -> None:
@@ -129,6 +155,7 @@ def _read(path: Path) -> list[dict[str, str]]:
         return []
     if path.is_file():
         lines = [cells for _, cells in csv_rows(path)]
-        if lines and tuple(lines[0]) == _COLUMNS and all(len(cells) == len(_COLUMNS) for cells in lines):
-            return [dict(zip(_COLUMNS, cells, strict=True)) for cells in lines[1:]]
+        header = tuple(lines[0]) if lines else ()
+        if header in (_COLUMNS, _EARLIER_COLUMNS) and all(len(cells) == len(header) for cells in lines):
+            return [{"blake2b": "", **dict(zip(header, cells, strict=True))} for cells in lines[1:]]
     raise UserError(f"{path}: not a table that predict wrote; move it away, or name another --out")

@@ -59,6 +59,8 @@ def run(
         name="score",
         light=True,
     )
+    for note in (note for one in results for note in one.notes):
+        log(note)
     faults += [fault for one in results for fault in one.faults]
     faults += value_faults(results, structures)
     if faults:

@@ -11,15 +11,15 @@ from typing import Literal, get_args
 
 from gbaseg import params
 from gbaseg.cases import read_table, select
-from gbaseg.commands.outputs import mask_name_fault, shared_names
+from gbaseg.commands.outputs import shared_names
 from gbaseg.errors import UserError
 from gbaseg.evaluation.score_tables import score_faults
-from gbaseg.integrity import read_checked
+from gbaseg.integrity import off_grid, read_checked
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.scratch import atomic_outputs
 from gbaseg.stages import layout
 from gbaseg.stages.context import need, read_json, read_record, write_json
-from gbaseg.volume import split_suffix, write
+from gbaseg.volume import file_name_fault, split_suffix, write
 
 Split = Literal["train", "validation", "test"]
 # A file of git, not of DVC: nothing computes it.
@@ -54,7 +54,7 @@ def run(out: Path, round_id: str | None, splits: Sequence[str], name: str | None
         name: of the files, `{case}` in it; default: the challenge's where the data set has its layout.
 
     Raises:
-        UserError: `out` has files, the name has no `{case}` or cannot be kept (`mask_name_fault`), no cases; or masks
+        UserError: `out` has files, the name has no `{case}` or cannot be kept (`file_name_fault`), no cases; or masks
             that are missing, damaged or off their scan's grid: all of them in one message.
     """
     settings = params.load()
@@ -74,7 +74,7 @@ def run(out: Path, round_id: str | None, splits: Sequence[str], name: str | None
         known = ", ".join(sorted({case.split for case in target}))
         raise UserError(f"no target cases of split {', '.join(splits)}; this data set has: {known}")
     files = {case.case: name.replace(_CASE, case.case) for case in cases}
-    faults = [f"{case}: {reason}" for case, file in files.items() if (reason := mask_name_fault(file))]
+    faults = [f"{case}: {reason}" for case, file in files.items() if (reason := file_name_fault(file))]
     for file, sharing in shared_names(files.items()):
         faults.append(f"{', '.join(sharing)}: {len(sharing)} cases for the file {file}; allowed: a file for each")
     if faults:
@@ -98,7 +98,7 @@ def _check_name(name: str) -> None:
         raise UserError(f"--name {name}: no {_CASE}; {example}")
     if "{" in rest or "}" in rest:
         raise UserError(f"--name {name}: other braces than those of {_CASE}; {example}")
-    if reason := mask_name_fault(name.replace(_CASE, "CASE")):
+    if reason := file_name_fault(name.replace(_CASE, "CASE")):
         raise UserError(f"--name {name}: {reason}")
 
 
@@ -108,8 +108,10 @@ def _write_mask(mask: Path, case: str, target: Path) -> list[str]:
     if volume is None or flaws:
         return [f"{mask}: {flaw.found}; allowed: {flaw.allowed}" for flaw in flaws]
     record = read_record(layout.STANDARD / "records" / f"{case}.json")
-    if not volume.grid.agrees_with(record.raw):
-        return [f"{mask}: not on its scan's grid: {volume.grid.difference_from(record.raw)}"]
+    if difference := off_grid(volume, record.raw):
+        return [f"{mask}: not on its scan's grid: {difference}"]
+    for note in volume.notes:
+        log(f"{mask}: {note}")
     if split_suffix(target)[1] == split_suffix(mask)[1]:
         shutil.copyfile(mask, target)
     else:

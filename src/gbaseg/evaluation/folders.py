@@ -11,9 +11,9 @@ import pandas as pd
 
 from gbaseg.errors import UserError
 from gbaseg.evaluation.summary import CaseScore, score_case
-from gbaseg.integrity import read_checked
+from gbaseg.integrity import UNPLACED, off_grid, read_checked
 from gbaseg.runtime.progress import log
-from gbaseg.volume import FORMATS, Volume, numbers_as_text, resample, same_voxels, split_suffix
+from gbaseg.volume import FORMATS, Volume, numbers_as_text, resample, split_suffix
 
 # What names of mask files add to the case's: CrossMoDA's labels, its images, and habits of others.
 _ENDINGS = ("_label", "_seg", "_mask", "_pred", "_prediction", "_hrt2", "_cet1")
@@ -38,6 +38,7 @@ class Scored:
         scores: of every structure; empty where there are faults.
         faults: what is wrong with its files by themselves.
         predicted, referenced: the values other than 0 in the masks, ordered; empty where there are faults.
+        notes: what its files say that was not followed (`Volume.notes`), each with the file's name.
     """
 
     pair: Pair
@@ -45,6 +46,7 @@ class Scored:
     faults: list[str]
     predicted: tuple[float, ...] = ()
     referenced: tuple[float, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def case_name(path: Path) -> str:
@@ -115,21 +117,26 @@ def score_pair(pair: Pair, structures: Mapping[str, int], empty_mm: float, resam
         for flaw in flaws
     ]
     mine, theirs = prediction[0], reference[0]
+    notes = tuple(
+        f"{path}: {note}"
+        for path, mask in ((pair.prediction, mine), (pair.reference, theirs))
+        for note in (mask.notes if mask else ())
+    )
     if faults or mine is None or theirs is None:
-        return Scored(pair, [], faults)
+        return Scored(pair, [], faults, notes=notes)
     predicted, referenced = _values(mine), _values(theirs)
     faults = [*_mask_faults(pair.prediction, predicted), *_mask_faults(pair.reference, referenced)]
-    if not same_voxels(mine.grid, theirs.grid):
+    if difference := off_grid(mine, theirs.grid):
         if resample_prediction:
             mine = resample(mine, theirs.grid, "label")
         else:
-            difference = mine.grid.difference_from(theirs.grid)
+            unplaced = "" if theirs.placed else f" ({UNPLACED})"
             faults.append(
-                f"{pair.prediction}: not on the grid of {pair.reference}: {difference}; "
+                f"{pair.prediction}: not on the grid of {pair.reference}{unplaced}: {difference}; "
                 "allowed: the reference's grid (--resample brings it there)"
             )
     if faults:
-        return Scored(pair, [], faults)
+        return Scored(pair, [], faults, notes=notes)
     scores = [
         score_case(
             theirs.array == value,
@@ -143,7 +150,7 @@ def score_pair(pair: Pair, structures: Mapping[str, int], empty_mm: float, resam
         )
         for name, value in structures.items()
     ]
-    return Scored(pair, scores, [], predicted, referenced)
+    return Scored(pair, scores, [], predicted, referenced, notes)
 
 
 def value_faults(scored: Sequence[Scored], structures: Mapping[str, int]) -> list[str]:

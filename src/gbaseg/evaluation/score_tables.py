@@ -83,10 +83,7 @@ def score_faults(dice: float | None, assd_mm: float | None) -> list[str]:
 
 def _read(path: Path) -> tuple[list[_Score], list[str]]:
     """Scores of one file, and what is wrong with its rows."""
-    try:
-        lines = list(csv_rows(path))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    lines = list(csv_rows(path))
     if not lines:
         raise UserError(f"{path}: no line with scores, the file is empty")
     header = [name.strip() for name in lines[0][1]]

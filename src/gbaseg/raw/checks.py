@@ -13,12 +13,12 @@ import numpy as np
 
 from gbaseg.cases import Case
 from gbaseg.errors import BadCases
-from gbaseg.integrity import Flaw, read_checked
+from gbaseg.integrity import Flaw, off_grid, read_checked
 from gbaseg.raw.dataset_settings import DatasetSettings
 from gbaseg.raw.fault import Fault
 from gbaseg.raw.same_scan import repeated_scans, same_path, voxels_of
 from gbaseg.runtime import engine
-from gbaseg.volume import Volume, numbers_as_text, same_voxels
+from gbaseg.volume import Volume, numbers_as_text
 from gbaseg.volume.flaws import Flawed
 from gbaseg.volume.wild import without_wild
 
@@ -30,7 +30,7 @@ class Examined(NamedTuple):
     """What was found of one case: its faults, and `voxels_of` its image (empty where it could not be read)."""
 
     faults: list[Fault]
-    voxels: str
+    voxels: frozenset[str]
 
 
 def check_cases(cases: Sequence[Case], root: Path, settings: DatasetSettings) -> list[Fault]:
@@ -108,13 +108,17 @@ def examine_case(case: Case, root: Path, settings: DatasetSettings) -> Examined:
     """One case, its files read whole. Picklable: runs in a worker."""
     image, flaws = read_image(Path(root) / case.image, settings) if case.image else (None, [])
     faults = [Fault(case.case, *fault) for fault in _faults_of(case, image, flaws, Path(root), settings)]
-    return Examined(faults, "" if image is None else voxels_of(image))
+    return Examined(faults, frozenset() if image is None else voxels_of(image))
 
 
-def read_image(path: Path, settings: DatasetSettings) -> tuple[Volume | None, list[Flaw]]:
-    """A scan, `None` if the file gives none, and what is wrong with the file, the grid and the intensities."""
+def read_image(path: Path, settings: DatasetSettings, wild: bool = True) -> tuple[Volume | None, list[Flaw]]:
+    """A scan, `None` if the file gives none, and what is wrong with the file, the grid and the intensities.
+
+    Args:
+        wild: look for large shares of voxels far from all others; False: `standardise_image` is to find them.
+    """
     image, flaws = read_checked(path)
-    return image, flaws if image is None else [*flaws, *_image_flaws(image, settings)]
+    return image, flaws if image is None else [*flaws, *_image_flaws(image, settings, wild)]
 
 
 def _repeated_cases(cases: Sequence[Case]) -> Iterator[Fault]:
@@ -173,11 +177,11 @@ def _faults_of(
     yield from ((case.label, *flaw) for flaw in flaws)
     if label is not None:
         yield from _label_faults(case, label, settings)
-        if image is not None and not same_voxels(label.grid, image.grid):
-            yield case.label, f"not on its image's grid: {label.grid.difference_from(image.grid)}", "the image's grid"
+        if image is not None and (difference := off_grid(label, image.grid)):
+            yield case.label, f"not on its image's grid: {difference}", "the image's grid"
 
 
-def _image_flaws(image: Volume, settings: DatasetSettings) -> Iterator[Flaw]:
+def _image_flaws(image: Volume, settings: DatasetSettings, wild: bool) -> Iterator[Flaw]:
     low, high = settings.spacing_mm_range
     spacing_xyz = image.grid.spacing_zyx_mm[::-1]
     if not all(low <= side <= high for side in spacing_xyz):
@@ -195,7 +199,7 @@ def _image_flaws(image: Volume, settings: DatasetSettings) -> Iterator[Flaw]:
         yield Flaw(f"every voxel is {low:g}", "an image that is not constant")
     elif not ((image.array != low) & (image.array != high)).any():
         yield Flaw(f"two intensities only, {low:g} and {high:g} (a mask?)", "an image")
-    else:
+    elif wild:
         try:
             without_wild(image.array)
         except Flawed as error:

@@ -11,20 +11,27 @@ import numpy as np
 
 from gbaseg.cases import TABLE, Case
 from gbaseg.raw.fault import Fault
-from gbaseg.volume import Volume
+from gbaseg.volume import Turn, Volume, turn_to_axial
 
 _SHOWN = 4
+_AS_IT_LIES = Turn((0, 1, 2), (False, False, False))
 
 
-def voxels_of(image: Volume) -> str:
-    """A hash of the voxels (Z, Y, X) and their number along each axis; empty for an image that is constant.
+def voxels_of(image: Volume) -> frozenset[str]:
+    """Hashes of the voxels and their number along each axis, as they lie in the file and turned to the patient's axes.
 
-    Equal for equal values, whatever their type on disk, their compression, and what the header says of the patient's
-    space. Labels have none: those of two scans may be equal by chance.
+    Two images that share one are one scan: equal values, whatever their type on disk, their compression, the order of
+    their axes (`fslreorient2std` and the like flip and permute them, and say so in the header), or else what the header
+    says of the patient's space. None for an image that is constant, and for labels: two scans' may be equal by chance.
     """
     array = np.ascontiguousarray(image.array, dtype=np.float32)
     if array.size == 0 or array.min() == array.max():
-        return ""
+        return frozenset()
+    turn = turn_to_axial(image.grid)
+    return frozenset({_hash(array)} if turn == _AS_IT_LIES else {_hash(array), _hash(turn.apply(array))})
+
+
+def _hash(array: np.ndarray) -> str:
     shape = str(array.shape).encode()
     # + 0.0: minus zero is zero. In slices, so that no second copy of the scan is in memory.
     total = hashlib.blake2b(shape, digest_size=16)
@@ -38,7 +45,7 @@ def same_path(path: str) -> str:
     return posixpath.normpath(path) if path else ""
 
 
-def repeated_scans(cases: Sequence[Case], voxels: Sequence[str], rows: bool) -> Iterator[Fault]:
+def repeated_scans(cases: Sequence[Case], voxels: Sequence[frozenset[str]], rows: bool) -> Iterator[Fault]:
     """A fault for each scan that is there under several names.
 
     Args:
@@ -47,10 +54,14 @@ def repeated_scans(cases: Sequence[Case], voxels: Sequence[str], rows: bool) -> 
         rows: the cases come from a table, whose rows are named.
     """
     groups: dict[str, list[int]] = defaultdict(list)
-    for index, digest in enumerate(voxels):
-        if digest:
-            groups[digest].append(index)
-    for group in groups.values():
+    for index, hashes in enumerate(voxels):
+        for one in hashes:
+            groups[one].append(index)
+    # Two images may share both hashes, and a third one of them.
+    found = sorted({tuple(group) for group in groups.values()})
+    for group in found:
+        if any(set(group) < set(other) for other in found):
+            continue
         # One name several times is a fault of the names, and reported as that.
         if len({same_path(cases[index].image) for index in group}) < 2:
             continue

@@ -11,10 +11,10 @@ from gbaseg.errors import UserError
 from gbaseg.raw.checks import SPLITS
 from gbaseg.raw.fault import Fault
 from gbaseg.raw.same_scan import same_path
-from gbaseg.volume import FORMATS
+from gbaseg.volume import file_name_fault
 
-# Case names become names of files and folders, to which a format's suffix is added.
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+# Case names become names of files and folders, to which stages add up to some 40 signs, and a format's suffix.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
 # By itself, and by our .dvcignore.
 _HIDDEN_FROM_DVC = frozenset({".git", ".hg", ".dvc", ".scratch", ".venv"})
 
@@ -49,14 +49,17 @@ def _row_faults(row: int, case: Case) -> list[Fault]:
         if reason := _unseen(path):
             right = "a path from the data set's folder to a file in it"
             faults.append(Fault(case.case, f"{TABLE} row {row}", f"{column} {path!r}: {reason}", right))
-    if not _NAME.fullmatch(case.case) or case.case.lower().endswith(tuple(FORMATS)):
+    plain = _NAME.fullmatch(case.case)
+    reason = file_name_fault(f"{case.case}.nii.gz") if plain else ""
+    if not plain or reason:
         # Without a name the row cannot be told from others and left out.
         faults.append(
             Fault(
                 case.case,
                 f"{TABLE} row {row}",
                 f"case {case.case!r}",
-                "a name of letters, digits, _ . and - without a format's suffix (files are named after it)",
+                "a name of at most 200 letters, digits, _ . and - that an image can have"
+                + (f" ({reason})" if reason else " (files are named after it)"),
                 whole_set=not case.case,
             )
         )

@@ -10,10 +10,10 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from gbaseg.errors import UserError
-from gbaseg.standardise.grid import Triple, Turn, crop_box, turn_to_axial
+from gbaseg.standardise.grid import Triple, crop_box
 from gbaseg.standardise.intensity import SMALL_HEAD, centre_of, foreground, range_of, stretched, to_unit_range
 from gbaseg.standardise.settings import Spacing, StandardiseSettings
-from gbaseg.volume import Grid, Kind, Volume, crop_or_pad, resample, same_voxels
+from gbaseg.volume import Grid, Kind, Turn, Volume, crop_or_pad, resample, same_voxels, turn_to_axial
 from gbaseg.volume.flaws import Flawed
 from gbaseg.volume.wild import without_wild
 

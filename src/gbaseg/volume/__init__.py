@@ -2,10 +2,11 @@
 
 from gbaseg.volume.files import read, read_grid, read_label, write
 from gbaseg.volume.flaws import BadImage, Flaw
-from gbaseg.volume.formats import FORMATS, WRITTEN, split_suffix
+from gbaseg.volume.formats import FORMATS, WRITTEN, file_name_fault, split_suffix
 from gbaseg.volume.forms import same_voxels
 from gbaseg.volume.grid import Grid, NiftiForms, Volume, numbers_as_text
 from gbaseg.volume.resampling import Kind, crop_or_pad, resample
+from gbaseg.volume.turn import Turn, turn_to_axial
 
 __all__ = [
     "FORMATS",
@@ -15,8 +16,10 @@ __all__ = [
     "Grid",
     "Kind",
     "NiftiForms",
+    "Turn",
     "Volume",
     "crop_or_pad",
+    "file_name_fault",
     "numbers_as_text",
     "read",
     "read_grid",
@@ -24,5 +27,6 @@ __all__ = [
     "resample",
     "same_voxels",
     "split_suffix",
+    "turn_to_axial",
     "write",
 ]

@@ -34,6 +34,8 @@ class Flawed(Exception):
     """Raised by the readers of single formats, which do not know the file's name."""
 
     def __init__(self, found: str, allowed: str) -> None:
+        # Bytes of a header that are no text: as `\\xe9`, so that every log and table can hold them.
+        found = found.encode(errors="surrogateescape").decode(errors="backslashreplace")
         super().__init__(found)
         self.flaw = Flaw(found, allowed)
 

@@ -44,6 +44,8 @@ def meta_image(start: bytes) -> tuple[Described, int]:
     if unit not in ("mm", "?"):
         raise Flawed(f"DistanceUnits {unit}", "mm")
     shape_xyz = sizes(fields.get("DimSize"), "DimSize")
+    if fields.get("ElementType") in ("MET_LONG", "MET_ULONG"):  # 4 bytes or 8, by the machine that wrote it
+        raise Flawed(f"ElementType {fields['ElementType']}: its size is not defined", "MET_INT or MET_SHORT; resave it")
     dtype = type_of(fields.get("ElementType"), _TYPES, "ElementType")
     order = first_of(fields, ("BinaryDataByteOrderMSB", "ElementByteOrderMSB")) or "False"
     spacing = numbers(first_of(fields, ("ElementSpacing", "ElementSize")), 3, "ElementSpacing")

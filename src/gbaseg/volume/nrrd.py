@@ -32,7 +32,8 @@ def nrrd(start: bytes) -> tuple[Described, int]:
     for blank in (b"\n\n", b"\r\n\r\n"):
         at = start.find(blank, 0, MOST_HEADER)
         end = min(end, at + len(blank)) if at >= 0 else end
-    first, *lines = text_of(start[:end]).splitlines() if start.startswith(b"NRRD000") else ["", ""]
+    # Not `splitlines`, which also ends lines at signs that may stand in a name.
+    first, *lines = [text_of(line) for line in start[:end].split(b"\n")] if start.startswith(b"NRRD000") else ["", ""]
     if not first:
         raise unreadable("no NRRD header")
     fields: dict[str, str] = {}

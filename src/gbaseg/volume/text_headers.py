@@ -47,7 +47,8 @@ def enter(fields: dict[str, str], key: str, value: str) -> None:
 
 
 def text_of(line: bytes) -> str:
-    return line.decode("latin-1").rstrip("\r\n")
+    """A line of a header. UTF-8, as in names of files; bytes that are not are kept, and so lead to their file."""
+    return line.decode(errors="surrogateescape").rstrip("\r\n")
 
 
 def first_of(fields: Mapping[str, str], keys: tuple[str, ...]) -> str | None:
