@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -123,10 +124,63 @@ def test_what_was_made_by_hand_is_this_runs(clone):
     assert strangers(ROUNDS) == {}
 
 
-def test_without_a_lock_everything_here_was_made_here(clone):
+def test_without_a_lock_and_git_everything_here_was_made_here(clone):
+    """Nothing tells of anything else; plots are a folder, and not in git."""
     Path("dvc.lock").unlink()
     change("params.yaml", "root: data/raw/phantom ", "root: data/raw/mine ")
+    layout.PLOTS.mkdir(parents=True)
     assert strangers([*ROUNDS, layout.PLOTS]) == {}
+
+
+CAME_WITH_GIT = "as it came with git; not made here"
+
+
+def git(*arguments):
+    subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b.c", *arguments], check=True, capture_output=True)
+
+
+@pytest.fixture
+def repository(clone):
+    """The same with its commit."""
+    git("init", "-q")
+    git("add", "-A")
+    git("commit", "-qm", "demonstration")
+    return clone
+
+
+@pytest.mark.unusual(
+    "Data sets and folders",
+    "dvc.lock is removed, or has lost a stage, in a clone with the demonstration's metrics",
+    "they are not shown: as they came with git; what was made here since is",
+)
+def test_without_a_lock_the_committed_metrics_came_with_git(repository):
+    Path("dvc.lock").unlink()
+    assert strangers([*ROUNDS, layout.PLOTS]) == dict.fromkeys(ROUNDS, CAME_WITH_GIT)
+    result = call("show")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert f"metrics/round_1.json ({CAME_WITH_GIT})" in result.stderr
+    # Made here: its bytes are not the commit's; or git has none of it.
+    made, new = ROUNDS[2], Path("metrics/round_7.json")
+    made.write_text(json.dumps(json.loads(made.read_text())))
+    shutil.copyfile(made, new)
+    assert strangers([*ROUNDS, new]) == dict.fromkeys(ROUNDS[:2], CAME_WITH_GIT)
+    result = call("show")
+    assert result.exit_code == 0 and "\nround_1 " in result.stdout and "\nround_0 " not in result.stdout
+
+
+def test_a_stage_that_the_lock_has_lost(repository):
+    lock(lambda stages: stages.pop("evaluate@round1"))
+    assert strangers(ROUNDS) == {ROUNDS[2]: CAME_WITH_GIT}
+
+
+def test_a_project_below_its_repositorys_top(repository, monkeypatch):
+    Path("sub").mkdir()
+    for name in ("metrics", "params.yaml", "recipes.yaml"):
+        Path(name).rename(Path("sub", name))
+    git("add", "-A")
+    git("commit", "-qm", "moved")
+    monkeypatch.chdir("sub")
+    assert strangers(ROUNDS) == dict.fromkeys(ROUNDS, CAME_WITH_GIT)
 
 
 def test_a_folder_goes_by_its_stage(clone):

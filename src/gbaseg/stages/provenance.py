@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from gbaseg.errors import UserError
+from gbaseg.git import GitRefuses, git
 from gbaseg.text_file import read_yaml
 
 LOCK = Path("dvc.lock")
+_CAME_WITH_GIT = "as it came with git; not made here"
 _ABSENT = object()
 
 
@@ -25,7 +27,8 @@ def strangers(paths: Iterable[Path]) -> dict[Path, str]:
 
     A file is another run's where dvc.lock tells how it was made, and that was with other parameters than params.yaml
     and recipes.yaml have now, or from other outputs than the stages before have written since. What dvc.lock does not
-    know (no such file, other bytes than it names) was made by hand here, and is taken for this run's.
+    know (it is missing, or has no such stage) came with git where it is as the last commit has it. All else (other
+    bytes than dvc.lock or git name) was made by hand here, and is taken for this run's.
 
     Args:
         paths: outputs of the pipeline, relative to this folder.
@@ -33,8 +36,6 @@ def strangers(paths: Iterable[Path]) -> dict[Path, str]:
     Raises:
         UserError: dvc.lock is no YAML: after a merge, mostly.
     """
-    if not LOCK.is_file():
-        return {}
     lock = _Lock()
     reasons = {path: lock.reason_against(path) for path in paths if path.exists()}
     return {path: reason for path, reason in reasons.items() if reason}
@@ -60,10 +61,10 @@ def described(found: Mapping[Path, str]) -> str:
 
 
 class _Lock:
-    """dvc.lock, and what is asked of it."""
+    """dvc.lock, and what is asked of it. One that is missing tells of no stage."""
 
     def __init__(self) -> None:
-        content = read_yaml(LOCK)
+        content = read_yaml(LOCK) if LOCK.is_file() else {"stages": {}}
         stages = content.get("stages") if isinstance(content, dict) else None
         if not isinstance(stages, dict):
             raise UserError(f"{LOCK}: no stages; `git checkout {LOCK}` brings back the last one that was committed")
@@ -79,8 +80,10 @@ class _Lock:
     def reason_against(self, path: Path) -> str:
         """Why an output is not of this run; empty where it is, or nothing is known of it."""
         name, out = self.writers.get(path, ("", {}))
+        if not name:
+            return _CAME_WITH_GIT if _as_committed(path) else ""
         by_hand = path.is_file() and hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() != out.get("md5")
-        return "" if not name or by_hand else self._reason(name)
+        return "" if by_hand else self._reason(name)
 
     def _reason(self, name: str) -> str:
         if name not in self._known:
@@ -117,6 +120,16 @@ class _Lock:
         for part in key.split("."):
             value = value.get(part, _ABSENT) if isinstance(value, dict) else _ABSENT
         return value
+
+
+def _as_committed(path: Path) -> bool:
+    """Whether a file is as git's last commit has it; no where git knows nothing of it, or there is no git."""
+    if not path.is_file():
+        return False
+    try:
+        return git("hash-object", "--", str(path)) == git("rev-parse", "--verify", f"HEAD:./{path.as_posix()}")
+    except GitRefuses:
+        return False
 
 
 def _difference(file: str, key: str, then: Any, now: Any) -> str:
