@@ -101,7 +101,8 @@ def tidy(root: Path, name: str) -> None:
         root: the scratch folder.
         name: whose run this is: of its stage's unfinished work only the last `KEPT_TRIES` others stay.
     """
-    for path in (*root.glob(f"{_REMOVED}*"), *root.glob(f"store/*/{_REMOVED}*")):
+    # An older version's had no more to its name.
+    for path in (*root.glob(f"{_REMOVED.rstrip('-')}*"), *root.glob(f"store/*/{_REMOVED}*")):
         shutil.rmtree(path, ignore_errors=True)
     for lock in root.glob("*.lock"):
         folder = lock.with_suffix("")
