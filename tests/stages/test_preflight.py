@@ -97,7 +97,12 @@ def test_memory_that_fewer_processes_fit_in_is_no_fault(paper, machine, monkeypa
     machine["memory"] = wanted(paper, size, "translate").memory // 32
     check_room("translate", paper, size, "folder")
     assert "fewer at once take less: GBASEG_WORKERS=1" in capsys.readouterr().err
-    machine["memory"] //= 16
+    monkeypatch.setenv("GBASEG_WORKERS", "1")
+    machine["memory"] = int(1.1 * wanted(paper, size, "translate").memory)
+    check_room("translate", paper, size, "folder")
+    said = capsys.readouterr().err
+    assert "may run out of room" in said and "fewer at once" not in said
+    machine["memory"] //= 4
     with pytest.raises(UserError, match="even with GBASEG_WORKERS=1"):
         check_room("translate", paper, size, "folder")
 

@@ -73,8 +73,8 @@ def check_room(name: str, settings: Params, size: DataSize, folder: str, raw_vox
     if found is None:
         return 0.0
     tidy(ROOT, folder)
-    least = next(one for one in count_room(settings, size, _one_by_one(machine), raw_voxels) if one.stage == name)
-    demands = demands_of(found, done_in(folder), least)
+    fewest = count_room(settings, size, replace(machine, processes=1, folds_at_once=1), raw_voxels)
+    demands = demands_of(found, done_in(folder), fewest[rooms.index(found)])
     log(f"{name}: takes about {'; '.join(map(str, demands))}")
     short = [demand for demand in demands if demand.free < _SURELY * demand.surely]
     if short:
@@ -93,7 +93,7 @@ def check_room(name: str, settings: Params, size: DataSize, folder: str, raw_vox
         )
     _warn(name, demands)
     if found is rooms[0]:
-        whole = demands_of(whole_run(rooms))
+        whole = demands_of(whole_run(rooms), least=whole_run(fewest))
         log(f"all stages take about {'; '.join(map(str, whole))}")
         _warn("all stages", whole)
     return found.outputs + found.scratch + found.store
@@ -102,7 +102,8 @@ def check_room(name: str, settings: Params, size: DataSize, folder: str, raw_vox
 def _warn(name: str, demands: Sequence[Demand]) -> None:
     near = [demand for demand in demands if demand.free < _NEAR * demand.wanted]
     if near:
-        fewer = f"; fewer at once take less: {WORKERS}=1" if any(one.place in _OF_PROCESSES for one in near) else ""
+        helps = any(one.place in _OF_PROCESSES and one.surely < one.wanted for one in near)
+        fewer = f"; fewer at once take less: {WORKERS}=1" if helps else ""
         log(f"WARNING: {name}: may run out of room: {'; '.join(map(str, near))}{fewer}")
 
 
@@ -135,10 +136,6 @@ def demands_of(room: Room, done: float = 0.0, least: Room | None = None) -> list
     if room.shared:
         demands.append(Demand(str(SHARED), room.shared, least.shared, free_bytes(SHARED)))
     return demands
-
-
-def _one_by_one(machine: Machine) -> Machine:
-    return replace(machine, processes=1, folds_at_once=1)
 
 
 def this_machine(settings: Params, size: DataSize, computes: bool = False) -> Machine:
