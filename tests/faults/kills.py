@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -103,10 +104,19 @@ class Trial:
         if changed:
             self.counts["stale"] += 1
             self.faults.append(f"{about}: other outputs: {', '.join(changed)}")
-        left = [path.name for path in (self.folder / ".scratch").glob("*") if path.name != "store"]
-        if left:
+        if left := left_behind(self.folder / ".scratch", stage):
             self.faults.append(f"{about}: left in .scratch: {', '.join(left)}")
         print(f"{about}{' (it was done)' if was_done else ''}, work found: {len(work)}; {self.counts}", flush=True)
+
+
+def left_behind(scratch: Path, stage: str) -> list[str]:
+    """What lies in a scratch folder and should not, after a stage of this name in dvc.lock has ended.
+
+    Its own finished work stays until a later stage finds it in DVC's cache; of other stages nothing does.
+    """
+    finished = re.compile(rf"finished-{re.escape(stage.replace('@', '_'))}-[0-9a-f]+")
+    found = sorted(path.name for path in scratch.glob("*") if path.name != "store")
+    return [name for name in found if not finished.fullmatch(name)]
 
 
 def tiny_project(folder: Path) -> Path:

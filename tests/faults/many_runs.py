@@ -23,6 +23,8 @@ import psutil
 from click.testing import CliRunner
 from ruamel.yaml import YAML
 
+from gbaseg.runtime.leftovers import KEPT_TRIES
+
 _spec = spec_from_file_location("processes", Path(__file__).with_name("processes.py"))
 assert _spec and _spec.loader
 processes = module_from_spec(_spec)
@@ -32,6 +34,8 @@ COMMANDS = ("train-translation", "translate", "train-singan")
 # Of a run that is killed: its trainings, whose work is kept for the next try.
 KILLED = ("train-translation", "train-singan")
 _MIB = 2**20
+# Unfinished work that may lie there at a time: of each stage the run's own and those that are kept.
+MOST_UNFINISHED = len(KILLED) * (1 + KEPT_TRIES)
 
 
 def drawn(params: dict[str, Any], draw: random.Random) -> None:
@@ -47,8 +51,13 @@ def size_of(folder: Path) -> int:
     return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
 
 
+def unfinished_in(scratch: Path) -> int:
+    """Folders of unfinished work; what is under removal goes with the next run."""
+    return len([path for path in scratch.iterdir() if path.is_dir() and path.name[0] != "." and path.name != "store"])
+
+
 def main() -> None:
-    """A line a run; exit 1 where memory grows by a tenth from the fifth run on, or something is left."""
+    """A line a run; exit 1 where memory grows by a tenth from the fifth run on, something is left, or scratch grows."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--project", type=Path, required=True)
@@ -59,7 +68,7 @@ def main() -> None:
     os.chdir(asked.project)
     os.environ.update({"GBASEG_WORKERS": "1", "OMP_NUM_THREADS": "1"})
     draw, parameters = random.Random(asked.seed), Path("params.yaml")
-    memory, scratch, left = [], [], 0
+    memory, scratch, unfinished, left = [], [], [], 0
     for number in range(1, asked.runs + 1):
         params = YAML(typ="safe").load(parameters.read_text())
         drawn(params, draw)
@@ -85,15 +94,18 @@ def main() -> None:
             one for one in psutil.Process().children(recursive=True) if "resource_tracker" not in str(one.cmdline())
         ]
         left += len(children)
-        tries = len([path for path in Path(".scratch").iterdir() if path.is_dir() and path.name != "store"])
+        unfinished.append(unfinished_in(Path(".scratch")))
         print(
             f"run {number}{', killed' if killed else ''}: memory {memory[-1]:.0f} MiB, scratch {scratch[-1]:.1f} MiB, "
-            f"{tries} unfinished, {left} process(es) left",
+            f"{unfinished[-1]} unfinished, {left} process(es) left",
             flush=True,
         )
     grown = max(memory[4:], default=0) / max(memory[: max(4, 1)]) - 1
-    print(f"memory of the parent from the fifth run on: {grown:+.1%}; scratch at most {max(scratch):.1f} MiB")
-    sys.exit(left > 0 or grown > 0.1)
+    print(
+        f"memory of the parent from the fifth run on: {grown:+.1%}; scratch at most {max(scratch):.1f} MiB, "
+        f"{max(unfinished)} unfinished of at most {MOST_UNFINISHED}"
+    )
+    sys.exit(left > 0 or grown > 0.1 or max(unfinished) > MOST_UNFINISHED)
 
 
 if __name__ == "__main__":

@@ -123,3 +123,10 @@ def test_a_ledger_that_cannot_be_written_costs_the_line_and_not_the_stage(capsys
     ledger.LEDGER.mkdir(parents=True)
     append("a")
     assert "what a took is not noted" in capsys.readouterr().err
+
+
+@pytest.mark.unusual("Interruptions", "logs is a file", "a warning: the stage's results stand")
+def test_a_file_where_the_folder_should_be_costs_the_line_and_not_the_stage(capsys):
+    ledger.LEDGER.parent.touch()
+    append("a")
+    assert "what a took is not noted" in capsys.readouterr().err

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from gbaseg.runtime.leftovers import KEPT_TRIES, leftovers, lock_inside, lock_of, remove_older, tidy
+from gbaseg.runtime.leftovers import KEPT_TRIES, TEMPORARY, leftovers, lock_inside, lock_of, remove_older, tidy
 from gbaseg.runtime.locks import try_lock
 from gbaseg.runtime.store import Store
 
@@ -37,21 +37,47 @@ def names(folder):
 @pytest.mark.unusual("Interruptions", "leftovers of killed runs, some of them in use", "the next run clears the rest")
 def test_the_next_run_clears_what_nobody_is_at(root, tmp_path):
     tmp, store = tmp_path / "tmp", root / "store/singan"
-    for folder in (tmp / "gbaseg-left", tmp / "gbaseg-used", store / ".partial-left", store / ".partial-used"):
-        folder.mkdir(parents=True)
-    held = [try_lock(lock_inside(folder)) for folder in (tmp / "gbaseg-used", store / ".partial-used")]
-    for folder in (tmp / "gbaseg-left", store / ".partial-left"):
+    for name in ("left", "used"):
+        (tmp / f"{TEMPORARY}{name}").mkdir()
+        (store / f".partial-{name}").mkdir(parents=True)
+    held = [try_lock(lock_inside(folder)) for folder in (tmp / f"{TEMPORARY}used", store / ".partial-used")]
+    for folder in (tmp / f"{TEMPORARY}left", store / ".partial-left"):
         lock_inside(folder).write_text("{}")  # of a process that is gone
-    (tmp / "gbaseg-just-made").mkdir()
+    for name in ("round_0 fold 1.json", "round_0 fold 1.4711"):
+        (tmp / f"{TEMPORARY}left" / name).write_text("{}")
+    (tmp / f"{TEMPORARY}just-made").mkdir()
     (tmp / "another-program").mkdir()
     (root / ".removed-1-2-survey-ab").mkdir()
     (root / "survey-ab.lock").write_text("{}")
     tidy(root, "survey-cd")
-    assert names(tmp) == {"gbaseg-used", "gbaseg-just-made", "another-program"}
+    assert names(tmp) == {f"{TEMPORARY}used", f"{TEMPORARY}just-made", "another-program"}
     assert names(store) == {".partial-used"}
     assert names(root) == {"store"}
     for lock in held:
         lock.release()
+
+
+@pytest.mark.unusual(
+    "Interruptions", "a user's own old folders in the temporary folder that are named gbaseg-...", "they stay"
+)
+def test_what_somebody_else_has_put_into_the_temporary_folder_stays(root, tmp_path):
+    tmp = tmp_path / "tmp"
+    stay = {"gbaseg-mine", "gbaseg-1", f"{TEMPORARY}x", f"{TEMPORARY}no-lock", f"{TEMPORARY}folder", f"{TEMPORARY}link"}
+    for name in stay:
+        (tmp / name).mkdir()
+    (tmp / "gbaseg-mine/scan.nii.gz").touch()
+    (tmp / "gbaseg-1/.scratch").mkdir()
+    for name in ("x", "folder", "link"):
+        lock_inside(tmp / f"{TEMPORARY}{name}").write_text("{}")
+    (tmp / f"{TEMPORARY}x/thesis.txt").touch()
+    (tmp / f"{TEMPORARY}folder/a.json").mkdir()
+    (tmp / f"{TEMPORARY}link/b.json").symlink_to(tmp / "gbaseg-mine")
+    for name in stay:
+        os.utime(tmp / name, (0, 0))
+    tidy(root, "survey-cd")
+    remove_older(root, 60.0, lambda path, size: pytest.fail(f"{path} was removed"))
+    assert names(tmp) == stay
+    assert list(leftovers(root)) == []
 
 
 def test_the_last_tries_of_a_stage_are_kept(root):

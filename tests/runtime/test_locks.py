@@ -5,6 +5,7 @@ import os
 import platform
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import asdict
 
@@ -12,7 +13,7 @@ import pytest
 
 from gbaseg.errors import UserError
 from gbaseg.runtime import locks
-from gbaseg.runtime.locks import Holder, Lock, holder_of, is_held, locked, try_lock
+from gbaseg.runtime.locks import Holder, Lock, holder_of, is_held, locked, try_lock, wait_for
 
 # A process that holds a lock until it is killed.
 HOLDER = """
@@ -119,6 +120,11 @@ def test_without_locks_of_the_file_system_the_named_process_counts(tmp_path, mon
     written(path, pid=os.getppid())
     assert is_held(path)
     assert try_lock(path).pid == os.getppid()
+    os.utime(path, (time.time() - 10,) * 2)
+    assert not is_held(path) and is_held(path, beats=False)
+    lock = try_lock(path)
+    assert isinstance(lock, Lock), "another process has that number by now: it does not beat"
+    lock.release()
     written(path)
     lock = try_lock(path)
     assert isinstance(lock, Lock)
@@ -134,3 +140,36 @@ def test_a_lock_that_was_removed_by_hand_is_no_longer_held(tmp_path):
         with locked(tmp_path / "x.lock", "survey") as other:
             assert other.is_held() and not lock.is_held()
     assert not lock.path.exists()
+
+
+@pytest.mark.unusual("Interruptions", "a glance at a lock while it is made", "waited for: it lasts a moment")
+def test_a_glance_at_a_new_lock_is_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(locks, "_SOON_S", 3.0)
+    glance = os.open(tmp_path / "x.lock", os.O_RDWR | os.O_CREAT)
+    locks.fcntl.flock(glance, locks.fcntl.LOCK_EX)
+    threading.Timer(0.3, os.close, (glance,)).start()
+    lock = wait_for(tmp_path / "x.lock", "a folder")
+    assert lock.is_held()
+    lock.release()
+
+
+def full(*_):
+    raise OSError(28, "No space left on device")
+
+
+@pytest.mark.unusual("Interruptions", "no room for a lock's file", "held all the same, by nobody that is named")
+def test_a_full_disk_takes_no_lock_away(tmp_path, monkeypatch):
+    monkeypatch.setattr(locks.os, "pwrite", full)
+    lock = try_lock(tmp_path / "x.lock")
+    assert isinstance(lock, Lock) and is_held(tmp_path / "x.lock") and try_lock(tmp_path / "x.lock") is None
+    lock.release()
+
+
+def test_without_locks_of_the_file_system_a_full_disk_is_said(tmp_path, monkeypatch):
+    def none(*_):
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr(locks.os, "pwrite", full)
+    monkeypatch.setattr(locks.fcntl, "flock", none)
+    with pytest.raises(OSError, match="No space"):
+        try_lock(tmp_path / "x.lock")

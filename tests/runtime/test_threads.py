@@ -47,3 +47,18 @@ def test_a_gpu_is_told_from_a_processor(tmp_path):
     note(tmp_path, 0, 1, device=torch.device("cuda"))
     note(tmp_path, 1, 1)
     assert [part["with"] for part in mixed_computing(tmp_path)["computed"]["round_0 fold 0"]] == ["a GPU", "1 thread"]
+
+
+@pytest.mark.unusual(
+    "Interruptions", "a torn note of what computed a training", "a warning; the training goes on, the note begins anew"
+)
+@pytest.mark.parametrize("torn", ["", "[", "{}", "[1]", "[{}]", '[{"from": "a", "with": 1}]'])
+def test_a_torn_note_stops_nothing(tmp_path, capsys, torn):
+    note(tmp_path, 0, 1)
+    [file] = tmp_path.rglob("*.json")
+    file.write_text(torn)
+    assert mixed_computing(tmp_path) == {}
+    assert "is not known" in capsys.readouterr().err
+    note(tmp_path, 2, 2)
+    note(tmp_path, 3, 2)
+    assert mixed_computing(tmp_path) == {}

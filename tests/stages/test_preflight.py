@@ -1,7 +1,9 @@
 """Room that a stage takes against what is there, before it begins."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,6 +12,7 @@ from gbaseg.cost.counted import DataSize
 from gbaseg.cost.room import Machine, Room, count_room
 from gbaseg.errors import UserError
 from gbaseg.presets import preset_content
+from gbaseg.runtime import device
 from gbaseg.stages import preflight
 from gbaseg.stages.preflight import check_room, demands_of
 
@@ -25,6 +28,7 @@ def machine(tmp_path, monkeypatch):
     free = {"disk": 100 * GIB, "memory": 16 * GIB}
     monkeypatch.setattr(preflight, "free_bytes", lambda _: free["disk"])
     monkeypatch.setattr(preflight, "free_memory", lambda: free["memory"])
+    monkeypatch.setattr(preflight, "is_copied", lambda place, cache: True)
     return free
 
 
@@ -74,12 +78,70 @@ def test_near_the_limit_there_is_a_warning_and_no_fault(paper, machine, capsys):
 
 
 @pytest.mark.unusual(
-    "Interruptions", "less than half of the memory that a stage takes", "exit 1 before it begins: wanted and free"
+    "Interruptions",
+    "less than half of the memory that one process of a stage takes",
+    "exit 1 before it begins: wanted and free",
 )
 def test_too_little_memory_stops_a_stage_before_it_begins(demonstration, machine):
     machine["memory"] = GIB // 5
     with pytest.raises(UserError, match=r"survey: too little room:\n  - memory: about .* wanted, 205 MiB free"):
         check_room("survey", demonstration, DEMONSTRATION, "folder")
+
+
+@pytest.mark.unusual(
+    "Interruptions", "memory for one process of a stage and not for one a core", "a warning that names GBASEG_WORKERS"
+)
+def test_memory_that_fewer_processes_fit_in_is_no_fault(paper, machine, monkeypatch, capsys):
+    monkeypatch.setenv("GBASEG_WORKERS", "64")
+    size = DataSize(210, 210, 64, 120, 288 / 210)
+    machine["memory"] = wanted(paper, size, "translate").memory // 32
+    check_room("translate", paper, size, "folder")
+    assert "fewer at once take less: GBASEG_WORKERS=1" in capsys.readouterr().err
+    monkeypatch.setenv("GBASEG_WORKERS", "1")
+    machine["memory"] = int(1.1 * wanted(paper, size, "translate").memory)
+    check_room("translate", paper, size, "folder")
+    said = capsys.readouterr().err
+    assert "may run out of room" in said and "fewer at once" not in said
+    machine["memory"] //= 4
+    with pytest.raises(UserError, match="even with GBASEG_WORKERS=1"):
+        check_room("translate", paper, size, "folder")
+
+
+def test_a_stage_that_computes_asks_for_the_gpu(demonstration, monkeypatch):
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    monkeypatch.setattr(device, "choose_device", lambda: SimpleNamespace(type="cuda", index=0))
+    monkeypatch.setattr(preflight, "_DRIVERS", ())
+    monkeypatch.setattr(preflight.os, "sched_getaffinity", lambda _: set(range(8)))
+    asked = preflight.this_machine(demonstration, DEMONSTRATION, computes=True)
+    assert (asked.processes, asked.folds_at_once, asked.augmenters) == (1, 1, 8)
+    assert preflight.this_machine(demonstration, DEMONSTRATION).processes == 8
+    monkeypatch.setattr(preflight, "_DRIVERS", (Path("/"),))
+    assert preflight.this_machine(demonstration, DEMONSTRATION).processes == 1
+
+
+@pytest.mark.unusual(
+    "Interruptions",
+    "killed while a large scratch folder is removed",
+    "the next run clears it first",
+)
+def test_what_killed_runs_left_is_cleared_before_room_is_looked_at(paper, machine, monkeypatch):
+    size = DataSize(210, 210, 64, 120, 288 / 210)
+    left = Path(".scratch/.removed-1-2-translate")
+    left.mkdir(parents=True)
+    monkeypatch.setattr(preflight, "free_bytes", lambda _: 0 if left.exists() else 100 * GIB)
+    check_room("translate", paper, size, "folder")
+    assert not left.exists()
+
+
+def test_work_that_is_put_aside_needs_no_room_again(paper, machine):
+    size = DataSize(210, 210, 64, 120, 288 / 210)
+    machine["disk"] = 0
+    Path(".scratch/finished-translate-ab/work").mkdir(parents=True)
+    with Path(".scratch/finished-translate-ab/work/checkpoint").open("wb") as stream:
+        stream.truncate(int(wanted(paper, size, "translate").outputs) + 1)
+    check_room("translate", paper, size, "translate-ab")
+    with pytest.raises(UserError, match="too little room"):
+        check_room("translate", paper, size, "translate-cd")
 
 
 def test_the_first_stage_says_what_the_whole_run_takes(paper, machine, capsys):

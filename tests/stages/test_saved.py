@@ -11,6 +11,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from gbaseg.errors import UserError
+from gbaseg.runtime.leftovers import lock_of
+from gbaseg.runtime.locks import try_lock
 from gbaseg.stages import saved
 from gbaseg.stages.context import stage
 
@@ -22,6 +24,7 @@ def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DVC_STAGE", "train")
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.setattr(saved, "_shares_blocks", lambda _: False)
     Path(".dvc").mkdir()
     shutil.copyfile(Path(__file__).parents[2] / "presets/default.yaml", "params.yaml")
     Path("recipes.yaml").write_text("a: 1\nb: 1\n")
@@ -45,6 +48,7 @@ def train(settings=0, name="a"):
 def later_stage():
     with stage("b", {}, [], [Path("data/b")]) as scratch:
         scratch.output("data/b").mkdir()
+        (scratch.output("data/b") / "file").write_text("made")
 
 
 def dvc_takes_over(*paths, torn="", lock=True):
@@ -134,21 +138,111 @@ def test_work_that_was_put_aside_by_halves_is_not_taken_for_whole():
     assert kept() == []
 
 
+@pytest.fixture
+def nearly_full(monkeypatch):
+    """4 KiB are free everywhere; call it to have room again."""
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "statvfs", lambda _: SimpleNamespace(f_bavail=1, f_frsize=4096))
+        yield patched.undo
+
+
 @pytest.mark.unusual(
     "Interruptions", "DVC's cache has no room for what a stage has made",
     "exit 1 before the work is given up: bytes wanted and free; the same command goes on",
 )  # fmt: skip
-def test_outputs_without_room_are_not_put_out(monkeypatch, tmp_path):
-    def nearly_full(path):
-        return SimpleNamespace(f_bavail=1, f_frsize=4096)
-
-    real = os.statvfs
-    monkeypatch.setattr(os, "statvfs", nearly_full)
+@pytest.mark.parametrize("types", ["", "copy", "symlink,hardlink", "reflink,copy"])
+def test_outputs_without_room_are_not_put_out(nearly_full, types):
+    if types:
+        Path(".dvc/config").write_text(f"[cache]\n    type = {types}\n")
     with pytest.raises(UserError, match=r"a: DVC's cache .*: 8\.0 KiB wanted, 4\.0 KiB free; nothing was put out"):
         train()
     assert not MODEL.exists()
-    monkeypatch.setattr(os, "statvfs", real)
+    nearly_full()
     assert train() == 0
+
+
+def test_links_on_the_same_disk_take_no_room(nearly_full, monkeypatch):
+    Path(".dvc/config").write_text("[cache]\n    type = hardlink,symlink\n")
+    assert train() == 2
+    Path(".dvc/config").unlink()
+    monkeypatch.setattr(saved, "_shares_blocks", lambda _: True)
+    assert train(settings=1) == 2
+    cache = saved.cache_folder()
+    monkeypatch.setattr(saved, "device_of", lambda path: 1 if Path(path) == cache else 2)
+    with pytest.raises(UserError, match="DVC's cache"):
+        train(settings=2)
+
+
+def test_whether_a_file_system_shares_blocks_is_tried_out(tmp_path, monkeypatch):
+    monkeypatch.undo()
+    monkeypatch.setattr(saved.fcntl, "ioctl", lambda *_: 0)
+    assert saved._shares_blocks(tmp_path)
+    assert not saved._shares_blocks(tmp_path / "none")
+
+
+@pytest.mark.unusual(
+    "Interruptions",
+    "DVC's cache has no room for the outputs of a stage that begins anew",
+    "a warning: they are put out",
+)
+def test_what_could_not_go_on_is_not_thrown_away(monkeypatch, capsys):
+    monkeypatch.setattr(saved, "free_bytes", lambda _: 1)
+    later_stage()
+    assert Path("data/b/file").read_text() == "made"
+    assert "WARNING: b: DVC's cache" in capsys.readouterr().err
+
+
+def test_what_another_stage_is_putting_aside_is_left_alone():
+    train()
+    [name] = kept()
+    aside = Path(".scratch") / name
+    (aside / "outputs.json").unlink()
+    lock = try_lock(lock_of(aside))
+    later_stage()
+    assert (aside / "work/1").is_file()
+    lock.release()
+    later_stage()
+    assert kept() == []
+
+
+@pytest.mark.unusual("Interruptions", "killed while work is put aside or removed", "the next stage clears it")
+def test_halves_of_putting_aside_are_cleared():
+    train()
+    [name] = kept()
+    shutil.rmtree(Path(".scratch") / name / "work")
+    Path(".scratch", f"{name}.lock").write_text("{}")
+    Path(".scratch/.removed/finished-a").mkdir(parents=True)
+    Path(".scratch/.removed-1-2-finished-a").mkdir()
+    later_stage()
+    assert kept() == []
+
+
+def test_what_is_linked_to_the_store_is_not_put_aside(tmp_path):
+    Path(".scratch/store").mkdir(parents=True)
+    stored = Path(".scratch/store/case")
+    stored.touch()
+    with stage("a", {}, [], [MODEL], resumable=True) as scratch:
+        (scratch.work / "epoch").touch()
+        (scratch.work / "deep").mkdir()
+        os.link(stored, scratch.work / "deep/case")
+        scratch.output(MODEL).mkdir()
+    [aside] = Path(".scratch").glob("finished-a-*")
+    assert sorted(path.name for path in (aside / "work").rglob("*")) == ["deep", "epoch"]
+    assert stored.stat().st_nlink == 1
+
+
+def test_what_an_earlier_try_has_is_counted_once_and_without_the_store_s():
+    train()
+    [name] = kept()
+    folder = name.removeprefix("finished-")
+    before = saved.done_in(folder)
+    assert before > 6  # two epochs, and what came of them
+    there = Path(".scratch") / folder / "work"
+    there.mkdir(parents=True)
+    (there / "own").write_bytes(b"x" * 1000)
+    Path("stored").write_bytes(b"x" * 5000)
+    os.link("stored", there / "linked")
+    assert saved.done_in(folder) == before + 1000
 
 
 def test_the_cache_is_found_where_dvc_s_settings_have_it(tmp_path):

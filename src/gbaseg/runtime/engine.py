@@ -27,7 +27,7 @@ from gbaseg.runtime.device import VISIBLE, gpus_to_share
 from gbaseg.runtime.ending import Ended, end_children, kill_children, listen
 from gbaseg.runtime.family import end_with_engine
 from gbaseg.runtime.leftovers import TEMPORARY, lock_inside
-from gbaseg.runtime.locks import Lock, try_lock
+from gbaseg.runtime.locks import wait_for
 from gbaseg.runtime.memory import keep_freed
 from gbaseg.runtime.progress import REPORT_FOLDER, Display, log
 from gbaseg.runtime.room import disk_fault, shared_memory_fault
@@ -137,8 +137,7 @@ def run(
 def _progress_folder() -> Iterator[Path]:
     """Where workers say how far they are. Its lock tells a later run whether it is left over."""
     with tempfile.TemporaryDirectory(prefix=TEMPORARY) as folder:
-        lock = try_lock(lock_inside(Path(folder)))
-        assert isinstance(lock, Lock), "nobody else knows of the folder"
+        lock = wait_for(lock_inside(Path(folder)), folder)
         try:
             yield Path(folder)
         finally:

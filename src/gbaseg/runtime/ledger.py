@@ -46,7 +46,6 @@ def entry(name: str, about: Callable[[], Mapping[str, Any]]) -> Iterator[None]:
         "machine": platform.node(),
         **about(),
     }
-    LEDGER.parent.mkdir(parents=True, exist_ok=True)
     try:
         _append(line)
     except OSError as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -20,12 +21,14 @@ from gbaseg.runtime.progress import log
 
 # Starts of names: what is under removal, and what is made aside.
 _REMOVED, _PARTIAL = ".removed-", ".partial-"
-# Folder of a worker pool's progress, in the temporary folder.
-TEMPORARY = "gbaseg-"
+# Folder of a worker pool's progress, in the temporary folder, where others have theirs, and all that is put there.
+TEMPORARY = "gbaseg-progress-"
+_OF_PROGRESS = re.compile(r"\.lock|.*\.(json|\d+)", re.DOTALL)
 # Unfinished work of one stage under other parameters that is kept: whoever goes back to them goes on.
 KEPT_TRIES = 3
-# Without a lock (an older version's) only age tells.
+# Without a lock (an older version's entry of the store) only age tells.
 _OLD_S = 7 * 86_400.0
+_NEW_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,8 @@ def tidy(root: Path, name: str) -> None:
         root: the scratch folder.
         name: whose run this is: of its stage's unfinished work only the last `KEPT_TRIES` others stay.
     """
-    for path in (*root.glob(f"{_REMOVED}*"), *root.glob(f"store/*/{_REMOVED}*")):
+    # An older version's had no more to its name.
+    for path in (*root.glob(f"{_REMOVED.rstrip('-')}*"), *root.glob(f"store/*/{_REMOVED}*")):
         shutil.rmtree(path, ignore_errors=True)
     for lock in root.glob("*.lock"):
         folder = lock.with_suffix("")
@@ -106,7 +110,7 @@ def tidy(root: Path, name: str) -> None:
             discard_unused(folder)
     for path in root.glob(f"store/*/{_PARTIAL}*"):
         _discard_abandoned(path)
-    for path in Path(tempfile.gettempdir()).glob(f"{TEMPORARY}*"):
+    for path in _of_progress():
         _discard_abandoned(path)
     stage, dash, _ = name.rpartition("-")
     if dash:
@@ -137,9 +141,8 @@ def leftovers(root: Path) -> Iterator[Leftover]:
             kinds = {_REMOVED: "under removal", "finished-": "finished work"}
             what = next((kind for start, kind in kinds.items() if path.name.startswith(start)), "unfinished work")
             yield Leftover(what, path, _size(path, counted), _used(path), _holder(lock_of(path)))
-    for path in sorted(Path(tempfile.gettempdir()).glob(f"{TEMPORARY}*")):
-        if _is_ours(path):
-            yield Leftover("progress", path, _size(path, counted), _used(path), _holder(lock_inside(path)))
+    for path in _of_progress():
+        yield Leftover("progress", path, _size(path, counted), _used(path), _holder(lock_inside(path)))
 
 
 def remove_older(root: Path, seconds: float, told: Callable[[Path, int], None]) -> None:
@@ -168,12 +171,28 @@ def _discard_abandoned(folder: Path, age_s: float = _OLD_S) -> bool:
         if not _is_ours(folder):
             return False
         lock = lock_inside(folder)
-        if is_held(lock, beats=False) if lock.exists() else time.time() - _used(folder) < max(age_s, 60.0):
+        if is_held(lock, beats=False) if lock.exists() else time.time() - _used(folder) < max(age_s, _NEW_S):
             return False
+        if lock.exists() and lock.stat().st_size == 0 and time.time() - _used(lock) < _NEW_S:
+            return False  # made a moment ago, and not yet taken
         shutil.rmtree(folder)
     except FileNotFoundError:
         return False  # another run was first
     return True
+
+
+def _of_progress() -> Iterator[Path]:
+    """This user's folders of progress: with a lock, and nothing in them that is not progress."""
+    for folder in sorted(Path(tempfile.gettempdir()).glob(f"{TEMPORARY}*")):
+        try:
+            if _is_ours(folder) and lock_inside(folder).exists() and all(map(_is_progress, folder.iterdir())):
+                yield folder
+        except OSError:
+            continue  # gone meanwhile, or closed to us
+
+
+def _is_progress(path: Path) -> bool:
+    return bool(_OF_PROGRESS.fullmatch(path.name)) and path.is_file() and not path.is_symlink()
 
 
 def _is_ours(path: Path) -> bool:

@@ -53,11 +53,25 @@ def this_process() -> Holder:
 
 
 class Lock:
-    """A lock that is held."""
+    """A lock that is held.
 
-    def __init__(self, path: Path, descriptor: int) -> None:
+    Args:
+        path, descriptor: of its file.
+        by_system: the file system knows of it. Else what is written in the file is all there is.
+
+    Raises:
+        OSError: that could not be written, and is all there is.
+    """
+
+    def __init__(self, path: Path, descriptor: int, by_system: bool = True) -> None:
         self.path, self._descriptor, self._holder = path, descriptor, this_process()
-        self._write(self._holder)
+        try:
+            self._write(self._holder)
+        except OSError:
+            if not by_system:
+                os.close(descriptor)
+                raise
+            # A full disk: held all the same, though nobody learns by whom.
 
     def is_held(self) -> bool:
         """Whether the file is still there: whoever empties the scratch folder by hand takes it away."""
@@ -95,7 +109,7 @@ def locked(path: Path, what: str) -> Iterator[Lock]:
     Raises:
         UserError: another process holds it: which one, and where.
     """
-    lock = _wait_for(path, what)
+    lock = wait_for(path, what)
     stop = threading.Event()
 
     def beat() -> None:
@@ -129,7 +143,7 @@ def try_lock(path: Path) -> Lock | Holder | None:
             locks = False  # none on this file system
         alive = _is_alive_elsewhere(path, locks)
         if _is_at(descriptor, path) and not alive:
-            return Lock(path, descriptor)
+            return Lock(path, descriptor, locks)
         os.close(descriptor)
         if alive:
             return holder_of(path)
@@ -167,7 +181,12 @@ def is_held(path: Path, beats: bool = True) -> bool:
     return _is_alive_elsewhere(path, locks, glance=30 * BEAT_S if beats else _A_DAY)
 
 
-def _wait_for(path: Path, what: str) -> Lock:
+def wait_for(path: Path, what: str) -> Lock:
+    """A lock; a holder that is ending is waited for, and a glance of somebody else, who has it for a moment.
+
+    Raises:
+        UserError: as `locked`.
+    """
     started = time.monotonic()
     said = False
     while not isinstance(found := try_lock(path), Lock):
@@ -192,9 +211,11 @@ def _is_alive_elsewhere(path: Path, locks: bool, glance: float | None = None) ->
     holder, before = holder_of(path), _touched(path)
     if holder is None:
         return False
-    if holder.is_here():
-        return not locks and holder.pid != os.getpid() and _exists(holder.pid)
     age_s = time.time() - before
+    if holder.is_here():
+        # The number may be another process's by now: whoever holds it beats, or has taken it within what is asked for.
+        beats = age_s < (3 * BEAT_S if glance is None else glance)
+        return not locks and beats and holder.pid != os.getpid() and _exists(holder.pid)
     if glance is not None or age_s > _A_DAY:
         return age_s < (glance or 0.0)
     log(f"{path}: {holder} was at this; waiting {3 * BEAT_S:.0f} s for a sign of it")

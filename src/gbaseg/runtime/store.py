@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gbaseg.runtime.leftovers import discard, lock_inside
-from gbaseg.runtime.locks import Lock, try_lock
+from gbaseg.runtime.locks import wait_for
 from gbaseg.runtime.markers import read_marker, write_marker
 
 _MARKER = "files.json"
@@ -76,8 +76,7 @@ class Store:
         """An empty folder, which becomes that of the key when the block has succeeded."""
         self.folder.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=self.folder))
-        lock = try_lock(lock_inside(partial))
-        assert isinstance(lock, Lock), "nobody else knows of the folder"
+        lock = wait_for(lock_inside(partial), f"{partial}")
         try:
             yield partial
             write_marker(partial / _MARKER, [path for path in partial.iterdir() if path != lock.path])

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gbaseg.errors import UserError
 from gbaseg.runtime.json_files import read_json
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.scratch import written_whole
@@ -49,7 +50,7 @@ def note_computing(work: Path, name: str, done: int, total: int, device: torch.d
     threads = torch.get_num_threads()
     now = "a GPU" if device.type == "cuda" else f"{threads} thread{'s' if threads > 1 else ''}"
     file = work / _NOTES / f"{name}.json"
-    before = read_json(file, kind=list) if file.is_file() and done else []
+    before = _read_note(file) if file.is_file() and done else []
     parts = [part for part in before if part["from"] < done]
     if not parts or parts[-1]["with"] != now:
         if parts:
@@ -69,6 +70,21 @@ def mixed_computing(work: Path) -> dict[str, Any]:
     Args:
         work: of a stage; notes of its trainings may lie deeper in it.
     """
-    found = {file.stem: read_json(file, kind=list) for file in sorted(work.rglob(f"{_NOTES}/*.json"))}
+    found = {file.stem: _read_note(file) for file in sorted(work.rglob(f"{_NOTES}/*.json"))}
     mixed = {name: parts for name, parts in found.items() if len(parts) > 1}
     return {"computed": mixed} if mixed else {}
+
+
+def _read_note(file: Path) -> list[dict[str, Any]]:
+    """Parts of a training; none where the note is torn: the training goes on all the same."""
+    try:
+        parts: list[dict[str, Any]] = read_json(file, kind=list)
+        if all(isinstance(part["from"], int) and isinstance(part["with"], str) for part in parts):
+            return parts
+        said = f"{file}: not as it was written"
+    except UserError as error:
+        said = str(error)
+    except (TypeError, KeyError):
+        said = f"{file}: not as it was written"
+    log(f"warning: {said}; what computed that training so far is not known")
+    return []

@@ -78,7 +78,7 @@ def stage(
         if resumable:
             bring_back(folder, scratch)
         yield scratch
-        check_fits(name, scratch.outputs)
+        check_fits(name, scratch.outputs, resumable)
         if resumable:
             keep(folder, scratch)
     log(f"{name}: done")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gbaseg.cases import Case, select
@@ -13,11 +13,12 @@ from gbaseg.cost.counted import DataSize
 from gbaseg.cost.room import Machine, Room, count_room, whole_run
 from gbaseg.errors import UserError
 from gbaseg.params import Params
-from gbaseg.runtime.engine import workers_for
+from gbaseg.runtime.engine import WORKERS, workers_for
+from gbaseg.runtime.leftovers import tidy
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.room import SHARED, device_of, free_bytes, free_memory, in_bytes
 from gbaseg.runtime.scratch import ROOT
-from gbaseg.stages.saved import cache_folder, size_of
+from gbaseg.stages.saved import cache_folder, done_in, is_copied
 from gbaseg.volume import read_grid
 
 # What is counted is right within a factor of two: less than half of it is surely too little.
@@ -25,11 +26,20 @@ _SURELY, _NEAR = 0.5, 1.25
 # Headers of so many scans say how large a scan is.
 _LOOKED_AT = 12
 _MOST_AUGMENTERS = 12
+# The only stage that is counted and computes on no GPU: it is spared torch.
+_WITHOUT_GPU = "standardise"
+# Where a driver of GPUs shows itself: NVIDIA's, under Windows, AMD's.
+_DRIVERS = (Path("/dev/nvidiactl"), Path("/dev/dxg"), Path("/dev/kfd"))
+
+
+_MEMORY = "memory"
+# What fewer processes take less of.
+_OF_PROCESSES = (_MEMORY, str(SHARED))
 
 
 @dataclass(frozen=True)
 class Demand:
-    """Bytes wanted and free at one place; `surely`: wanted whatever the store has already."""
+    """Bytes wanted and free at one place; `surely`: whatever the store has already, and however few work at once."""
 
     place: str
     wanted: float
@@ -47,7 +57,8 @@ def check_room(name: str, settings: Params, size: DataSize, folder: str, raw_vox
         name: of the stage, as in the ledger.
         settings: all.
         size: of the data.
-        folder: name of its scratch folder; what an earlier try has left there needs no room any more.
+        folder: name of its scratch folder; what an earlier try has left there needs no room any more. What killed runs
+            have left elsewhere is cleared first.
         raw_voxels: of the largest scan; 0: not known.
 
     Returns:
@@ -56,11 +67,14 @@ def check_room(name: str, settings: Params, size: DataSize, folder: str, raw_vox
     Raises:
         UserError: there is surely too little; all that is short is named.
     """
-    rooms = count_room(settings, size, this_machine(settings, size), raw_voxels)
+    machine = this_machine(settings, size, computes=name != _WITHOUT_GPU)
+    rooms = count_room(settings, size, machine, raw_voxels)
     found = next((room for room in rooms if room.stage == name), None)
     if found is None:
         return 0.0
-    demands = demands_of(found, done=size_of(ROOT / folder))
+    tidy(ROOT, folder)
+    fewest = count_room(settings, size, replace(machine, processes=1, folds_at_once=1), raw_voxels)
+    demands = demands_of(found, done_in(folder), fewest[rooms.index(found)])
     log(f"{name}: takes about {'; '.join(map(str, demands))}")
     short = [demand for demand in demands if demand.free < _SURELY * demand.surely]
     if short:
@@ -72,13 +86,14 @@ def check_room(name: str, settings: Params, size: DataSize, folder: str, raw_vox
                         f"  - {one.place}: about {in_bytes(one.wanted)} wanted, {in_bytes(one.free)} free"
                         for one in short
                     ),
+                    *([f"even with {WORKERS}=1"] if any(one.place in _OF_PROCESSES for one in short) else []),
                     "docs/running.md, Disk and memory, says what may lie elsewhere; nothing was begun",
                 ]
             )
         )
     _warn(name, demands)
     if found is rooms[0]:
-        whole = demands_of(whole_run(rooms))
+        whole = demands_of(whole_run(rooms), least=whole_run(fewest))
         log(f"all stages take about {'; '.join(map(str, whole))}")
         _warn("all stages", whole)
     return found.outputs + found.scratch + found.store
@@ -87,22 +102,26 @@ def check_room(name: str, settings: Params, size: DataSize, folder: str, raw_vox
 def _warn(name: str, demands: Sequence[Demand]) -> None:
     near = [demand for demand in demands if demand.free < _NEAR * demand.wanted]
     if near:
-        log(f"WARNING: {name}: may run out of room: {'; '.join(map(str, near))}")
+        helps = any(one.place in _OF_PROCESSES and one.surely < one.wanted for one in near)
+        fewer = f"; fewer at once take less: {WORKERS}=1" if helps else ""
+        log(f"WARNING: {name}: may run out of room: {'; '.join(map(str, near))}{fewer}")
 
 
-def demands_of(room: Room, done: float = 0.0) -> list[Demand]:
+def demands_of(room: Room, done: float = 0.0, least: Room | None = None) -> list[Demand]:
     """Wanted and free, one entry a file system, then memory.
 
     Args:
         room: what is taken.
         done: bytes of it that are in .scratch already.
+        least: what is taken where one process works at a time.
     """
     cache = cache_folder()
     scratch = max(0.0, room.outputs + room.scratch - done)
     places = [(".scratch", ROOT, scratch + room.store, scratch)]
     if device_of("data") != device_of(ROOT):
         places.append(("data/ and models/", Path("data"), room.outputs, room.outputs))
-    if cache is not None:
+    least = least or room
+    if cache is not None and is_copied(Path("data"), cache):
         places.append(("DVC's cache", cache, room.outputs, room.outputs))
     found: dict[int, Demand] = {}
     for label, path, wanted, surely in places:
@@ -113,17 +132,21 @@ def demands_of(room: Room, done: float = 0.0) -> list[Demand]:
             found[device_of(path)] = Demand(
                 f"{before.place}, {label}", before.wanted + wanted, before.surely + surely, before.free
             )
-    demands = [*found.values(), Demand("memory", room.memory, room.memory, free_memory())]
+    demands = [*found.values(), Demand(_MEMORY, room.memory, least.memory, free_memory())]
     if room.shared:
-        demands.append(Demand(str(SHARED), room.shared, room.shared, free_bytes(SHARED)))
+        demands.append(Demand(str(SHARED), room.shared, least.shared, free_bytes(SHARED)))
     return demands
 
 
-def this_machine(settings: Params, size: DataSize) -> Machine:
-    """How work is dealt out here; a GPU counts where torch is there to ask."""
+def this_machine(settings: Params, size: DataSize, computes: bool = False) -> Machine:
+    """How work is dealt out here.
+
+    Args:
+        computes: with torch, which is asked for a GPU. Others ask it where it is there anyway, or a driver is.
+    """
     cases = size.source + size.target + size.held_out
     folds = settings.segmentation.folds
-    if "torch" not in sys.modules:
+    if not computes and "torch" not in sys.modules and not any(driver.exists() for driver in _DRIVERS):
         return Machine(workers_for(cases), workers_for(folds))
     from gbaseg.runtime.device import choose_device
 

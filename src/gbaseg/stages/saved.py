@@ -6,19 +6,24 @@ stage, and does this one again at the next `dvc repro`: which then finds its wor
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
-import shutil
-from collections.abc import Iterable, Mapping
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 from gbaseg.errors import UserError
 from gbaseg.runtime.json_files import parse_json, read_json
+from gbaseg.runtime.leftovers import discard, discard_unused, lock_of
+from gbaseg.runtime.locks import is_held, wait_for
 from gbaseg.runtime.progress import log
-from gbaseg.runtime.room import device_of, free_bytes, in_bytes
-from gbaseg.runtime.scratch import ROOT, Scratch, replace, written_whole
+from gbaseg.runtime.room import device_of, free_bytes, in_bytes, nearest
+from gbaseg.runtime.scratch import ROOT, Scratch, written_whole
 
 # Names of the folders in .scratch that keep finished work, and of the file that says what came of it.
 _PREFIX, _OUTPUTS = "finished-", "outputs.json"
@@ -26,6 +31,8 @@ _PREFIX, _OUTPUTS = "finished-", "outputs.json"
 _BLOCK = 4096
 # Set by DVC for the command of a stage.
 _UNDER_DVC, _DVC_ROOT = "DVC_STAGE", "DVC_ROOT"
+# Linux' question to a file system: let this file have the blocks of that one.
+_FICLONE = 0x40049409
 
 
 def cache_folder(project: Path | None = None) -> Path | None:
@@ -37,21 +44,50 @@ def cache_folder(project: Path | None = None) -> Path | None:
     dvc_folder = (Path(os.environ.get(_DVC_ROOT, ".")) if project is None else project) / ".dvc"
     if not dvc_folder.is_dir():
         return None
-    from dvc.config import Config, ConfigError
-
-    try:
-        found = Config(str(dvc_folder))["cache"].get("dir")
-    except ConfigError as error:
-        raise UserError(f"{dvc_folder / 'config'}: {error}") from error
+    found = _cache_settings(dvc_folder).get("dir")
     return Path(found) if found else dvc_folder / "cache"
 
 
-def check_fits(name: str, outputs: Mapping[str, Path]) -> None:
+def _cache_settings(dvc_folder: Path) -> Mapping[str, Any]:
+    from dvc.config import Config, ConfigError
+
+    try:
+        settings: Mapping[str, Any] = Config(str(dvc_folder))["cache"]
+    except ConfigError as error:
+        raise UserError(f"{dvc_folder / 'config'}: {error}") from error
+    return settings
+
+
+def is_copied(place: Path, cache: Path) -> bool:
+    """Whether DVC's cache takes room for what lies at `place`.
+
+    On one disk it does not where `cache.type` begins with hardlink, or the file system shares blocks (reflink), which
+    DVC tries before anything else. With symlink a file is copied first, and linked when its output is whole.
+    """
+    if device_of(cache) != device_of(place):
+        return True
+    types = _cache_settings(Path(os.environ.get(_DVC_ROOT, ".")) / ".dvc").get("type") or ["reflink", "copy"]
+    return types[0] != "hardlink" and not _shares_blocks(nearest(cache))
+
+
+def _shares_blocks(folder: Path) -> bool:
+    """Whether the file system of a folder knows reflinks."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as one, tempfile.TemporaryFile(dir=folder) as other:
+            fcntl.ioctl(other.fileno(), _FICLONE, one.fileno())
+    except OSError:
+        return False
+    return True
+
+
+def check_fits(name: str, outputs: Mapping[str, Path], resumable: bool = True) -> None:
     """Check, before a stage gives up its work, that its outputs have room where they go to, DVC's cache included.
 
     Args:
         name: of the stage.
         outputs: path -> where it lies until the stage has ended.
+        resumable: the same command finds the work again. Else there is a warning only: the outputs may fit all the
+            same, and the work would be lost.
 
     Raises:
         UserError: a file system has too little; nothing was put out.
@@ -61,22 +97,47 @@ def check_fits(name: str, outputs: Mapping[str, Path]) -> None:
     for path, made in outputs.items():
         size = size_of(made, block=_BLOCK)
         places = [Path(path)] if device_of(path) != device_of(made) else []
-        for place in [*places, *([cache] if cache else [])]:
+        for place in [*places, *([cache] if cache and is_copied(Path(path), cache) else [])]:
             known = wanted.get(device_of(place), (place, 0))
             wanted[device_of(place)] = (known[0], known[1] + size)
     for place, size in wanted.values():
         if (free := free_bytes(place)) < size:
             what = "DVC's cache" if place == cache else "the outputs"
-            raise UserError(
-                f"{name}: {what} ({place}): {in_bytes(size)} wanted, {in_bytes(free)} free; nothing was put out. "
-                "Free some (dvc gc -w), or move the cache (dvc cache dir), and give the same command again"
-            )
+            said = f"{name}: {what} ({place}): {in_bytes(size)} wanted, {in_bytes(free)} free"
+            advice = "free some (dvc gc -w), or move the cache (dvc cache dir)"
+            if not resumable:
+                log(f"WARNING: {said}; {advice}")
+                continue
+            raise UserError(f"{said}; nothing was put out; {advice}, and give the same command again")
 
 
 def size_of(path: Path, block: int = 1) -> int:
     """Bytes of a file, or of all files in a folder, each in whole blocks; 0 where there is none."""
     files = path.rglob("*") if path.is_dir() else [path]
     return sum(-(-file.lstat().st_size // block) * block for file in files if file.is_file())
+
+
+def done_in(folder: str) -> int:
+    """Bytes that a stage's earlier try has in .scratch, also where it is put aside; what the store has too is not its.
+
+    Args:
+        folder: name of the scratch folder.
+    """
+    total = 0
+    for path in (ROOT / folder, aside_of(folder)):
+        for file in path.rglob("*"):
+            try:
+                state = file.lstat()
+            except FileNotFoundError:
+                continue  # another stage has just given it up
+            if S_ISREG(state.st_mode) and state.st_nlink == 1:
+                total += state.st_size
+    return total
+
+
+def aside_of(folder: str) -> Path:
+    """Where a stage's work is put aside, by the name of its scratch folder."""
+    return ROOT / f"{_PREFIX}{folder}"
 
 
 def keep(folder: str, scratch: Scratch) -> None:
@@ -88,24 +149,35 @@ def keep(folder: str, scratch: Scratch) -> None:
     """
     if not os.environ.get(_UNDER_DVC):
         return
+    outputs = json.dumps({path: _hashes(made) for path, made in scratch.outputs.items()}, indent=1)
+    aside = aside_of(folder)
+    with _alone_at(aside) as alone:
+        if not alone:
+            log(f"warning: {folder}: another stage is at {aside}: the work is not put aside")
+            return
+        discard(aside)
+        _drop_linked(scratch.work)
+        with written_whole(aside / _OUTPUTS) as partial:
+            partial.write_text(outputs)
+        scratch.work.rename(aside / "work")
     for other in _kept(folder.rpartition("-")[0]):
-        _discard(other)  # one a stage, so that it does not grow
-    aside = ROOT / f"{_PREFIX}{folder}"
-    with written_whole(aside / _OUTPUTS) as partial:
-        partial.write_text(json.dumps({path: _hashes(made) for path, made in scratch.outputs.items()}, indent=1))
-    scratch.work.rename(aside / "work")
+        if other != aside:
+            discard_unused(other)  # one a stage, so that it does not grow
 
 
 def bring_back(folder: str, scratch: Scratch) -> None:
     """Let a stage find work that was put aside, where DVC never got what came of it."""
-    aside = ROOT / f"{_PREFIX}{folder}"
-    if not (aside / "work").is_dir() or any(scratch.work.iterdir()):
+    aside = aside_of(folder)
+    if not aside.is_dir():
         return
-    log(f"{folder}: was finished before, and DVC's cache does not have it: found again")
-    scratch.work.rmdir()
-    (aside / "work").rename(scratch.work)
-    scratch.found_done.append("resumed")
-    _discard(aside)
+    with _alone_at(aside) as alone:
+        if not alone or not (aside / "work").is_dir() or any(scratch.work.iterdir()):
+            return
+        log(f"{folder}: was finished before, and DVC's cache does not have it: found again")
+        scratch.work.rmdir()
+        (aside / "work").rename(scratch.work)
+        scratch.found_done.append("resumed")
+        discard(aside)
 
 
 def release() -> None:
@@ -115,27 +187,56 @@ def release() -> None:
         return
     cache = cache_folder()
     for aside in kept:
-        try:
-            outputs = read_json(aside / _OUTPUTS)
-        except UserError:
-            _discard(aside)  # of a run that was killed while it put its work aside
+        # Another stage may be about to put it there, or to take it back.
+        if is_held(lock_of(aside), beats=False):
             continue
-        lacking = [path for path, files in outputs.items() if cache is None or not _is_cached(path, files, cache)]
-        if not lacking:
-            _discard(aside)
-        else:
-            log(f"warning: DVC's cache does not have {', '.join(lacking)}; its work stays in {aside}")
+        with _alone_at(aside) as alone:
+            if alone and aside.is_dir():
+                _release(aside, cache)
+
+
+def _release(aside: Path, cache: Path | None) -> None:
+    try:
+        outputs = read_json(aside / _OUTPUTS)
+    except UserError:
+        outputs = {}
+    if not outputs or not (aside / "work").is_dir():
+        discard(aside)  # of a run that was killed while it put its work aside, or took it back
+        return
+    lacking = [path for path, files in outputs.items() if cache is None or not _is_cached(path, files, cache)]
+    if not lacking:
+        discard(aside)
+    else:
+        log(f"warning: DVC's cache does not have {', '.join(lacking)}; its work stays in {aside}")
 
 
 def _kept(stage: str = "") -> list[Path]:
     return sorted(path for path in ROOT.glob(f"{_PREFIX}{stage}-*" if stage else f"{_PREFIX}*") if path.is_dir())
 
 
-def _discard(folder: Path) -> None:
-    """By one renaming first: what is found under the folder's name is never a part of it."""
-    away = ROOT / ".removed"
-    replace(folder, away / folder.name)
-    shutil.rmtree(away, ignore_errors=True)
+@contextmanager
+def _alone_at(aside: Path) -> Iterator[bool]:
+    """Hold the lock on a folder that is put aside; False: another stage is at it, and stays so."""
+    try:
+        lock = wait_for(lock_of(aside), str(aside))
+    except UserError:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
+def _drop_linked(work: Path) -> None:
+    """Remove what is linked to the store, so that the store frees room when it gives something up.
+
+    These are preprocessed cases. Markers say that they are gone; a finished fold needs none of them.
+    """
+    for file in list(work.rglob("*")):
+        state = file.lstat()
+        if S_ISREG(state.st_mode) and state.st_nlink > 1:
+            file.unlink()
 
 
 def _hashes(path: Path) -> dict[str, str]:
