@@ -85,6 +85,10 @@ def test_paths_that_dvc_does_not_see(tmp_path, path, reason, column):
             "Data sets and folders", "cases.csv with a case's name of 201 signs", "a fault: how long it may be",
         )),
         ".s", "-s", "s s", "é",
+        pytest.param("s.fine", marks=pytest.mark.unusual(
+            "Data sets and folders", "cases.csv with a case called `s.fine`, as the finer grid's record of `s`",
+            "a fault: row and name; neither record is lost",
+        )),
     ],
 )  # fmt: skip
 def test_names_of_cases_that_files_cannot_have(tmp_path, name):

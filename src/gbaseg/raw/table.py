@@ -15,6 +15,8 @@ from gbaseg.volume import file_name_fault
 
 # Case names become names of files and folders, to which stages add up to some 40 signs, and a format's suffix.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
+# Ends the name of a case's record on the finer grid.
+_FINE = ".fine"
 # By itself, and by our .dvcignore.
 _HIDDEN_FROM_DVC = frozenset({".git", ".hg", ".dvc", ".scratch", ".venv"})
 
@@ -51,6 +53,10 @@ def _row_faults(row: int, case: Case) -> list[Fault]:
             faults.append(Fault(case.case, f"{TABLE} row {row}", f"{column} {path!r}: {reason}", right))
     plain = _NAME.fullmatch(case.case)
     reason = file_name_fault(f"{case.case}.nii.gz") if plain else ""
+    if case.case.endswith(_FINE):
+        reason = (
+            f"{case.case}.json is what `standardise` writes of {case.case.removesuffix(_FINE)!r}, on the finer grid"
+        )
     if not plain or reason:
         # Without a name the row cannot be told from others and left out.
         faults.append(
