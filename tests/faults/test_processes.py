@@ -116,9 +116,10 @@ def test_no_worker_outlives_a_killed_stage(tmp_path, mark):
 
 
 @pytest.mark.unusual("Interruptions", "a worker ended by the out-of-memory killer", "said, exit 1; the others end too")
-def test_a_killed_worker_is_said(tmp_path, mark):
+@pytest.mark.parametrize("which", [min, max])
+def test_a_killed_worker_is_said(tmp_path, mark, which):
     process = begin(tmp_path, mark)
-    os.kill(pids(tmp_path, "worker")[0], signal.SIGKILL)
+    os.kill(which(pids(tmp_path, "worker")), signal.SIGKILL)
     status, said = ended(process, mark, 20)
     assert status == 1
     assert "ended from outside (out of memory?" in said

@@ -122,6 +122,8 @@ def run(
         with _ended_with(pool):
             with _left_to_this_process():
                 futures = {pool.submit(_call, task): task.name for task in tasks}
+                # The pool watches the worker that it started last only from the next call on: killed, nobody noticed.
+                pool.submit(int)
             pending = set(futures)
             while pending:
                 done, pending = wait(pending, timeout=1.0, return_when=FIRST_COMPLETED)
