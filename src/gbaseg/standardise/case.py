@@ -79,7 +79,7 @@ def standardise_image(image: Volume, settings: StandardiseSettings) -> tuple[Vol
     notes = [*image.notes, *([f"the head fills {head.mean():.2%} of the scan"] if small else [])]
     if settings.foreground == "head" and (edge := _brightness_of_edges(spaced.array, low, high)) > _BRIGHT_EDGE:
         notes.append(f"bright borders ({edge:.0%} of the range of intensities): no air, or dark and bright swapped")
-    notes += stretched(spaced.array[head], low, high)
+    notes += stretched(spaced.array, spaced.array[head], low, high)
     scaled = spaced.with_array(to_unit_range(spaced.array, low, high))
     cropped = crop_or_pad(scaled, start, shape)
     return cropped, StandardCase(image.grid, turn, cropped.grid, start, low, high, tuple(notes))

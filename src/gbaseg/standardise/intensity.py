@@ -13,8 +13,8 @@ from gbaseg.errors import UserError
 # A head that fills less of the volume is small: its place is its own mean, not that of the brightest quarter.
 SMALL_HEAD = 0.1
 _NEARLY_ALL = 0.9
-# How far a range may reach beyond the middle 98 % of the head, in widths of these, before it is said.
-_FAR_BELOW, _FAR_ABOVE = 0.5, 3.0
+# How far a range may reach beyond what lies between air and the bright of the head, in widths of that, unsaid.
+_FAR_BELOW, _FAR_ABOVE = 0.5, 2.0
 
 
 def foreground(array: np.ndarray, kind: Literal["head", "nonzero", "all"]) -> np.ndarray:
@@ -104,18 +104,18 @@ def to_unit_range(array: np.ndarray, low: float, high: float) -> np.ndarray:
     return np.clip(scaled, 0.0, 1.0, out=scaled)
 
 
-def stretched(head: np.ndarray, low: float, high: float) -> list[str]:
-    """What a range says that a few voxels of the head have drawn out, so that the others have little of it left.
+def stretched(image: np.ndarray, head: np.ndarray, low: float, high: float) -> list[str]:
+    """What a range says that a few voxels have drawn out, so that the others have little of it left.
 
     Args:
-        head: intensities of the voxels that the range is of, before it.
+        image: the scan.
+        head: its voxels that the range is of.
         low, high: the range.
     """
-    first, last = (float(value) for value in np.percentile(head, (1.0, 99.0)))
-    width = last - first
+    air, bright = float(np.percentile(image.reshape(-1)[::7], 1.0)), float(np.percentile(head, 99.0))
     notes = []
-    if high > last + _FAR_ABOVE * width:
-        notes.append(f"the range ends at {high:g}, 99% of the head lie below {last:g}: wild voxels, or metal?")
-    if low < first - _FAR_BELOW * width:
-        notes.append(f"the range begins at {low:g}, 99% of the head lie above {first:g}: wild voxels, or padding?")
+    if high > bright + _FAR_ABOVE * (bright - air):
+        notes.append(f"the range ends at {high:g}, 99% of the head lie below {bright:g}: wild voxels, or metal?")
+    if low < air - _FAR_BELOW * (bright - air):
+        notes.append(f"the range begins at {low:g}, 99% of the scan lie above {air:g}: wild voxels, or padding?")
     return notes
