@@ -21,6 +21,8 @@ from gbaseg.runtime.progress import log
 
 # Starts of names: what is under removal, and what is made aside.
 _REMOVED, _PARTIAL = ".removed-", ".partial-"
+# And of a finished training's work that is put aside (stages.saved).
+FINISHED = "finished-"
 # Folder of a worker pool's progress, in the temporary folder, where others have theirs, and all that is put there.
 TEMPORARY = "gbaseg-progress-"
 _OF_PROGRESS = re.compile(r"\.lock|.*\.(json|\d+)", re.DOTALL)
@@ -138,7 +140,7 @@ def leftovers(root: Path) -> Iterator[Leftover]:
             yield Leftover("half-made entry", path, _size(path, counted), _used(path), _holder(lock_inside(path)))
     for path in sorted(root.glob("*")):
         if path.is_dir() and path != store:
-            kinds = {_REMOVED: "under removal", "finished-": "finished work"}
+            kinds = {_REMOVED: "under removal", FINISHED: "finished work"}
             what = next((kind for start, kind in kinds.items() if path.name.startswith(start)), "unfinished work")
             yield Leftover(what, path, _size(path, counted), _used(path), _holder(lock_of(path)))
     for path in _of_progress():

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from gbaseg.runtime.leftovers import beside
 from gbaseg.runtime.progress import log
 
 
@@ -32,7 +33,7 @@ def write_marker(
         for file in listed
     }
     body = json.dumps({"files": vouched, "content": content}, sort_keys=True)
-    partial = path.with_name(f".partial-{path.name}")
+    partial = beside(path)
     with partial.open("w", encoding="utf-8") as stream:
         stream.write(json.dumps({"digest": _digest(body.encode()), "body": body}))
         stream.flush()

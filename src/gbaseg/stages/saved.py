@@ -18,19 +18,22 @@ from stat import S_ISREG
 from typing import Any
 
 from gbaseg.errors import UserError
+from gbaseg.runtime.family import DVC_STAGE
 from gbaseg.runtime.json_files import parse_json, read_json
-from gbaseg.runtime.leftovers import discard, discard_unused, lock_of
+from gbaseg.runtime.leftovers import FINISHED, discard, discard_unused, lock_of
 from gbaseg.runtime.locks import is_held, wait_for
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.room import device_of, free_bytes, in_bytes, nearest
 from gbaseg.runtime.scratch import ROOT, Scratch, written_whole
+from gbaseg.stages.provenance import LOCK
+from gbaseg.text_file import read_yaml
 
-# Names of the folders in .scratch that keep finished work, and of the file that says what came of it.
-_PREFIX, _OUTPUTS = "finished-", "outputs.json"
+# In a folder of finished work: what came of it.
+_OUTPUTS = "outputs.json"
 # What a file system gives a file at the least.
 _BLOCK = 4096
 # Set by DVC for the command of a stage.
-_UNDER_DVC, _DVC_ROOT = "DVC_STAGE", "DVC_ROOT"
+_DVC_ROOT = "DVC_ROOT"
 # Linux' question to a file system: let this file have the blocks of that one.
 _FICLONE = 0x40049409
 
@@ -93,7 +96,7 @@ def check_fits(name: str, outputs: Mapping[str, Path], resumable: bool = True) -
         UserError: a file system has too little; nothing was put out.
     """
     wanted: dict[int, tuple[Path, int]] = {}
-    cache = cache_folder() if os.environ.get(_UNDER_DVC) else None
+    cache = cache_folder() if os.environ.get(DVC_STAGE) else None
     for path, made in outputs.items():
         size = size_of(made, block=_BLOCK)
         places = [Path(path)] if device_of(path) != device_of(made) else []
@@ -137,7 +140,7 @@ def done_in(folder: str) -> int:
 
 def aside_of(folder: str) -> Path:
     """Where a stage's work is put aside, by the name of its scratch folder."""
-    return ROOT / f"{_PREFIX}{folder}"
+    return ROOT / f"{FINISHED}{folder}"
 
 
 def keep(folder: str, scratch: Scratch) -> None:
@@ -147,7 +150,7 @@ def keep(folder: str, scratch: Scratch) -> None:
         folder: name of the scratch folder, the fingerprint of the work.
         scratch: whose `work` is put aside.
     """
-    if not os.environ.get(_UNDER_DVC):
+    if not os.environ.get(DVC_STAGE):
         return
     outputs = json.dumps({path: _hashes(made) for path, made in scratch.outputs.items()}, indent=1)
     aside = aside_of(folder)
@@ -185,17 +188,17 @@ def release() -> None:
     kept = _kept()
     if not kept:
         return
-    cache = cache_folder()
+    cache, noted = cache_folder(), _noted_hashes()
     for aside in kept:
         # Another stage may be about to put it there, or to take it back.
         if is_held(lock_of(aside), beats=False):
             continue
         with _alone_at(aside) as alone:
             if alone and aside.is_dir():
-                _release(aside, cache)
+                _release(aside, cache, noted)
 
 
-def _release(aside: Path, cache: Path | None) -> None:
+def _release(aside: Path, cache: Path | None, noted: Mapping[str, str]) -> None:
     try:
         outputs = read_json(aside / _OUTPUTS)
     except UserError:
@@ -203,7 +206,9 @@ def _release(aside: Path, cache: Path | None) -> None:
     if not outputs or not (aside / "work").is_dir():
         discard(aside)  # of a run that was killed while it put its work aside, or took it back
         return
-    lacking = [path for path, files in outputs.items() if cache is None or not _is_cached(path, files, cache)]
+    lacking = [
+        path for path, files in outputs.items() if cache is None or not _is_cached(noted.get(path), files, cache)
+    ]
     if not lacking:
         discard(aside)
     else:
@@ -211,7 +216,7 @@ def _release(aside: Path, cache: Path | None) -> None:
 
 
 def _kept(stage: str = "") -> list[Path]:
-    return sorted(path for path in ROOT.glob(f"{_PREFIX}{stage}-*" if stage else f"{_PREFIX}*") if path.is_dir())
+    return sorted(path for path in ROOT.glob(f"{FINISHED}{stage}-*" if stage else f"{FINISHED}*") if path.is_dir())
 
 
 @contextmanager
@@ -251,9 +256,8 @@ def _hashes(path: Path) -> dict[str, str]:
     return found
 
 
-def _is_cached(path: str, files: Mapping[str, str], cache: Path) -> bool:
-    """Whether dvc.lock names these very files for an output, and all of them are in the cache."""
-    noted = _noted_hash(path)
+def _is_cached(noted: str | None, files: Mapping[str, str], cache: Path) -> bool:
+    """Whether an output that dvc.lock notes with this hash is these very files, and all of them are in the cache."""
     if noted is None:
         return False
     if noted.endswith(".dir"):
@@ -275,16 +279,9 @@ def _in_cache(cache: Path, md5: str) -> Path:
     return cache / "files" / "md5" / md5[:2] / md5[2:]
 
 
-def _noted_hash(path: str) -> str | None:
-    from ruamel.yaml import YAML
-
-    lock = Path("dvc.lock")
-    if not lock.is_file():
-        return None
-    content: dict[str, Any] = YAML(typ="safe").load(lock.read_text(encoding="utf-8")) or {}
-    for stage in content.get("stages", {}).values():
-        for out in stage.get("outs", []):
-            if out.get("path") == path:
-                md5 = out.get("md5")
-                return str(md5) if md5 else None
-    return None
+def _noted_hashes() -> dict[str, str]:
+    """Output -> MD5, of all that dvc.lock names."""
+    if not LOCK.is_file():
+        return {}
+    stages = (read_yaml(LOCK) or {}).get("stages", {})
+    return {out["path"]: str(out["md5"]) for one in stages.values() for out in one.get("outs", []) if out.get("md5")}
