@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from gbaseg.runtime.store import Store
 from gbaseg.segmentation import dataset
-from gbaseg.segmentation.dataset import prepare
+from gbaseg.segmentation.dataset import plan, prepare
 from gbaseg.segmentation.workspace import Workspace
 
 
@@ -87,6 +88,12 @@ def test_a_second_call_does_nothing(prepared, workspace, monkeypatch):
     )
     assert again == prepared.plans
     assert state() == before
+
+
+def test_planning_where_nnunet_is_to_augment_in_the_process_that_trains(prepared, workspace, monkeypatch):
+    monkeypatch.setenv("nnUNet_n_proc_DA", "0")
+    assert plan(workspace, prepared.spacing_zyx_mm)["configurations"]["3d_fullres"]
+    assert os.environ["nnUNet_n_proc_DA"] == "0"
 
 
 def test_frozen_plans_are_kept_at_another_spacing(prepared, tmp_path):

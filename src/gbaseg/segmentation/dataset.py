@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from gbaseg.segmentation.planning import PLANS_NAME, adapt_plans, at_spacing
 from gbaseg.segmentation.preprocessing import RESCALING, preprocess
 from gbaseg.segmentation.settings import SegmentationSettings
 from gbaseg.segmentation.splits import split_by_patient
-from gbaseg.segmentation.workspace import Workspace
+from gbaseg.segmentation.workspace import AUGMENTERS, Workspace
 
 
 @dataclass(frozen=True)
@@ -132,9 +133,17 @@ def plan(workspace: Workspace, spacing_zyx_mm: tuple[float, float, float]) -> di
         plan_experiment_dataset,
     )
 
-    with redirect_stdout(StringIO()):
-        extract_fingerprint_dataset(1, num_processes=1, show_progress_bar=False)
-        plans, _ = plan_experiment_dataset(1, overwrite_target_spacing=spacing_zyx_mm)
+    asked = os.environ.get(AUGMENTERS)
+    # The planner takes as many threads as the trainer has augmenting processes, which may be none.
+    os.environ[AUGMENTERS] = "1"
+    try:
+        with redirect_stdout(StringIO()):
+            extract_fingerprint_dataset(1, num_processes=1, show_progress_bar=False)
+            plans, _ = plan_experiment_dataset(1, overwrite_target_spacing=spacing_zyx_mm)
+    finally:
+        del os.environ[AUGMENTERS]
+        if asked is not None:
+            os.environ[AUGMENTERS] = asked
     return plans
 
 

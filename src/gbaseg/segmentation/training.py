@@ -18,7 +18,7 @@ from gbaseg.runtime.seeds import derive
 from gbaseg.segmentation.planning import CONFIGURATION, PLANS_NAME, read_plans
 from gbaseg.segmentation.prediction import fold_file
 from gbaseg.segmentation.settings import SegmentationSettings
-from gbaseg.segmentation.workspace import Workspace
+from gbaseg.segmentation.workspace import AUGMENTERS, Workspace
 
 if TYPE_CHECKING:
     import torch
@@ -104,10 +104,10 @@ def train_fold(
     if device.index is not None:
         _make_current(device)
     if device.type == "cpu":
-        os.environ["nnUNet_n_proc_DA"] = "0"  # augment in this process: reproducible, and no core is left anyway
+        os.environ[AUGMENTERS] = "0"  # augment in this process: reproducible, and no core is left anyway
     else:
         # nnU-Net counts the machine's cores, of which a job may have been given a few.
-        os.environ.setdefault("nnUNet_n_proc_DA", str(min(augmenters, _MOST_AUGMENTERS)))
+        os.environ.setdefault(AUGMENTERS, str(min(augmenters, _MOST_AUGMENTERS)))
     # Compiling costs minutes a fold and changes the last bits; results before speed.
     os.environ.setdefault("nnUNet_compile", "false")
     from gbaseg.runtime.checkpoint import forget

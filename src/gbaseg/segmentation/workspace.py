@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 DATASET = "Dataset001_gbaseg"
+# nnU-Net's name for how many processes cut patches out of the cases and alter them; 0: the one that trains.
+AUGMENTERS = "nnUNet_n_proc_DA"
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from gbaseg.runtime.leftovers import tidy
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.room import SHARED, device_of, free_bytes, free_memory, in_bytes
 from gbaseg.runtime.scratch import ROOT
+from gbaseg.segmentation.workspace import AUGMENTERS
 from gbaseg.stages.saved import cache_folder, done_in, is_copied
 from gbaseg.volume import read_grid
 
@@ -153,7 +154,7 @@ def this_machine(settings: Params, size: DataSize, computes: bool = False) -> Ma
     if choose_device().type != "cuda":
         return Machine(workers_for(cases), workers_for(folds))
     at_once = workers_for(folds, exclusive=True)
-    asked = os.environ.get("nnUNet_n_proc_DA", "")
+    asked = os.environ.get(AUGMENTERS, "")
     dealt = min(max(1, len(os.sched_getaffinity(0)) // at_once), _MOST_AUGMENTERS)
     return Machine(workers_for(cases, exclusive=True), at_once, int(asked) if asked.isdigit() else dealt)
 
