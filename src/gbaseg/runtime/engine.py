@@ -119,7 +119,7 @@ def run(
     if exclusive and workers_for(len(tasks), exclusive) == 1:
         keep_freed()
         return [task.function(**task.arguments) for task in tasks]
-    done = _in_threads(tasks, name) if light else []
+    done = _in_threads(tasks, name) if light and not exclusive else []
     return [*done, *_in_processes(tasks[len(done) :], name, exclusive, deal_cores)]
 
 
