@@ -60,4 +60,4 @@ def test_files_that_pages_name_are_there(page):
 
 def test_variables_are_named_as_the_code_reads_them():
     text = (ROOT / "docs/running.md").read_text()
-    assert {device.VARIABLE, device.VISIBLE, engine.WORKERS} <= set(re.findall(r"`([A-Z_]+)`", text))
+    assert {device.VARIABLE, device.VISIBLE, engine.WORKERS, engine.GPU_TASKS} <= set(re.findall(r"`([A-Z_]+)`", text))

@@ -82,6 +82,29 @@ def test_a_stage_that_had_nothing_to_do_says_nothing():
     assert speeds_of_ledger(lines) == {}
 
 
+def test_a_speed_is_of_the_device_that_would_be_used():
+    units = amount("train_segmentation/round_0")
+
+    def on(device, seconds):
+        return line("train_segmentation/round_0", seconds, **({"device": device} if device else {}))
+
+    def seconds(lines, device):
+        found = speeds_of_ledger(lines, device)
+        return round(found["nnunet"].seconds_per_unit * units) if found else None
+
+    lines = [on("A100", 20.0), on("cpu", 90.0), on("H100", 10.0), on("2 x H100", 5.0)]
+    assert [seconds(lines, device) for device in ("A100", "cpu", "H100", "2 x H100", "H200")] == [20, 90, 10, 5, None]
+    assert seconds(lines, None) == 5  # the last of all
+    # Earlier versions noted what was asked for: better than nothing, where it may be the device.
+    assert [seconds([*lines, on("auto", 33.0)], device) for device in ("cpu", "H200")] == [90, 33]
+    assert [seconds([on(None, 34.0)], device) for device in ("cpu", "H200")] == [34, 34]
+    assert [seconds([on("cuda:1", 35.0)], device) for device in ("cpu", "H200")] == [None, 35]
+
+
+def test_what_no_gpu_does_is_as_fast_beside_any():
+    assert speeds_of_ledger([line("standardise", 9.0, device="cpu")], "H100").keys() == {"standardise"}
+
+
 def test_every_machine_has_every_kind_of_work():
     for name in known_machines():
         assert speeds_of(name).keys() == set(KINDS.values())

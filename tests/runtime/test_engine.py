@@ -6,7 +6,8 @@ import time
 import pytest
 
 from gbaseg.errors import UserError
-from gbaseg.runtime.engine import WORKERS, Task, TaskFailed, run, threads_for, workers_for
+from gbaseg.runtime import engine
+from gbaseg.runtime.engine import GPU_TASKS, WORKERS, Task, TaskFailed, run, threads_for, workers_for
 
 
 def square(value):
@@ -91,6 +92,34 @@ def test_number_of_workers(monkeypatch):
     monkeypatch.setenv(WORKERS, "none")
     with pytest.raises(UserError, match="GBASEG_WORKERS=none"):
         workers_for(3)
+    assert workers_for(3, exclusive=True) == 1  # another number
+    monkeypatch.setenv(GPU_TASKS, "0")
+    with pytest.raises(UserError, match="GBASEG_GPU_TASKS=0"):
+        workers_for(3, exclusive=True)
+
+
+def where(seconds):
+    time.sleep(seconds)
+    return os.getpid()
+
+
+def test_tasks_of_a_moment_run_in_threads_of_this_process(monkeypatch):
+    monkeypatch.setenv(WORKERS, "4")
+    started = time.monotonic()
+    assert run([Task(f"{n}", where, {"seconds": 0.1}) for n in range(12)], light=True) == [os.getpid()] * 12
+    assert time.monotonic() - started < 1.2  # side by side
+    with pytest.raises(TaskFailed, match=r"(?s)fold 3 failed.*the seventh seal"):
+        run([Task("fold 3", fail), Task("fold 4", where, {"seconds": 0.1})], light=True)
+
+
+def test_those_that_take_longer_than_processes_take_to_start_go_to_processes(monkeypatch):
+    monkeypatch.setenv(WORKERS, "2")
+    monkeypatch.setattr(engine, "_START_S", 0.15)
+    found = run([Task(f"{n}", where, {"seconds": 0.1}) for n in range(8)], light=True)
+    here = found.count(os.getpid())
+    assert 2 <= here < 8 and found[:here] == [os.getpid()] * here
+    monkeypatch.setenv(WORKERS, "1")
+    assert run([Task(f"{n}", where, {"seconds": 0.1}) for n in range(4)], light=True) == [os.getpid()] * 4
 
 
 @pytest.fixture
@@ -103,6 +132,7 @@ def machine_with_gpus(monkeypatch):
         monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
 
     monkeypatch.delenv(WORKERS, raising=False)
+    monkeypatch.delenv(GPU_TASKS, raising=False)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.delenv("GBASEG_DEVICE", raising=False)
     return show
@@ -127,4 +157,18 @@ def test_one_gpu_or_a_named_one_is_not_shared_out(machine_with_gpus, monkeypatch
     monkeypatch.setenv("GBASEG_DEVICE", "cuda:2")
     assert workers_for(5, exclusive=True) == 1
     monkeypatch.setenv(WORKERS, "2")
+    assert workers_for(5, exclusive=True) == 1  # of cores alone
+    monkeypatch.setenv(GPU_TASKS, "2")
     assert run([Task("a", visible_gpu), Task("b", visible_gpu)], exclusive=True) == [(None, "cuda:2")] * 2
+
+
+def workers_asked():
+    return os.environ[WORKERS]
+
+
+def test_tasks_that_share_gpus_share_the_cores_too(machine_with_gpus, monkeypatch):
+    machine_with_gpus(2)
+    monkeypatch.setenv(GPU_TASKS, "2")
+    assert workers_for(9, exclusive=True) == 4  # two a GPU
+    monkeypatch.setenv(WORKERS, "6")
+    assert run([Task("a", workers_asked), Task("b", workers_asked)], exclusive=True) == ["3", "3"]

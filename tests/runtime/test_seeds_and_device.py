@@ -1,10 +1,14 @@
 """Seeds and devices."""
 
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
 from gbaseg.errors import UserError
-from gbaseg.runtime.device import VARIABLE, choose_device
+from gbaseg.runtime import device
+from gbaseg.runtime.device import VARIABLE, choose_device, computed_on, would_compute_on
 from gbaseg.runtime.seeds import derive, numpy_generator, torch_generator
 
 
@@ -34,3 +38,22 @@ def test_device_by_name(monkeypatch):
     monkeypatch.setenv(VARIABLE, "cuda:99")
     with pytest.raises(UserError, match="cuda:99"):
         choose_device()
+
+
+def test_what_was_computed_on_is_named(monkeypatch):
+    monkeypatch.setenv(VARIABLE, "cpu")
+    assert computed_on() == would_compute_on() == "cpu"
+    monkeypatch.setenv(VARIABLE, "cuda:99")
+    assert computed_on() == "cpu"  # asked for where nothing is computed
+    with pytest.raises(UserError, match="cuda:99"):
+        would_compute_on()
+    monkeypatch.delenv(VARIABLE)
+    monkeypatch.delenv(device.VISIBLE, raising=False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "NVIDIA H100")
+    monkeypatch.setattr(device, "DRIVERS", (Path("/"),))
+    for count, name in ((1, "NVIDIA H100"), (2, "2 x NVIDIA H100")):
+        monkeypatch.setattr(torch.cuda, "device_count", lambda count=count: count)
+        assert computed_on() == would_compute_on() == name
+    monkeypatch.delitem(sys.modules, "torch")
+    assert computed_on() == "cpu"  # a stage that has no use for a GPU

@@ -12,6 +12,9 @@ from safetensors.torch import load, save_file
 
 from gbaseg import volume
 from gbaseg.errors import UserError
+from gbaseg.runtime.threads import torch_threads
+from gbaseg.runtime.turns import beside_gpu, in_turns
+from gbaseg.segmentation import prediction
 from gbaseg.segmentation.prediction import Ensemble, FoldAgreement, PredictionItem, decide, predict, to_mask
 from gbaseg.segmentation.settings import PredictionSettings
 from gbaseg.volume import Grid, Volume
@@ -146,6 +149,41 @@ def test_masks_are_written_on_the_images_grids(model, tmp_path):
     written = np.load(tmp_path / "probabilities" / "plain.npy")
     assert written.dtype == np.float16
     np.testing.assert_array_equal(written, expected.probabilities)
+
+
+def predicted(model, folder, cases=5):
+    """What is written of some scans, and said of them."""
+    items = []
+    for seed in range(cases):
+        volume.write(scan(seed, TURNED), folder / f"{seed}.nii.gz")
+        items.append(
+            PredictionItem(str(seed), *(folder / f"{part}{seed}.nii.gz" for part in ("", "m")), folder / f"{seed}.npy")
+        )
+    agreements = predict(model, items, SETTINGS, "tiny")
+    return agreements, [item.mask.read_bytes() for item in items], [np.load(item.probabilities) for item in items]
+
+
+def test_cases_side_by_side_come_out_as_one_after_the_other(model, tmp_path, monkeypatch):
+    alone = predicted(model, tmp_path / "alone")
+    monkeypatch.setattr(prediction, "beside_gpu", lambda *arguments: in_turns(*arguments[:2], 3, arguments[2]))
+    monkeypatch.setattr(prediction, "run", lambda tasks, **_: [task.function(**task.arguments) for task in tasks])
+    with torch_threads(1):  # as in a worker
+        beside = predicted(model, tmp_path / "beside")
+    assert str(beside[0]) == str(alone[0]) and beside[1] == alone[1]  # NaN is not itself
+    assert all(np.array_equal(one, other) for one, other in zip(alone[2], beside[2], strict=True))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_gives_what_the_processor_gives_also_in_turns(model, monkeypatch):
+    scans = [scan(seed, TURNED) for seed in range(6)]
+    on_processor = [Ensemble(model, SETTINGS).fold_probabilities(one) for one in scans]
+    monkeypatch.setenv("GBASEG_DEVICE", "cuda")
+    monkeypatch.setenv("GBASEG_WORKERS", "4")
+    ensemble = Ensemble(model, SETTINGS)
+    assert torch.backends.cudnn.benchmark is False  # no races of algorithms
+    one_by_one = [ensemble.fold_probabilities(one) for one in scans]
+    np.testing.assert_allclose(one_by_one, on_processor, atol=0.05)  # in half precision
+    np.testing.assert_allclose(beside_gpu(ensemble.fold_probabilities, scans, "scans"), one_by_one, atol=2e-3)
 
 
 def test_a_folder_without_weights_is_no_model(model, tmp_path):

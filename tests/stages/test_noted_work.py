@@ -1,5 +1,6 @@
 """What a stage writes into the ledger about its work."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -59,6 +60,14 @@ def test_a_resumed_stage_did_not_do_all_of_its_work():
     line = run("survey", resumable=True)
     assert line["found_done"] == ["resumed"] and "work" not in line
     assert "found_done" not in run("survey", resumable=True)
+
+
+def test_what_it_was_computed_on_is_noted(monkeypatch):
+    monkeypatch.setenv("GBASEG_DEVICE", "cpu")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
+    line = run("evaluate/round_0")
+    assert (line["device"], line["cpus"], line["threads"]) == ("cpu", 8, 1)
 
 
 def test_a_stage_that_is_not_counted_needs_no_parameters():

@@ -9,6 +9,7 @@ from gbaseg.augmentation.rescale import rescale
 from gbaseg.augmentation.settings import AugmentationSettings
 from gbaseg.augmentation.singan.harmonise import harmonise_volume
 from gbaseg.augmentation.singan.model import SinGAN
+from gbaseg.runtime.turns import on_gpu
 
 
 def apply_naive(image: np.ndarray, mask: np.ndarray, factor: float) -> np.ndarray:
@@ -47,7 +48,7 @@ def apply_gba(
     image = image.astype(np.float32, copy=False)
     rescaled = rescale(image, mask, factor)
     z_indices = [int(z) for z in np.flatnonzero(mask.any(axis=(1, 2)))]
-    psi = harmonise_volume(model, rescaled, z_indices, k_star, settings.harmonise, seed=seed)
+    psi = on_gpu(harmonise_volume, model, rescaled, z_indices, k_star, settings.harmonise, seed=seed)
     out = image.copy()
     for z, harmonised in zip(z_indices, psi, strict=True):
         y_hat = blend_mask(mask[z], settings.blend.dilation_px, settings.blend.sigma_px)

@@ -62,7 +62,7 @@ def _wrong_calls_as_mistakes() -> Iterator[None]:
 @click.version_option(__version__)
 @click.option("--device", metavar="NAME", help="auto (default), cpu, cuda or cuda:N.")
 @click.option(
-    "--workers", type=click.IntRange(min=1), help="Processes side by side; default: one a core, one on a GPU."
+    "--workers", type=click.IntRange(min=1), help="Processes side by side on the processor; default: one a core."
 )
 def main(device: str | None, workers: int | None) -> None:
     """Cross-modal tumour segmentation with generative blending augmentation and self-training.
