@@ -52,7 +52,8 @@ class Stopwatch:
             self.scale += 1
             self.done, self.times, self.sampling = 0, [], 0.0
             if self.scale in self.asked["scales"]:
-                sys.stdin.readline()
+                if not sys.stdin.readline():
+                    raise SystemExit  # whoever asked is gone
         if self.scale not in self.asked["scales"] or self.done < 0:
             return
         at = (self.done - self.before) % self.block
