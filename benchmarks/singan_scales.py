@@ -51,9 +51,8 @@ class Stopwatch:
             one._watched = True
             self.scale += 1
             self.done, self.times, self.sampling = 0, [], 0.0
-            if self.scale in self.asked["scales"]:
-                if not sys.stdin.readline():
-                    raise SystemExit  # whoever asked is gone
+            if self.scale in self.asked["scales"] and not sys.stdin.readline():
+                raise SystemExit  # whoever asked is gone
         if self.scale not in self.asked["scales"] or self.done < 0:
             return
         at = (self.done - self.before) % self.block
