@@ -103,6 +103,10 @@ def has_bfloat16() -> bool:
     """Whether this processor multiplies bfloat16 numbers by itself (AVX512-BF16, AMX): elsewhere they are slow."""
     import torch
 
-    # torch has no public question for it; a version without this one computes in float32.
-    asked = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-    return bool(asked and asked())
+    # torch has no public question for it; a version without these two computes in float32. The second one heeds
+    # ONEDNN_MAX_CPU_ISA, but says yes to instructions that only convert.
+    asked = [
+        getattr(torch.cpu, "_is_avx512_bf16_supported", None),
+        getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None),
+    ]
+    return all(question is not None and question() for question in asked)
