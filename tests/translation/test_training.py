@@ -147,7 +147,7 @@ def test_a_gpu_that_replays_steps_ends_where_one_that_does_not_ends(tmp_path, mo
     assert len(replays) == 2 * (18 - 3)
     # Each epoch's slices, and with them its losses, are others: a replay of old inputs would be seen.
     for ours, theirs in zip(*losses, strict=True):
-        assert ours == pytest.approx(theirs, rel=2e-3, abs=1e-4)
+        assert ours == pytest.approx(theirs, rel=5e-3, abs=1e-4)  # bfloat16 has steps of 4e-3
     assert losses[1][0] != pytest.approx(losses[1][1], rel=2e-3, abs=1e-4)
     # Adam moves every weight by about the rate at each of the 18 steps, replayed or not.
     assert sum(moved[0]) == pytest.approx(sum(moved[1]), rel=0.05)
