@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from gbaseg.errors import UserError
 from gbaseg.runtime.checkpoint import before, save_checkpoint
 from gbaseg.runtime.curves import Curves
+from gbaseg.segmentation.schedule import one_cycle
 from gbaseg.segmentation.training import train_fold
 
 QUANTITIES = ["learning_rate", "patch_dice", "train_loss", "validation_loss"]
@@ -62,6 +63,21 @@ def test_weights_and_curves_are_written_and_no_checkpoint_stays(train, workspace
     assert not list(tmp_path.glob("*partial*"))
 
 
+def test_the_schedule_goes_from_step_to_step_where_asked(train, tmp_path, monkeypatch):
+    from gbaseg.segmentation.trainer import Trainer
+
+    rates, step = [], Trainer.train_step
+
+    def watched(self, batch):
+        done = step(self, batch)
+        rates.append(self.optimizer.param_groups[0]["lr"])
+        return done
+
+    monkeypatch.setattr(Trainer, "train_step", watched)
+    train("fold", schedule="one_cycle", optimiser="adamw")
+    assert rates == pytest.approx([0.01 * one_cycle(done) for done in (0.0, 0.25, 0.5, 0.75)])
+
+
 def test_the_budget_is_that_of_the_settings(train, monkeypatch):
     from gbaseg.segmentation.trainer import Trainer
 
@@ -83,17 +99,18 @@ def test_weights_follow_the_seed(train, tmp_path):
     assert files[0] == files[1], "equal weights hash equal: DVC must not see a change where there is none"
 
 
-def test_a_resumed_run_gives_the_same_weights_and_whole_curves(train, workspace, tmp_path, monkeypatch):
+@pytest.mark.parametrize("settings", [{}, {"optimiser": "adamw", "schedule": "one_cycle"}], ids=["sgd", "adamw"])
+def test_a_resumed_run_gives_the_same_weights_and_whole_curves(train, workspace, tmp_path, monkeypatch, settings):
     class Interrupted(Exception):
         pass
 
     def interrupt(self, step, values):
         raise Interrupted
 
-    whole = train("whole")
+    whole = train("whole", **settings)
     with monkeypatch.context() as patch, pytest.raises(Interrupted):
         patch.setattr(Curves, "log", interrupt)
-        train("cut")
+        train("cut", **settings)
     assert [path.name for path in workspace.root.rglob("*.pth*")] == ["checkpoint_latest.pth"]
     assert not (tmp_path / "cut.safetensors").exists()
 
@@ -102,7 +119,7 @@ def test_a_resumed_run_gives_the_same_weights_and_whole_curves(train, workspace,
     epochs = []
     end = Trainer.on_epoch_end
     monkeypatch.setattr(Trainer, "on_epoch_end", lambda self: (epochs.append(self.current_epoch), end(self))[1])
-    resumed = train("cut")
+    resumed = train("cut", **settings)
     assert epochs == [1]
     assert equal(whole, resumed)
     assert (tmp_path / "cut.safetensors").read_bytes() == (tmp_path / "whole.safetensors").read_bytes()

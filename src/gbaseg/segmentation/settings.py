@@ -57,7 +57,15 @@ class SegmentationSettings(Settings):
     last_round_epochs: Count = Field(1000, description="epochs of the last round (paper: 1000)")
     iterations_per_epoch: Count = Field(250, description="iterations an epoch (nnU-Net: 250)")
     validation_iterations: Count = Field(50, description="patches of the held-out fold an epoch (nnU-Net: 50)")
-    learning_rate: Positive = Field(1e-2, description="SGD, polynomial decay (nnU-Net: 0.01)")
+    learning_rate: Positive = Field(1e-2, description="its highest (nnU-Net: 0.01, with sgd)")
+    optimiser: Literal["sgd", "adamw"] = Field(
+        "sgd", description="sgd, with Nesterov's momentum of 0.99 (nnU-Net), or adamw: learns in fewer steps"
+    )
+    schedule: Literal["polynomial", "one_cycle"] = Field(
+        "polynomial",
+        description="of the learning rate: polynomial, down from epoch to epoch (nnU-Net), or one_cycle: up and down "
+        "again from step to step",
+    )
     oversample_foreground: Fraction = Field(0.33, description="share of patches centred on a label (nnU-Net: 0.33)")
     start: Literal["scratch", "warm"] = Field(
         "scratch", description="scratch (paper), or warm: from the round before; round 0 is from scratch"

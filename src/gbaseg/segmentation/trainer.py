@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from batchgenerators.dataloading.nondet_multi_threaded_augmenter import NonDetMultiThreadedAugmenter
 from nnunetv2.training.dataloading.nnunet_dataset import nnUNetBaseDataset
+from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.helpers import empty_cache
 
@@ -20,6 +21,7 @@ from gbaseg.runtime.precision import use_bfloat16
 from gbaseg.segmentation.preprocessed import CaseDataset
 from gbaseg.segmentation.preprocessing import RESCALING
 from gbaseg.segmentation.rescaling import RescalingDataset, read_rescaling
+from gbaseg.segmentation.schedule import OneCycle
 from gbaseg.segmentation.settings import SegmentationSettings
 
 OnEpoch = Callable[[int, dict[str, float]], None]
@@ -43,6 +45,7 @@ class Trainer(nnUNetTrainer):
         self._resume_random: dict | None = None
         self._on_epoch: OnEpoch | None = None
         self._name = ""
+        self._steps_of_epoch = 0
 
     def configure(self, settings: SegmentationSettings, epochs: int, on_epoch: OnEpoch, name: str) -> None:
         """Set the budget, and what the training is called where it fails; call before `initialize`."""
@@ -50,6 +53,7 @@ class Trainer(nnUNetTrainer):
         self.num_iterations_per_epoch = settings.iterations_per_epoch
         self.num_val_iterations_per_epoch = settings.validation_iterations
         self.initial_lr = settings.learning_rate
+        self._optimiser, self._schedule = settings.optimiser, settings.schedule
         self.oversample_foreground_percent = settings.oversample_foreground
         self.save_every = CHECKPOINT_EVERY
         self._on_epoch, self._name = on_epoch, name
@@ -58,6 +62,24 @@ class Trainer(nnUNetTrainer):
         super().initialize()
         use_bfloat16(self.plain_network, self.device)
         self.dataset_class = CaseDataset
+
+    def configure_optimizers(self) -> tuple[torch.optim.Optimizer, Any]:
+        if self._optimiser == "adamw":
+            optimiser: torch.optim.Optimizer = torch.optim.AdamW(self.network.parameters(), self.initial_lr)
+        else:
+            optimiser, _ = super().configure_optimizers()
+        schedule = OneCycle if self._schedule == "one_cycle" else PolyLRScheduler
+        return optimiser, schedule(optimiser, self.initial_lr, self.num_epochs)
+
+    def train_step(self, batch: dict) -> dict:
+        if isinstance(self.lr_scheduler, OneCycle):
+            self.lr_scheduler.step(self.current_epoch + self._steps_of_epoch / self.num_iterations_per_epoch)
+        self._steps_of_epoch += 1
+        return super().train_step(batch)
+
+    def on_train_epoch_start(self) -> None:
+        super().on_train_epoch_start()
+        self._steps_of_epoch = 0
 
     def get_tr_and_val_datasets(self) -> tuple[nnUNetBaseDataset, nnUNetBaseDataset]:
         train, held_out = super().get_tr_and_val_datasets()
