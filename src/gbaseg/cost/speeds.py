@@ -16,6 +16,7 @@ from gbaseg.cost.counted import DataSize, kind_of
 from gbaseg.cost.work import count_work
 from gbaseg.errors import UserError
 from gbaseg.params import check
+from gbaseg.runtime.ledger import LEDGER, read_lines
 
 _MACHINES = "machines.json"
 
@@ -47,6 +48,26 @@ def speeds_of(name: str) -> dict[str, Speed]:
             "`gbaseg cost` there goes by its logs/stages.jsonl"
         )
     return {kind: Speed(seconds / units, units) for kind, (units, seconds) in machines[name]["speeds"].items()}
+
+
+def speeds_here(gpu: str | None = None) -> tuple[dict[str, Speed], dict[str, list[str]]]:
+    """Speeds, and where they are from: source -> kinds of work.
+
+    Args:
+        gpu: a machine of `machines.json`; None: this folder's ledger for each kind of work that it has measured, the
+            first machine there for the others.
+
+    Raises:
+        UserError: that machine is not there.
+    """
+    measured = speeds_of_ledger(read_lines()) if gpu is None else {}
+    name = gpu or next(iter(known_machines()))
+    known = speeds_of(name)
+    sources = {
+        f"{LEDGER}, what the stages here took that did most of each kind of work": sorted(measured),
+        f"{name}, {known_machines()[name]['about']}": sorted(known.keys() - measured.keys()),
+    }
+    return known | measured, {source: kinds for source, kinds in sources.items() if kinds}
 
 
 def speeds_of_ledger(lines: Sequence[Mapping[str, Any]]) -> dict[str, Speed]:
