@@ -44,8 +44,12 @@ def test_a_scale_of_singan(shape, width):
 
 @pytest.mark.parametrize(
     ("batch", "patch", "features", "convolutions"),
-    [(2, (16, 48, 48), (8, 32, 64, 96), 1), (2, (64, 160, 160), (32, 64, 128, 256, 320, 320), 2), (1, (16, 32, 32), (4, 8), 3)],
-)  # fmt: skip
+    [
+        (2, (16, 48, 48), (8, 32, 64, 96), 1),
+        (2, (64, 160, 160), (32, 64, 128, 256, 320, 320), 2),
+        (1, (16, 32, 32), (4, 8), 3),
+    ],
+)
 def test_nnu_nets_network(batch, patch, features, convolutions):
     from dynamic_network_architectures.architectures.unet import PlainConvUNet
 

@@ -50,7 +50,7 @@ def run(preset: str | None, presets: Path, gpu: str | None, size: Mapping[str, f
     """
     settings = params.check(preset_content(preset, presets), f"preset {preset}") if preset else params.load()
     speeds, sources = speeds_here(gpu)
-    known, known_from = _known_size(settings)
+    known, known_from = known_size(settings)
     whole = _sized(known, size)
     work = count_work(settings, whole)
     unknown = sorted({one.kind for one in work} - speeds.keys())
@@ -135,7 +135,7 @@ def _hours(work: Sequence[Work], speeds: Mapping[str, Speed]) -> float:
     return sum(one.amount * speeds[one.kind].seconds_per_unit for one in work) / 3600
 
 
-def _known_size(settings: Params) -> tuple[DataSize | None, str]:
+def known_size(settings: Params) -> tuple[DataSize | None, str]:
     """The size of the data that these parameters name, and where it is from; None where it is not known."""
     size = size_here(settings) if _standardised_by(settings) else None
     if size is not None and strangers([layout.AUGMENTED]):
