@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -20,6 +21,8 @@ from gbaseg.runtime.progress import log
 
 # Exit codes of a stage that has said why it ends: a mistake or a fault, SIGHUP, SIGINT, SIGTERM.
 _SAID_WHY = (1, 129, 130, 143)
+# How DVC tells of an exit code; minus the signal's number where the stage was killed.
+_EXIT = re.compile(r"exited with (-?\d+)$")
 # As DVC words what happens to a stage that it need not run; the stage is the argument.
 _UNCHANGED, _CACHED = "didn't change", "is cached"
 
@@ -63,10 +66,10 @@ def _reproduce() -> int:
             return len(repo.reproduce())
     except DvcException as error:
         causes = list(_causes(error))
-        codes = [cause.returncode for cause in causes if isinstance(cause, StageCmdFailedError)]  # type: ignore[attr-defined]
-        if codes and codes[0] in _SAID_WHY:
+        found = _EXIT.search(str(causes[-1])) if isinstance(causes[-1], StageCmdFailedError) else None
+        if found and int(found[1]) in _SAID_WHY:
             # The stage's words are to be the last.
-            raise SystemExit(codes[0]) from error
+            raise SystemExit(int(found[1])) from error
         raise UserError(": ".join(dict.fromkeys(map(str, causes)))) from error
 
 

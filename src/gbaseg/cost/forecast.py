@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 from gbaseg.cost.counted import DataSize
@@ -29,13 +30,12 @@ class Forecast:
     Args:
         seconds: of each stage, by its name in the ledger.
         sources: where the speeds are from, that of the most time first; not those of little.
-        far: how many times as much work, or as little, the longest stage has as the one that its speed is from; 1
-            where that is near.
+        times: how many times as much work as was measured there is, by the median kind; 1 where that is near.
     """
 
     seconds: Mapping[str, float]
     sources: Sequence[str]
-    far: float
+    times: float
 
     def of(self, stages: Sequence[str]) -> float:
         """Seconds of some stages together."""
@@ -63,8 +63,8 @@ def forecast(settings: Params, size: DataSize, stages: Sequence[str]) -> Forecas
     for name, one in work.items():
         by_kind[one.kind] += seconds.get(name, 0.0)
     shares = {source: sum(by_kind.get(kind, 0.0) for kind in kinds) for source, kinds in sources.items()}
-    longest = work[max(work, key=lambda name: seconds.get(name, 0.0))]
-    times = longest.amount / speeds[longest.kind].measured_units
+    most = {one.kind: max(other.amount for other in work.values() if other.kind == one.kind) for one in work.values()}
+    times = median(amount / speeds[kind].measured_units for kind, amount in most.items())
     return Forecast(
         seconds,
         [

@@ -42,9 +42,8 @@ def first_look(settings: Params, cases: Sequence[Case], standard: Path) -> Figur
         target = next((case for case in targets if case.patient != patient), targets[0])
         scan = volume.read(standard / target.image, np.float32)
         spacing = scan.grid.spacing_zyx_mm[1:]
-        images.append(
-            PanelImage(f"{target.modality}: {tumour} is to be found", scan.array[int(height * len(scan.array))])
-        )
+        z = int(height * len(scan.array))
+        images.append(PanelImage(f"{target.modality}: no label; {tumour} is to be found", scan.array[z]))
     return case_panel(images, spacing, side_inches=_SIDE_INCHES)
 
 

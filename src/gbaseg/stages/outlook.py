@@ -62,22 +62,26 @@ def before(settings: Params, size: DataSize | None, stages: Sequence[str]) -> li
     sooner = seen.of(stages[: stages.index(SIZED) + 1]) if SIZED in stages else 0.0
     return [
         f"{found}: {size.source} source, {size.target} target, {size.held_out} held-out cases of {size.slices} slices",
-        f"{about(seen.of(stages))} for all of them, {_by_what(settings, seen)}",
+        f"{about(seen.of(stages))} for all of them, {_by_what(seen)}",
+        *_remarks(settings, seen),
         f"the longest: {_longest(seen, stages)}",
         f"{look}: {about(sooner)}",
         done,
     ]
 
 
-def left(settings: Params, size: DataSize, stages: Sequence[str], after: str = SIZED) -> str:
-    """One line: what the stages after one of them take.
+def left(settings: Params, size: DataSize, stages: Sequence[str], after: str = SIZED) -> list[str]:
+    """What the stages after one of them take, with what is rough about that.
 
     Raises:
         UserError: nothing was measured of a kind of work.
     """
     later = stages[stages.index(after) + 1 :]
     seen = forecast(settings, with_copies(settings, size), stages)
-    return f"{about(seen.of(later))} for the {len(later)} stages after this one, {_by_what(settings, seen)}"
+    return [
+        f"{about(seen.of(later))} for the {len(later)} stages after this one, {_by_what(seen)}",
+        *_remarks(settings, seen),
+    ]
 
 
 def with_copies(settings: Params, size: DataSize) -> DataSize:
@@ -90,20 +94,24 @@ def _longest(seen: Forecast, stages: Sequence[str]) -> str:
     return ", ".join(f"{name} ({about(seen.seconds[name])})" for name in sorted(most, key=stages.index))
 
 
-def _by_what(settings: Params, seen: Forecast) -> str:
-    """Where the speeds are from, and what is rough about them."""
+def _by_what(seen: Forecast) -> str:
     most, *rest = seen.sources
-    said = f"mostly by {most}; else by {'; '.join(rest)}" if rest else f"by {most}"
+    return f"by {most}{f' (a smaller part by {rest[0]})' if rest else ''}"
+
+
+def _remarks(settings: Params, seen: Forecast) -> list[str]:
+    """What is rough about a forecast, a line each."""
+    said = []
     if not any(source.startswith(str(LEDGER)) for source in seen.sources):
-        said = f"measured on {said.removeprefix('by ')}"
-        said += ". The speed of this machine is not known yet"
-        if any(_NAME in source for source in seen.sources) and not _has_bfloat16():
-            said += f"; it has no {_NAME} and may take twice as long"
-    if seen.far != 1.0:
-        times, much = (seen.far, "little") if seen.far > 1 else (1 / seen.far, "much")
-        said += f". Roughly: what was measured did {times:.0f} times as {much} work"
+        slower = any(_NAME in source for source in seen.sources) and not _has_bfloat16()
+        twice = f"; it has no {_NAME} and may take twice as long" if slower else ""
+        said.append(f"the speed of this machine is not known yet{twice}")
+    if seen.times > 1:
+        said.append(f"roughly: it is {seen.times:,.0f} times the work that was measured")
+    elif seen.times < 1:
+        said.append(f"roughly: what was measured was {1 / seen.times:,.0f} times the work")
     if settings.evaluation.oracle:
-        said += ". The oracle (evaluation.oracle) is not counted"
+        said.append("the oracle (evaluation.oracle) is not counted")
     return said
 
 

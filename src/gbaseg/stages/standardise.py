@@ -97,7 +97,8 @@ def _say_what_is_left(settings: Params) -> None:
     if size is None:
         return
     try:
-        log(left(settings, size, itinerary()))
+        for line in left(settings, size, itinerary()):
+            log(line)
     except UserError as error:
         log(f"how long the next stages take is not known: {error}")
 
