@@ -62,6 +62,13 @@ def test_each_stage_has_its_place(project):
     assert place_of("something", stages) == "something"
 
 
+def test_a_stage_of_ones_own_counts(project):
+    own = "  own:\n    cmd: python own.py\n    deps: [data/standard]\n"
+    Path("dvc.yaml").write_text(Path("dvc.yaml").read_text().replace("stages:\n", f"stages:\n{own}"))
+    stages = itinerary()
+    assert stages[:3] == ["phantom", "standardise", "python own.py"] and len(stages) == 22
+
+
 @pytest.mark.parametrize(
     "text", ["", "stages: 3\n", "stages:\n  a: {}\n", "stages:\n  a:\n    matrix: {x: '${none}'}\n    cmd: gbaseg a\n"]
 )

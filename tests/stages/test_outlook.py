@@ -86,3 +86,11 @@ def test_what_is_left_after_a_stage():
 def test_the_oracle_is_said_not_to_be_counted():
     settle(oracle=("false", "true"))
     assert "the oracle (evaluation.oracle) is not counted" in said()
+
+
+def test_in_a_pipeline_that_is_not_understood_nothing_is_foretold():
+    Path("dvc.yaml").write_text("stages:\n  a: {foreach: [1], do: {cmd: ls}}\n")
+    [line] = said()
+    assert line.startswith("how long it takes is not known: dvc.yaml: ")
+    settings = params.load()
+    assert outlook.left(settings, outlook.phantom_size(settings), ["something"]) == []

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from gbaseg import params
+from gbaseg.errors import UserError
 from gbaseg.stages.itinerary import itinerary
 from gbaseg.stages.outlook import before, phantom_size
 
 
 def run() -> None:
-    """Print it.
+    """Print it; where it cannot be told (somebody's own stages in dvc.yaml), why.
 
     Raises:
-        UserError: params.yaml or dvc.yaml has faults.
+        UserError: params.yaml has faults.
     """
     settings = params.load()
     size = phantom_size(settings)
@@ -20,5 +21,8 @@ def run() -> None:
         from gbaseg.commands.cost import known_size
 
         size, _ = known_size(settings)
-    for line in before(settings, size, itinerary()):
-        print(line)
+    try:
+        lines = before(settings, size, itinerary())
+    except UserError as error:
+        lines = [f"how long it takes is not known: {error}"]
+    print("\n".join(lines))

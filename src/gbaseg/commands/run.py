@@ -25,13 +25,15 @@ _SAID_WHY = (1, 129, 130, 143)
 _EXIT = re.compile(r"exited with (-?\d+)$")
 # As DVC words what happens to a stage that it need not run; the stage is the argument.
 _UNCHANGED, _CACHED = "didn't change", "is cached"
+# A warning of every run: stages that are not asked for (phantom, oracle) leave empty folders.
+_EMPTY = "' is empty."
 
 
 def run() -> None:
     """Make everything that is due.
 
     Raises:
-        UserError: params.yaml or dvc.yaml has faults, or DVC has something against it.
+        UserError: params.yaml has faults, or DVC has something against it.
         SystemExit: a stage failed and has said why: with its exit code.
     """
     outlook.run()
@@ -94,7 +96,7 @@ def _without_chatter() -> Iterator[None]:
 
 
 class _Chatter(logging.Filter):
-    """Lets warnings and errors pass; of what DVC passes over it says so in one line."""
+    """Lets warnings and errors pass, but for one that means nothing here; what DVC passes over is one line."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -103,7 +105,7 @@ class _Chatter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.levelno >= logging.WARNING:
-            return True
+            return not str(record.msg).endswith(_EMPTY)
         if _UNCHANGED in record.msg:
             self._unchanged[str(record.args and record.args[0])] = None  # type: ignore[index]
         elif _CACHED in record.msg:

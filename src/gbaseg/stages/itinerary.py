@@ -95,7 +95,10 @@ def _paths(listed: list[Any]) -> list[str]:
 
 
 def _name(command: str) -> str:
-    """`gbaseg pseudo-label survey` as `pseudo_label/survey`."""
-    _, name, *arguments = command.split()
+    """`gbaseg pseudo-label survey` as `pseudo_label/survey`; a command of somebody's own as it stands."""
+    program, *arguments = command.split()
+    if program != "gbaseg":
+        return command
+    name, *arguments = arguments
     rounds = [argument for argument in arguments[:1] if not argument.startswith("-")]
     return "/".join([name.replace("-", "_"), *rounds])

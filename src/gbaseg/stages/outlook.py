@@ -71,11 +71,13 @@ def before(settings: Params, size: DataSize | None, stages: Sequence[str]) -> li
 
 
 def left(settings: Params, size: DataSize, stages: Sequence[str], after: str = SIZED) -> list[str]:
-    """What the stages after one of them take, with what is rough about that.
+    """What the stages after one of them take, with what is rough about that; nothing where it is not among them.
 
     Raises:
         UserError: nothing was measured of a kind of work.
     """
+    if after not in stages:
+        return []
     later = stages[stages.index(after) + 1 :]
     seen = forecast(settings, with_copies(settings, size), stages)
     return [
@@ -85,8 +87,9 @@ def left(settings: Params, size: DataSize, stages: Sequence[str], after: str = S
 
 
 def with_copies(settings: Params, size: DataSize) -> DataSize:
-    """With the copies that the rules can be expected to ask for."""
-    return replace(size, copies=expected_copies(settings) if settings.augmentation.makes_copies else 0.0)
+    """With the copies that the rules can be expected to ask for, where none have been made."""
+    expected = size.copies or expected_copies(settings)
+    return replace(size, copies=expected if settings.augmentation.makes_copies else 0.0)
 
 
 def _longest(seen: Forecast, stages: Sequence[str]) -> str:

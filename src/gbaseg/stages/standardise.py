@@ -97,7 +97,8 @@ def _say_what_is_left(settings: Params) -> None:
     if size is None:
         return
     try:
-        for line in left(settings, size, itinerary()):
+        # Copies that lie here are of the data before.
+        for line in left(settings, replace(size, copies=0.0), itinerary()):
             log(line)
     except UserError as error:
         log(f"how long the next stages take is not known: {error}")
