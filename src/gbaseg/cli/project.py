@@ -61,7 +61,7 @@ def cost(preset_name: str | None, gpu: str | None, **size: float | None) -> None
 
 @click.command("run")
 def run_all() -> None:
-    """`dvc repro`, and what comes before it and after: `outlook`, `show`. DVC's own chatter is left out."""
+    """Make all that is due: `dvc repro` between `outlook` and `show`, without DVC's own chatter."""
     from gbaseg.commands.run import run
 
     run()
