@@ -61,7 +61,10 @@ def cost(preset_name: str | None, gpu: str | None, **size: float | None) -> None
 
 @click.command("run")
 def run_all() -> None:
-    """Make all that is due: `dvc repro` between `outlook` and `show`, without DVC's own chatter."""
+    """Make all that is due (`dvc repro`), between `outlook` and `show`.
+
+    DVC's warnings and errors are shown, its other words are not.
+    """
     from gbaseg.commands.run import run
 
     run()
