@@ -12,8 +12,7 @@ export DVC_NO_ANALYTICS := 1
 .PHONY: run test lint types bench clean
 
 run: $(VENV)/installed
-	dvc repro
-	gbaseg show
+	@gbaseg run
 
 test: $(VENV)/installed lint types
 	OMP_NUM_THREADS=1 python -m pytest -n auto --dist loadfile

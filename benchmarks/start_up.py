@@ -1,8 +1,8 @@
-"""What a command costs before it does anything: `gbaseg --help`, and `dvc repro` when nothing is to do.
+"""What a command costs before it does anything: `gbaseg --help`, `gbaseg outlook`, `dvc repro` when nothing is to do.
 
     python benchmarks/start_up.py --turns 5
 
-Against an empty Python process. The second line needs a pipeline that has been run here.
+Against an empty Python process. The last line needs a pipeline that has been run here.
 """
 
 import subprocess
@@ -30,6 +30,7 @@ def time_of(what: str, command: list[str], bar_s: float, turns: int) -> Figure:
 @click.option("--turns", default=5, show_default=True, type=click.IntRange(min=1))
 def main(turns: int) -> None:
     figures = [time_of("gbaseg --help", ["-m", "gbaseg.cli", "--help"], 0.5, turns)]
+    figures.append(time_of("gbaseg outlook", ["-m", "gbaseg.cli", "outlook"], 1.0, turns))
     status = subprocess.run([sys.executable, "-m", "dvc", "status", "--quiet"], check=False, capture_output=True)
     if status.returncode == 0:
         figures.append(time_of("dvc repro, nothing to do", ["-m", "dvc", "repro"], 3.0, turns))

@@ -31,6 +31,8 @@ OTHERS = [
     "tables",
     "figures",
     "ablation",
+    "run",
+    "outlook",
     "preset",
     "cost",
     "doctor",
@@ -197,6 +199,21 @@ def test_a_stage_before_its_turn_names_what_is_missing(project, stage):
     assert result.exit_code == 1
     assert "not there yet: " in result.stderr
     assert "dvc repro" in result.stderr
+
+
+def test_a_stage_says_at_its_end_which_one_it_was_of_how_many_and_what_it_took(project):
+    shutil.copyfile(ROOT / "dvc.yaml", "dvc.yaml")
+    # Of another data set the phantom has nothing to do.
+    params = (project / "params.yaml").read_text().replace("root: data/raw/phantom ", "root: data/raw/mine ")
+    (project / "params.yaml").write_text(params)
+    assert re.search(r" \[ 1 of 21\] phantom: \d+ s\n$", call("phantom").stderr)
+    (project / "dvc.yaml").write_text("stages: {}\n")
+    assert re.search(r" phantom: \d+ s\n$", call("phantom").stderr)
+
+
+def test_a_stage_that_fails_says_why_last(project):
+    shutil.copyfile(ROOT / "dvc.yaml", "dvc.yaml")
+    assert call("summarise").stderr.splitlines()[-1].startswith("gbaseg: not there yet: ")
 
 
 def test_options_reach_the_worker_processes_by_the_environment():

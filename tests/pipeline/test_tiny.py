@@ -6,8 +6,10 @@ One file, since a file is what one process of xdist takes: the run they all look
 import csv
 import gzip
 import json
+import re
 import shutil
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,6 +23,7 @@ from gbaseg.cost.speeds import speeds_of_ledger
 from gbaseg.runtime.ledger import read_lines
 from gbaseg.runtime.scratch import digest_of
 from gbaseg.stages.counted import size_here
+from gbaseg.stages.outlook import phantom_size, with_copies
 from gbaseg.stages.saved import size_of
 from gbaseg.volume import read
 
@@ -60,6 +63,32 @@ def test_every_output_of_the_pipeline_is_there(tiny):
         out["path"] for stage in lock.values() for out in stage["outs"] if not (tiny.folder / out["path"]).exists()
     ]
     assert missing == []
+
+
+def test_every_stage_says_which_one_it_was_in_the_order_of_the_run(tiny):
+    said = re.findall(r" \[ ?(\d+) of (\d+)\] (\S+): [\d a-z]+ s$", tiny.log, re.MULTILINE)
+    most = 13 + 4 * len(rounds_of(tiny))
+    assert [(int(number), int(of)) for number, of, _ in said] == [(place, most) for place in range(1, most + 1)]
+    assert [name for *_, name in said][-4:] == ["train_oracle", "evaluate_oracle", "baseline", "summarise"]
+    assert re.search(rf"for the {most - 2} stages after this one, ", tiny.log)
+
+
+def test_the_phantoms_size_was_known_before_it_was_there(tiny, monkeypatch):
+    monkeypatch.chdir(tiny.folder)
+    settings = params.load()
+    found, foretold = size_here(settings), phantom_size(settings)
+    assert replace(found, copies=0.0) == foretold
+    assert with_copies(settings, foretold).copies == pytest.approx(found.copies)
+
+
+def test_gbaseg_run_has_nothing_to_do_and_shows_what_there_is(tiny):
+    said = tiny.run("gbaseg", "run")
+    assert "nothing to do" in said and "Stage '" not in said and "Rounds of self-training" in said
+    assert "pictures: data/modalities.png, plots/" in said
+    shown = said.split("next:\n")[1].splitlines()[:3]
+    assert [line.rpartition("  ")[2].split()[:2] for line in shown] == [
+        ["dvc", "exp"], ["gbaseg", "predict"], ["docs/own_data.md"],
+    ]  # fmt: skip
 
 
 def test_the_standard_set_holds_no_label_of_the_target(tiny):
@@ -126,6 +155,7 @@ def test_scores_are_those_of_held_out_cases_alone(tiny):
 
 def test_curves_and_pictures(tiny):
     assert (tiny.folder / "metrics/curves/round_0/fold_1/train_loss.tsv").read_text().startswith("step\ttrain_loss\n")
+    assert (tiny.folder / "data/modalities.png").read_bytes().startswith(b"\x89PNG")
     for name in ("rounds", "appearance", "panel", "intensities", "blending", "overlays"):
         assert (tiny.folder / "plots" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     for name in ("rounds", "appearance", "intensities"):

@@ -23,11 +23,11 @@ ROOT = Path(__file__).parents[2]
 RECIPES, LOCK = "recipes.yaml", "recipes.lock.json"
 # What says how far a run is, what it costs, who is at it and what becomes of it, but not what it writes.
 NO_RESULTS = (
-    "gbaseg.cost", "gbaseg.errors", "gbaseg.git", "gbaseg.runtime.ending", "gbaseg.runtime.family",
-    "gbaseg.runtime.leftovers", "gbaseg.runtime.ledger", "gbaseg.runtime.locks", "gbaseg.runtime.markers",
-    "gbaseg.runtime.memory", "gbaseg.runtime.progress", "gbaseg.runtime.room", "gbaseg.stages.counted",
-    "gbaseg.stages.foresight", "gbaseg.stages.preflight", "gbaseg.stages.provenance", "gbaseg.stages.roots",
-    "gbaseg.stages.saved",
+    "gbaseg.cost", "gbaseg.errors", "gbaseg.git", "gbaseg.runtime.durations", "gbaseg.runtime.ending",
+    "gbaseg.runtime.family", "gbaseg.runtime.leftovers", "gbaseg.runtime.ledger", "gbaseg.runtime.locks",
+    "gbaseg.runtime.markers", "gbaseg.runtime.memory", "gbaseg.runtime.progress", "gbaseg.runtime.room",
+    "gbaseg.stages.counted", "gbaseg.stages.foresight", "gbaseg.stages.itinerary", "gbaseg.stages.outlook",
+    "gbaseg.stages.preflight", "gbaseg.stages.provenance", "gbaseg.stages.roots", "gbaseg.stages.saved",
 )  # fmt: skip
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 # Recipes that are no stage's.

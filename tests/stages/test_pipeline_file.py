@@ -49,7 +49,7 @@ def test_each_stage_calls_a_command_that_there_is_and_watches_its_recipe(stage):
 def test_outputs_lie_where_the_code_writes_them():
     named = {
         "phantom": {layout.GENERATED},
-        "standardise": {layout.STANDARD, layout.SCORING, layout.METRICS / "data.json"},
+        "standardise": {layout.STANDARD, layout.SCORING, layout.METRICS / "data.json", layout.MODALITIES},
         "train_translation": {layout.TRANSLATION_MODEL, layout.CURVES / "translation"},
         "translate": {layout.TRANSLATED, layout.METRICS / "translation.json"},
         "survey": {layout.model_of("survey"), layout.decision("survey"), layout.CURVES / "survey"},

@@ -1,6 +1,8 @@
 """The standardise stage: what its log says of labels that the crop cuts."""
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from gbaseg.params import Params
 from gbaseg.stages import standardise
 from gbaseg.volume import Grid, Volume, write
 
+ROOT = Path(__file__).parents[2]
 GRID = Grid((4, 32, 32), (2.0, 1.0, 1.0))
 # First and last column of each label. The crop is columns 10 to 21, around a bright block.
 COLUMNS = {"whole": (12, 19), "fifth": (14, 23), "half": (17, 26), "sliver": (10, 22), "gone": (25, 30)}
@@ -72,3 +75,17 @@ def test_along_z_the_other_key_is_named_too(project, capfd):
 def test_a_crop_that_holds_every_label_warns_of_none(project, capfd):
     run(project, crop_xy_px=32)
     assert "WARNING" not in capfd.readouterr().err
+
+
+def test_there_is_something_to_look_at_and_what_is_left_is_said(project, capfd):
+    shutil.copyfile(ROOT / "dvc.yaml", project / "dvc.yaml")
+    run(project, crop_xy_px=32)
+    assert (project / "data/modalities.png").read_bytes().startswith(b"\x89PNG")
+    said = capfd.readouterr().err
+    assert "to look at: data/modalities.png" in said
+    assert "stages after this one, by 2-cores, " in said
+
+
+def test_in_another_pipeline_it_is_said_that_the_time_is_not_known(project, capfd):
+    run(project, crop_xy_px=32)
+    assert "how long the next stages take is not known: dvc.yaml: no such file" in capfd.readouterr().err

@@ -94,11 +94,6 @@ def plan_copies(
     ]
 
 
-def largest_k_star(rules: Sequence[Rule]) -> int:
-    """Of all rules."""
-    return max(k_star for rule in rules for k_star in rule.k_star)
-
-
 def check_start_scales(rules: Sequence[Rule], last_scale: int) -> None:
     """Check every k* against the pyramid, whose scales are 0 .. `last_scale` (K).
 

@@ -49,6 +49,11 @@ class Rule(Settings):
         return self
 
 
+def largest_k_star(rules: Sequence[Rule]) -> int:
+    """Of all rules."""
+    return max(k_star for rule in rules for k_star in rule.k_star)
+
+
 class SinGANSettings(Settings):
     """The pyramid, its networks and their training."""
 

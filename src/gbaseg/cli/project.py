@@ -59,6 +59,25 @@ def cost(preset_name: str | None, gpu: str | None, **size: float | None) -> None
     run(preset_name, PRESETS, gpu, size)
 
 
+@click.command("run")
+def run_all() -> None:
+    """Make all that is due (`dvc repro`), between `outlook` and `show`.
+
+    DVC's warnings and errors are shown, its other words are not.
+    """
+    from gbaseg.commands.run import run
+
+    run()
+
+
+@click.command()
+def outlook() -> None:
+    """What `dvc repro` goes through, and how long it will take here."""
+    from gbaseg.commands.outlook import run
+
+    run()
+
+
 @click.command()
 @click.option("--older-than", metavar="AGE", help="Only what was not used for so long: 30m, 12h, 7d, 2w.")
 @click.option("--remove", is_flag=True, help="Remove it, where nobody is at it.")
@@ -69,4 +88,4 @@ def scratch(older_than: str | None, remove: bool) -> None:
     run(older_than, remove)
 
 
-COMMANDS = [preset, cost, doctor, scratch]
+COMMANDS = [run_all, outlook, preset, cost, doctor, scratch]

@@ -2,14 +2,39 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
+from typing import Any
 
 import click
 
 from gbaseg.cli.options import FOLDER, OUT_FILE, structures
 
 
-@click.command()
+class _Stage(click.Command):
+    """Says at its end which stage of how many it was, and what it took, its start-up included."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        started = time.monotonic()
+        super().invoke(ctx)
+        round_id = ctx.params.get("round_id", "")
+        if round_id is None:
+            return  # `evaluate` of any folders is no stage
+        from contextlib import suppress
+
+        from gbaseg.errors import UserError
+        from gbaseg.runtime.durations import took
+        from gbaseg.runtime.progress import log
+        from gbaseg.stages.itinerary import itinerary, place_of
+
+        name = "/".join(filter(None, [str(self.name).replace("-", "_"), round_id]))
+        # In a pipeline of somebody's own a stage has no place that is known here; what it did is done.
+        with suppress(UserError):
+            name = place_of(name, itinerary())
+        log(f"{name}: {took(time.monotonic() - started)}")
+
+
+@click.command(cls=_Stage)
 def phantom() -> None:
     """Write the built-in data set (data/raw/phantom/generated)."""
     from gbaseg.stages.phantom import run
@@ -17,7 +42,7 @@ def phantom() -> None:
     run()
 
 
-@click.command()
+@click.command(cls=_Stage)
 def standardise() -> None:
     """Check every case; one grid, crop and intensity range for all."""
     from gbaseg.stages.standardise import run
@@ -25,7 +50,7 @@ def standardise() -> None:
     run()
 
 
-@click.command()
+@click.command(cls=_Stage)
 def train_translation() -> None:
     """Train the CycleGAN from source to target modality."""
     from gbaseg.stages.train_translation import run
@@ -33,7 +58,7 @@ def train_translation() -> None:
     run()
 
 
-@click.command()
+@click.command(cls=_Stage)
 def translate() -> None:
     """Make and deconvolve the pseudo-target images; check them."""
     from gbaseg.stages.translate import run
@@ -41,7 +66,7 @@ def translate() -> None:
     run()
 
 
-@click.command()
+@click.command(cls=_Stage)
 def survey() -> None:
     """Train the fold that labels the target for the first time."""
     from gbaseg.stages.survey import run
@@ -49,7 +74,7 @@ def survey() -> None:
     run()
 
 
-@click.command()
+@click.command(cls=_Stage)
 def train_singan() -> None:
     """Train the SinGAN on a single slice."""
     from gbaseg.stages.train_singan import run
@@ -57,7 +82,7 @@ def train_singan() -> None:
     run()
 
 
-@click.command()
+@click.command(cls=_Stage)
 def augment() -> None:
     """Make the copies with rescaled, blended tumours."""
     from gbaseg.stages.augment import run
@@ -65,7 +90,7 @@ def augment() -> None:
     run()
 
 
-@click.command()
+@click.command(cls=_Stage)
 @click.argument("round_id", metavar="ROUND")
 @click.option("--last", type=bool, help="Whether it is the last round; default: as self_training.rounds says.")
 def train_segmentation(round_id: str, last: bool | None) -> None:
@@ -75,7 +100,7 @@ def train_segmentation(round_id: str, last: bool | None) -> None:
     run(round_id, last)
 
 
-@click.command()
+@click.command(cls=_Stage)
 @click.argument("round_id", metavar="ROUND")
 def pseudo_label(round_id: str) -> None:
     """Segment the target with the ensemble of a round, or of the survey."""
@@ -84,7 +109,7 @@ def pseudo_label(round_id: str) -> None:
     run(round_id)
 
 
-@click.command()
+@click.command(cls=_Stage)
 @click.argument("round_id", metavar="[ROUND]", required=False)
 @click.option("--predictions", type=FOLDER, help="Score any folder of masks ...")
 @click.option("--references", type=FOLDER, help="... against another; files pair by case name.")
@@ -112,7 +137,7 @@ def evaluate(
         raise click.UsageError("say either ROUND, or all of --predictions, --references and --out")
 
 
-@click.command()
+@click.command(cls=_Stage)
 @click.argument("round_id", metavar="ROUND")
 def proxies(round_id: str) -> None:
     """Say what is known of a round without labels of the target."""
@@ -121,7 +146,7 @@ def proxies(round_id: str) -> None:
     run(round_id)
 
 
-@click.command()
+@click.command(cls=_Stage)
 def train_oracle() -> None:
     """Train on the target's own labels, where asked: what an arm could reach."""
     from gbaseg.stages.train_oracle import run
@@ -129,7 +154,7 @@ def train_oracle() -> None:
     run()
 
 
-@click.command()
+@click.command(cls=_Stage)
 def evaluate_oracle() -> None:
     """Score the oracle."""
     from gbaseg.stages.evaluate_oracle import run
@@ -137,7 +162,7 @@ def evaluate_oracle() -> None:
     run()
 
 
-@click.command()
+@click.command(cls=_Stage)
 def baseline() -> None:
     """Score a threshold alone: what every arm has to beat."""
     from gbaseg.stages.baseline import run
@@ -145,7 +170,7 @@ def baseline() -> None:
     run()
 
 
-@click.command()
+@click.command(cls=_Stage)
 def summarise() -> None:
     """Summary, table of rounds and pictures."""
     from gbaseg.stages.summarise import run

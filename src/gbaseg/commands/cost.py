@@ -13,14 +13,12 @@ from rich.console import Console
 from gbaseg import params
 from gbaseg.cost.counted import DataSize
 from gbaseg.cost.room import count_room, whole_run
-from gbaseg.cost.speeds import Speed, known_machines, speeds_of, speeds_of_ledger
+from gbaseg.cost.speeds import Speed, speeds_here
 from gbaseg.cost.work import Work, count_work
 from gbaseg.errors import UserError
 from gbaseg.evaluation.text import plain_table
 from gbaseg.params import Params
 from gbaseg.presets import preset_content
-from gbaseg.runtime.device import would_compute_on
-from gbaseg.runtime.ledger import LEDGER, read_lines
 from gbaseg.runtime.room import in_bytes
 from gbaseg.stages import layout
 from gbaseg.stages.counted import size_here
@@ -51,8 +49,8 @@ def run(preset: str | None, presets: Path, gpu: str | None, size: Mapping[str, f
         UserError: unknown preset or machine, or a data set whose size is not known.
     """
     settings = params.check(preset_content(preset, presets), f"preset {preset}") if preset else params.load()
-    speeds, sources = _speeds(gpu)
-    known, known_from = _known_size(settings)
+    speeds, sources = speeds_here(gpu)
+    known, known_from = known_size(settings)
     whole = _sized(known, size)
     work = count_work(settings, whole)
     unknown = sorted({one.kind for one in work} - speeds.keys())
@@ -137,20 +135,7 @@ def _hours(work: Sequence[Work], speeds: Mapping[str, Speed]) -> float:
     return sum(one.amount * speeds[one.kind].seconds_per_unit for one in work) / 3600
 
 
-def _speeds(gpu: str | None) -> tuple[dict[str, Speed], dict[str, list[str]]]:
-    """Speeds, and where they are from: source -> kinds of work."""
-    device = would_compute_on() if gpu is None else ""
-    measured = speeds_of_ledger(read_lines(), device) if gpu is None else {}
-    name = gpu or next(iter(known_machines()))
-    known = speeds_of(name)
-    sources = {
-        f"{LEDGER}, what the stages here took on {device} that did most of each kind of work": sorted(measured),
-        f"{name}, {known_machines()[name]['about']}": sorted(known.keys() - measured.keys()),
-    }
-    return known | measured, {source: kinds for source, kinds in sources.items() if kinds}
-
-
-def _known_size(settings: Params) -> tuple[DataSize | None, str]:
+def known_size(settings: Params) -> tuple[DataSize | None, str]:
     """The size of the data that these parameters name, and where it is from; None where it is not known."""
     size = size_here(settings) if _standardised_by(settings) else None
     if size is not None and strangers([layout.AUGMENTED]):

@@ -1,11 +1,12 @@
-"""show: the table of rounds, what a leaderboard said of them, and where the pictures are."""
+"""show: the table of rounds, what a leaderboard said of them, where pictures and report are, and what to do next."""
 
 from __future__ import annotations
 
 from gbaseg import params
+from gbaseg.commands.next_steps import next_steps, report_line
 from gbaseg.commands.submission import entries
 from gbaseg.errors import UserError
-from gbaseg.evaluation.rounds import print_rounds_table
+from gbaseg.evaluation.rounds import print_rounds_table, structures_of
 from gbaseg.stages import layout
 from gbaseg.stages.context import need, read_json
 from gbaseg.stages.provenance import described, strangers
@@ -24,7 +25,7 @@ def run() -> None:
     if not there:
         need(list(files.values()))
     proxies = [layout.proxies(name) for name in there]
-    found = strangers([*there.values(), *proxies, layout.PLOTS])
+    found = strangers([*there.values(), *proxies, layout.MODALITIES, layout.PLOTS])
     shown = [name for name, file in there.items() if file not in found]
     if not shown:
         raise UserError(described({file: found[file] for file in there.values()}))
@@ -35,7 +36,8 @@ def run() -> None:
     print_rounds_table(rounds, tumour=settings.dataset.tumour)
     if others := {file: found[file] for file in there.values() if file in found}:
         print(described(others))
-    if missing := [str(file) for file in files.values() if not file.is_file()]:
+    missing = [str(file) for file in files.values() if not file.is_file()]
+    if missing:
         print(f"not there yet: {', '.join(missing)}; `dvc repro` makes it")
     if not layout.STANDARD.is_dir():
         print("as they came with git: nothing of this was run in this folder")
@@ -43,5 +45,14 @@ def run() -> None:
         spread = "" if entry.dice_sd is None else f" ± {entry.dice_sd:.3f}"
         assd = "" if entry.assd_mm_mean is None else f", ASSD {entry.assd_mm_mean:.3f} mm"
         print(f"{entry.source}, {entry.round}, {entry.structure}: Dice {entry.dice_mean:.3f}{spread}{assd}")
+    complete = not missing and len(shown) == len(files)
+    pictures = [layout.MODALITIES] if layout.MODALITIES.is_file() and layout.MODALITIES not in found else []
     if layout.PLOTS not in found:
-        print(f"pictures: {', '.join(str(path) for path in sorted(layout.PLOTS.glob('*.png')))}")
+        pictures += sorted(layout.PLOTS.glob("*.png"))
+    if pictures:
+        print(f"pictures: {', '.join(map(str, pictures))}")
+    if complete and layout.STANDARD.is_dir():
+        print(report_line(settings))
+    print("next:")
+    for line in next_steps(settings, complete, scored=any(structures_of(metrics) for _, metrics in rounds)):
+        print(line)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from gbaseg.augmentation.settings import Rule
+from gbaseg.augmentation.settings import Rule, largest_k_star
+from gbaseg.augmentation.singan.pyramid import trained_pyramid
 from gbaseg.cost.counted import DataSize
 from gbaseg.params import Params
 from gbaseg.runtime.store import LIMIT_GIB
@@ -235,10 +236,6 @@ def discriminator_parameters(settings: Params) -> int:
 
 def singan_parameters(settings: Params) -> int:
     """Of the generators of all scales of a SinGAN, and its images, which are kept beside them."""
-    # Both take seconds to import, which other stages are spared.
-    from gbaseg.augmentation.rules import largest_k_star
-    from gbaseg.augmentation.singan.pyramid import trained_pyramid
-
     one, side = settings.augmentation.singan, settings.standardise.crop_xy_px
     pyramid = trained_pyramid((side, side), one, largest_k_star(settings.augmentation.rules))
     total = 0

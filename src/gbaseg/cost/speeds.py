@@ -16,7 +16,8 @@ from gbaseg.cost.counted import DataSize, kind_of
 from gbaseg.cost.work import count_work
 from gbaseg.errors import UserError
 from gbaseg.params import check
-from gbaseg.runtime.device import PROCESSOR
+from gbaseg.runtime.device import PROCESSOR, would_compute_on
+from gbaseg.runtime.ledger import LEDGER, read_lines
 
 _MACHINES = "machines.json"
 # Kinds of work that no GPU does.
@@ -50,6 +51,27 @@ def speeds_of(name: str) -> dict[str, Speed]:
             "`gbaseg cost` there goes by its logs/stages.jsonl"
         )
     return {kind: Speed(seconds / units, units) for kind, (units, seconds) in machines[name]["speeds"].items()}
+
+
+def speeds_here(gpu: str | None = None) -> tuple[dict[str, Speed], dict[str, list[str]]]:
+    """Speeds, and where they are from: source -> kinds of work.
+
+    Args:
+        gpu: a machine of `machines.json`; None: this folder's ledger for each kind of work that it has measured on the
+            device that would be used now, the first machine there for the others.
+
+    Raises:
+        UserError: that machine is not there.
+    """
+    device = would_compute_on() if gpu is None else ""
+    measured = speeds_of_ledger(read_lines(), device) if gpu is None else {}
+    name = gpu or next(iter(known_machines()))
+    known = speeds_of(name)
+    sources = {
+        f"{LEDGER}, what the stages here took on {device} that did most of each kind of work": sorted(measured),
+        f"{name}, {known_machines()[name]['about']}": sorted(known.keys() - measured.keys()),
+    }
+    return known | measured, {source: kinds for source, kinds in sources.items() if kinds}
 
 
 def speeds_of_ledger(lines: Sequence[Mapping[str, Any]], device: str | None = None) -> dict[str, Speed]:

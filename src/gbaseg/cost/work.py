@@ -1,26 +1,19 @@
 """The work of every stage, counted from params.yaml and the size of the data set.
 
-Networks are counted in floating-point operations of convolutions (two a multiplication with addition), by torch's own
-counter on tensors without content; steps that read and resample in voxels.
+Networks are counted in floating-point operations of convolutions (`passes`); steps that read and resample in voxels.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
-from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
-
-from gbaseg.augmentation.rules import largest_k_star
-from gbaseg.augmentation.singan.networks import Generator as SinGANGenerator
+from gbaseg.augmentation.settings import largest_k_star
 from gbaseg.augmentation.singan.pyramid import trained_pyramid
+from gbaseg.cost import passes
 from gbaseg.cost.counted import DataSize
 from gbaseg.params import Params
-from gbaseg.translation.networks import Discriminator, Generator
 
 # A training step's backward pass takes twice its forward pass: gradients of inputs and of weights.
 _TRAINED = 3.0
@@ -30,6 +23,9 @@ _PENALISED = 6.0
 _PLANNED_PATCH = (64, 160, 160)
 _PLANNED_FEATURES = (32, 64, 128, 256, 320, 320)
 _PLANNED_BATCH, _PLANNED_CONVS = 2, 2
+# An axis of less voxels is halved no more, as nnU-Net plans it.
+_SHORTEST_AXIS = 8
+_PETA = 1e15
 
 Unit = Literal["PFLOP", "Gvoxel"]
 
@@ -85,27 +81,18 @@ def _finer(settings: Params) -> float:
     return math.prod(settings.standardise.spacing_xyz_mm) / math.prod(fine) if fine else 0.0
 
 
-def _forward(network: nn.Module, *inputs: torch.Size | Sequence[int]) -> float:
-    """PFLOP of one forward pass on tensors of these shapes."""
-    with torch.device("meta"), torch.no_grad():
-        network = network.to("meta").train()
-        counter = FlopCounterMode(display=False)
-        with counter:
-            network(*(torch.empty(tuple(shape)) for shape in inputs))
-    return counter.get_total_flops() / 1e15
-
-
 def _cyclegan(settings: Params, size: DataSize) -> float:
     one = settings.translation.cyclegan
-    shape = (one.batch_size, 1, *(one.crop_yx or (settings.standardise.crop_xy_px,) * 2))
-    generator = _forward(Generator(one.generator_width, one.residual_blocks, one.generator_halvings), shape)
-    discriminator = _forward(Discriminator(one.discriminator_width, one.discriminator_layers), shape)
+    shape = one.crop_yx or (settings.standardise.crop_xy_px,) * 2
+    widths = one.generator_width, one.residual_blocks, one.generator_halvings
+    generator = passes.generator(one.batch_size, shape, *widths)
+    discriminator = passes.discriminator(one.batch_size, shape, one.discriminator_width, one.discriminator_layers)
     # Each way there and back; with the identity term each way once more. The discriminators see fakes, then both.
     generators = 4 + (2 if one.identity_weight > 0 else 0)
     step = _TRAINED * (generators * generator + (2 + 4) * discriminator)
     centres = 1.0 if settings.translation.centre == "both" else 0.5
     steps = one.steps_per_epoch or size.source * centres * size.slices / one.batch_size
-    return (one.epochs + one.decay_epochs) * steps * step
+    return (one.epochs + one.decay_epochs) * steps * step / _PETA
 
 
 def _singan(settings: Params, size: DataSize) -> float:
@@ -114,41 +101,31 @@ def _singan(settings: Params, size: DataSize) -> float:
     uses = one.sample_uses if one.mode == "fast" else 1
     total, below = 0.0, 0.0
     for scale, shape in enumerate(pyramid.sizes):
-        network = SinGANGenerator(pyramid.channels(scale, one.width, one.max_width))
-        once = _forward(network, (1, 1, *shape), (1, 1, *shape))  # the discriminator has the same layers
+        once = passes.singan(shape, pyramid.channels(scale, one.width, one.max_width))
         sample = below / uses
         discriminate = sample + once * (1 + 2 * _TRAINED + _PENALISED)
         generate = sample + once * (2 * _TRAINED + _TRAINED)
         total += one.iterations * (one.discriminator_steps * discriminate + one.generator_steps * generate)
         below += once
-    return total * (size.source if one.image == "pseudo_target" else 1)
+    return total * (size.source if one.image == "pseudo_target" else 1) / _PETA
 
 
 def _there_and_back(settings: Params) -> float:
     """PFLOP of translating a slice, and back for the check."""
     one, crop = settings.translation.cyclegan, settings.standardise.crop_xy_px
-    generator = Generator(one.generator_width, one.residual_blocks, one.generator_halvings)
-    return 2 * _forward(generator, (1, 1, crop, crop))
+    widths = one.generator_width, one.residual_blocks, one.generator_halvings
+    return 2 * passes.generator(1, (crop, crop), *widths) / _PETA
 
 
 def _patch(settings: Params) -> tuple[float, int]:
     """PFLOP of a forward pass of nnU-Net on a batch of patches, and the voxels of that batch."""
-    from dynamic_network_architectures.architectures.unet import PlainConvUNet
-
     network = settings.segmentation.network
     features = network.features or _PLANNED_FEATURES
-    convolutions = network.convs_per_stage or _PLANNED_CONVS
     patch = network.patch_size_zyx or _PLANNED_PATCH
-    # An axis of less than 8 voxels is halved no more, as nnU-Net plans it.
-    strides = [
-        [1 if stage == 0 or edge // 2 ** (stage - 1) < 8 else 2 for edge in patch] for stage in range(len(features))
-    ]
-    plain = PlainConvUNet(
-        1, len(features), features, nn.Conv3d, 3, strides, convolutions, 2, convolutions, conv_bias=True,
-        norm_op=nn.InstanceNorm3d, norm_op_kwargs={"affine": True}, nonlin=nn.LeakyReLU, deep_supervision=True,
-    )  # fmt: skip
     batch = network.batch_size or _PLANNED_BATCH
-    return _forward(plain, (batch, 1, *patch)), batch * math.prod(patch)
+    # Of two classes, however many there are: of its work the last layer is next to nothing.
+    operations = passes.unet(batch, patch, features, network.convs_per_stage or _PLANNED_CONVS, 2, _SHORTEST_AXIS)
+    return operations / _PETA, batch * math.prod(patch)
 
 
 def _passes(settings: Params) -> float:

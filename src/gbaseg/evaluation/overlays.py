@@ -33,6 +33,7 @@ def case_panel(
     spacing_yx_mm: tuple[float, float] = (1.0, 1.0),
     zoom_mm: float | None = None,
     window: tuple[float, float] = (0.0, 1.0),
+    side_inches: float = 1.5,
 ) -> Figure:
     """A case through every step, side by side on one grey scale, with contours.
 
@@ -42,10 +43,11 @@ def case_panel(
         spacing_yx_mm: pixel size in mm of all of them.
         zoom_mm: adds a second row, a window of this side around the contours (the image's middle without one).
         window: intensities shown as black and as white.
+        side_inches: width of an image.
     """
     rows = 1 if zoom_mm is None else 2
     height_mm, width_mm = (n * step for n, step in zip(images[0].slice_yx.shape, spacing_yx_mm, strict=True))
-    side = 1.5
+    side = side_inches
     figure = new_figure(side * len(images), side * height_mm / width_mm + (rows - 1) * side + 0.5)
     figure.get_layout_engine().set(w_pad=0.015, h_pad=0.03, wspace=0.0, hspace=0.0)  # type: ignore
     ratios = [height_mm / width_mm, 1.0][:rows]

@@ -83,7 +83,6 @@ def stage(
         check_fits(name, scratch.outputs, resumable)
         if resumable:
             keep(folder, scratch)
-    log(f"{name}: done")
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from gbaseg.volume import read_grid
 def whole_work(settings: Params) -> dict[str, Any]:
     """Parameters that a stage ran with, and the size of the data that lie here now.
 
-    Not the work itself: counting it takes seconds of torch, which the stages are spared.
+    Not the work itself: all lines are to be counted in one way, that of whoever reads them.
     """
     size = size_here(settings)
     return {} if size is None else {"work": {"params": settings.model_dump(mode="json"), "size": asdict(size)}}

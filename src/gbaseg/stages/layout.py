@@ -10,6 +10,8 @@ PHANTOM = Path("data/raw/phantom")
 GENERATED = PHANTOM / "generated"
 STANDARD = Path("data/standard")
 SCORING = Path("data/scoring")
+# A case of either modality, for the eye alone.
+MODALITIES = Path("data/modalities.png")
 TRANSLATED = Path("data/translated")
 AUGMENTED = Path("data/augmented")
 PSEUDO_LABELLED = Path("data/pseudo_labelled")
@@ -23,7 +25,7 @@ CURVES = Path("metrics/curves")
 PLOTS = Path("plots")
 # What DVC or gbaseg removes and makes anew; a data set lies in none of them.
 OURS = (
-    GENERATED, STANDARD, SCORING, TRANSLATED, AUGMENTED, PSEUDO_LABELLED, DECISIONS, Path("models"),
+    GENERATED, STANDARD, SCORING, MODALITIES, TRANSLATED, AUGMENTED, PSEUDO_LABELLED, DECISIONS, Path("models"),
     METRICS, PLOTS, Path(".scratch"), Path(".dvc"), Path(".git"),
 )  # fmt: skip
 

@@ -1,7 +1,8 @@
 """standardise: check every case, then one grid, one crop and one range of intensities for all (METHOD 2).
 
 Writes data/standard, which the training stages read and which holds no label of a target case, and data/scoring, the
-target's labels where the data set has some, which only the scoring stages read.
+target's labels where the data set has some, which only the scoring stages read; and data/modalities.png, the first
+picture of a run.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 
 from gbaseg import params, volume
 from gbaseg.cases import Case, write_table
+from gbaseg.errors import UserError
 from gbaseg.params import Params
 from gbaseg.raw.sources import load_cases
 from gbaseg.runtime.engine import Task
@@ -22,7 +24,10 @@ from gbaseg.runtime.engine import run as run_tasks
 from gbaseg.runtime.progress import log
 from gbaseg.stages import layout
 from gbaseg.stages.context import stage, write_json
+from gbaseg.stages.counted import size_here
 from gbaseg.stages.foresight import check_ahead
+from gbaseg.stages.itinerary import itinerary
+from gbaseg.stages.outlook import left
 from gbaseg.stages.preflight import check_room, size_of_scans
 from gbaseg.stages.roots import check_root
 from gbaseg.standardise.case import standardise_finely, standardise_image, standardise_label
@@ -44,7 +49,7 @@ def run() -> None:
     check_ahead(settings, cases)
     size, largest = size_of_scans(settings, cases, root)
     check_room("standardise", settings, size, "standardise", largest)
-    outputs = [layout.STANDARD, layout.SCORING, layout.METRICS / "data.json"]
+    outputs = [layout.STANDARD, layout.SCORING, layout.METRICS / "data.json", layout.MODALITIES]
     with stage("standardise", {}, [], outputs) as scratch:
         standard, scoring = scratch.output(layout.STANDARD), scratch.output(layout.SCORING)
         standard.mkdir()
@@ -69,8 +74,34 @@ def run() -> None:
             for note in report["notes"]:
                 log(f"{report['standard'].case}: {note}")
         write_json(scratch.output(outputs[2]), _summary([r["standard"] for r in reports], scored, reports, faults))
+        _draw([report["standard"] for report in reports], settings, standard, scratch.output(layout.MODALITIES))
+    log(
+        f"to look at: {layout.MODALITIES} ({settings.dataset.tumour} where it is labelled, and where it is to be found)"
+    )
+    _say_what_is_left(settings)
     # After all else, where it is seen.
     _warn_of_cut_labels(reports, settings)
+
+
+def _draw(cases: list[Case], settings: Params, standard: Path, to: Path) -> None:
+    # matplotlib takes a second to import, which no worker is to pay for.
+    from gbaseg.evaluation.drawing import save
+    from gbaseg.stages.first_look import first_look
+
+    save(first_look(settings, cases, standard), to)
+
+
+def _say_what_is_left(settings: Params) -> None:
+    """What the run will take, now that the size of the data is known."""
+    size = size_here(settings)
+    if size is None:
+        return
+    try:
+        # Copies that lie here are of the data before.
+        for line in left(settings, replace(size, copies=0.0), itinerary()):
+            log(line)
+    except UserError as error:
+        log(f"how long the next stages take is not known: {error}")
 
 
 def standardise_case(case: Case, root: Path, standard: Path, scoring: Path, settings: Params) -> dict[str, Any]:

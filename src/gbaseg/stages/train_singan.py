@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from gbaseg import params, volume
-from gbaseg.augmentation.rules import check_start_scales, largest_k_star
+from gbaseg.augmentation.rules import check_start_scales
+from gbaseg.augmentation.settings import largest_k_star
 from gbaseg.augmentation.singan.pyramid import make_pyramid
 from gbaseg.augmentation.singan.slices import Candidate, central_tumour_slice, choose_target_slice
 from gbaseg.cases import Case, read_table, select

@@ -1,0 +1,85 @@
+"""Which stage of how many, against DVC's own order."""
+
+import shutil
+from contextlib import closing
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from gbaseg.errors import UserError
+from gbaseg.stages.itinerary import itinerary, place_of
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """The shipped pipeline; writes params.yaml with so many rounds."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("dvc.yaml", "recipes.yaml"):
+        shutil.copyfile(ROOT / name, name)
+
+    def settle(rounds):
+        content = YAML(typ="safe").load((ROOT / "presets/default.yaml").read_text())
+        names = ["survey", *(f"r{number}" for number in range(rounds))]
+        content["self_training"]["rounds"] = [
+            {"id": one, "prev": before, "last": one == names[-1]} for before, one in pairwise(names)
+        ]
+        with Path("params.yaml").open("w") as stream:
+            YAML().dump(content, stream)
+
+    settle(rounds=2)
+    return settle
+
+
+def dvcs_order():
+    from dvc.repo import Repo
+    from dvc.repo.reproduce import get_active_graph, plan_repro
+
+    with closing(Repo()) as repo:
+        steps = plan_repro(get_active_graph(repo.index.graph), list(repo.index.stages))
+        return [step.cmd.split()[1:] for step in steps]
+
+
+@pytest.mark.parametrize("rounds", [1, 2, 4])
+def test_the_stages_are_dvcs_in_its_order(project, rounds):
+    from dvc.repo import Repo
+
+    project(rounds)
+    Repo.init(no_scm=True).close()
+    named = [[name.replace("_", "-"), *parts] for name, *parts in (stage.split("/") for stage in itinerary())]
+    assert named == [command[: len(one)] for command, one in zip(dvcs_order(), named, strict=True)]
+    assert len(named) == 13 + 4 * rounds
+
+
+def test_each_stage_has_its_place(project):
+    stages = itinerary()
+    assert place_of("standardise", stages) == "[ 2 of 21] standardise"
+    assert place_of("pseudo_label/survey", stages) == "[ 6 of 21] pseudo_label/survey"
+    assert place_of("summarise", stages) == "[21 of 21] summarise"
+    assert place_of("something", stages) == "something"
+
+
+def test_a_stage_of_ones_own_counts(project):
+    own = "  own:\n    cmd: python own.py\n    deps: [data/standard]\n"
+    Path("dvc.yaml").write_text(Path("dvc.yaml").read_text().replace("stages:\n", f"stages:\n{own}"))
+    stages = itinerary()
+    assert stages[:3] == ["phantom", "standardise", "python own.py"] and len(stages) == 22
+
+
+@pytest.mark.parametrize(
+    "text", ["", "stages: 3\n", "stages:\n  a: {}\n", "stages:\n  a:\n    matrix: {x: '${none}'}\n    cmd: gbaseg a\n"]
+)
+def test_another_pipeline_is_one_line(project, text):
+    Path("dvc.yaml").write_text(text)
+    with pytest.raises(UserError, match=r"dvc\.yaml: not the stages of gbaseg") as raised:
+        itinerary()
+    assert "\n" not in str(raised.value)
+
+
+def test_no_pipeline_at_all(project):
+    Path("dvc.yaml").unlink()
+    with pytest.raises(UserError, match=r"dvc\.yaml"):
+        itinerary()
