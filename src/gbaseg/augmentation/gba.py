@@ -9,6 +9,7 @@ import numpy as np
 from gbaseg.augmentation.blend import blend, blend_mask
 from gbaseg.augmentation.rescale import rescale
 from gbaseg.augmentation.settings import AugmentationSettings
+from gbaseg.runtime.turns import on_gpu
 
 if TYPE_CHECKING:
     from gbaseg.augmentation.singan.model import SinGAN
@@ -52,7 +53,7 @@ def apply_gba(
     image = image.astype(np.float32, copy=False)
     rescaled = rescale(image, mask, factor)
     z_indices = [int(z) for z in np.flatnonzero(mask.any(axis=(1, 2)))]
-    psi = harmonise_volume(model, rescaled, z_indices, k_star, settings.harmonise, seed=seed)
+    psi = on_gpu(harmonise_volume, model, rescaled, z_indices, k_star, settings.harmonise, seed=seed)
     out = image.copy()
     for z, harmonised in zip(z_indices, psi, strict=True):
         y_hat = blend_mask(mask[z], settings.blend.dilation_px, settings.blend.sigma_px)

@@ -19,6 +19,7 @@ from gbaseg.errors import UserError
 from gbaseg.evaluation.text import plain_table
 from gbaseg.params import Params
 from gbaseg.presets import preset_content
+from gbaseg.runtime.device import would_compute_on
 from gbaseg.runtime.ledger import LEDGER, read_lines
 from gbaseg.runtime.room import in_bytes
 from gbaseg.stages import layout
@@ -41,8 +42,8 @@ def run(preset: str | None, presets: Path, gpu: str | None, size: Mapping[str, f
     Args:
         preset: whose parameters; None: those of params.yaml.
         presets: folder of presets.
-        gpu: a machine of `machines.json`; None: this folder's ledger for each kind of work that it has measured, the
-            first machine there for the others.
+        gpu: a machine of `machines.json`; None: this folder's ledger for each kind of work that it has measured on the
+            device that would be used now, the first machine there for the others.
         size: fields of `DataSize`; those that are None are of the data here if they were standardised with these
             parameters, else CrossMoDA's where the parameters name that data set.
 
@@ -138,11 +139,12 @@ def _hours(work: Sequence[Work], speeds: Mapping[str, Speed]) -> float:
 
 def _speeds(gpu: str | None) -> tuple[dict[str, Speed], dict[str, list[str]]]:
     """Speeds, and where they are from: source -> kinds of work."""
-    measured = speeds_of_ledger(read_lines()) if gpu is None else {}
+    device = would_compute_on() if gpu is None else ""
+    measured = speeds_of_ledger(read_lines(), device) if gpu is None else {}
     name = gpu or next(iter(known_machines()))
     known = speeds_of(name)
     sources = {
-        f"{LEDGER}, what the stages here took that did most of each kind of work": sorted(measured),
+        f"{LEDGER}, what the stages here took on {device} that did most of each kind of work": sorted(measured),
         f"{name}, {known_machines()[name]['about']}": sorted(known.keys() - measured.keys()),
     }
     return known | measured, {source: kinds for source, kinds in sources.items() if kinds}

@@ -34,11 +34,13 @@ _STANDARDISING, _TRANSLATING = 24, 40
 
 @dataclass(frozen=True)
 class Machine:
-    """What work is dealt out to: processes side by side, folds trained at once, nnU-Net's augmenters of each (GPU)."""
+    """What work is dealt out to: processes side by side, folds trained at once, nnU-Net's augmenters of each (GPU),
+    cases under way at once in each process (GPU)."""
 
     processes: int = 1
     folds_at_once: int = 1
     augmenters: int = 0
+    cases_a_process: int = 1
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def count_room(settings: Params, size: DataSize, machine: Machine, raw_voxels: f
         Room(
             "translate",
             outputs=size.source * (image + mask),
-            memory=machine.processes * (_LOADED + _TRANSLATING * voxels),
+            memory=machine.processes * (_LOADED + machine.cases_a_process * _TRANSLATING * voxels),
         )
     )
     naive = size.source * len(settings.survey.lambdas)
@@ -105,7 +107,7 @@ def count_room(settings: Params, size: DataSize, machine: Machine, raw_voxels: f
         found.append(Room("train_singan", models * model, models * 4 * model, models * model, memory))
     copies = (size.copies or expected_copies(settings)) * size.source if arm.makes_copies else 0.0
     if copies:
-        memory = machine.processes * (_LOADED + _TRANSLATING * voxels)
+        memory = machine.processes * (_LOADED + machine.cases_a_process * _TRANSLATING * voxels)
         found.append(Room("augment", outputs=copies * (image + mask), memory=memory))
     for place, item in enumerate(settings.self_training.rounds):
         fine = finer if item.last and settings.self_training.last_round_fine_grid else 0.0
@@ -200,7 +202,7 @@ def _labelling(
         name,
         outputs=target * _MASK * (voxels + max(raw_voxels, voxels)),
         scratch=target * structures * _HALF * voxels,
-        memory=machine.processes * (_LOADED + case),
+        memory=machine.processes * (_LOADED + machine.cases_a_process * case),
     )
 
 

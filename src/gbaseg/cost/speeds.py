@@ -16,8 +16,11 @@ from gbaseg.cost.counted import DataSize, kind_of
 from gbaseg.cost.work import count_work
 from gbaseg.errors import UserError
 from gbaseg.params import check
+from gbaseg.runtime.device import PROCESSOR
 
 _MACHINES = "machines.json"
+# Kinds of work that no GPU does.
+_PROCESSORS_OWN = {"standardise"}
 
 
 @dataclass(frozen=True)
@@ -49,12 +52,20 @@ def speeds_of(name: str) -> dict[str, Speed]:
     return {kind: Speed(seconds / units, units) for kind, (units, seconds) in machines[name]["speeds"].items()}
 
 
-def speeds_of_ledger(lines: Sequence[Mapping[str, Any]]) -> dict[str, Speed]:
+def speeds_of_ledger(lines: Sequence[Mapping[str, Any]], device: str | None = None) -> dict[str, Speed]:
     """Of each kind of work, from the stage here that did the most of it, the last of several.
 
     The most: of a tiny run's seconds most are start-up. Lines that note no work count for nothing: of models passed on,
     found or resumed, and of versions before this.
+
+    Args:
+        device: what it would be done on, see `runtime.device.computed_on`: of other devices no line counts, of versions
+            that noted what was asked for (`auto`) those that may be of this one, where no line is. None: all lines do.
     """
+    if device is not None:
+        sure = [line for line in lines if _is_of(line, device)]
+        perhaps = [line for line in lines if _may_be_of(line, device)]
+        return speeds_of_ledger(perhaps) | speeds_of_ledger(sure)
     speeds: dict[str, Speed] = {}
     for line in lines:
         kind = kind_of(line["stage"])
@@ -65,6 +76,15 @@ def speeds_of_ledger(lines: Sequence[Mapping[str, Any]]) -> dict[str, Speed]:
         if amount > 0 and line["seconds"] > 0 and (kind not in speeds or amount >= speeds[kind].measured_units):
             speeds[kind] = Speed(line["seconds"] / amount, amount)
     return speeds
+
+
+def _is_of(line: Mapping[str, Any], device: str) -> bool:
+    return kind_of(line["stage"]) in _PROCESSORS_OWN or line.get("device") == device
+
+
+def _may_be_of(line: Mapping[str, Any], device: str) -> bool:
+    noted = str(line.get("device", "auto"))
+    return noted == "auto" or (noted.startswith("cuda") and device != PROCESSOR)
 
 
 @cache

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gbaseg.errors import UserError
@@ -15,6 +17,10 @@ if TYPE_CHECKING:
 VARIABLE = "GBASEG_DEVICE"
 # NVIDIA's: the GPUs that a process sees.
 VISIBLE = "CUDA_VISIBLE_DEVICES"
+# What a device without a GPU is called in the ledger.
+PROCESSOR = "cpu"
+# Where a driver of GPUs shows itself: NVIDIA's, under Windows, AMD's.
+DRIVERS = (Path("/dev/nvidiactl"), Path("/dev/dxg"), Path("/dev/kfd"))
 
 
 def check_name(wanted: str) -> None:
@@ -60,6 +66,37 @@ def gpus_to_share() -> list[str]:
     visible = os.environ.get(VISIBLE, "")
     names = [name.strip() for name in visible.split(",")] if visible else [str(number) for number in range(count)]
     return names[:count]
+
+
+def computed_on() -> str:
+    """What this process and its workers compute on, for the log: a GPU's name ("2 x ..." where tasks are dealt out
+    among two), or "cpu"; also of a process without torch, which has had no use for a GPU."""
+    if "torch" not in sys.modules:
+        return PROCESSOR
+    try:
+        device, shared = choose_device(), len(gpus_to_share())
+    except UserError:
+        return PROCESSOR  # one that is not there has computed nothing
+    if device.type != "cuda":
+        return PROCESSOR
+    import torch
+
+    name = torch.cuda.get_device_name(device)
+    return f"{shared} x {name}" if shared > 1 else name
+
+
+def would_compute_on() -> str:
+    """`computed_on` of a stage that would begin now. Takes seconds (torch) where a driver says that there is a GPU.
+
+    Raises:
+        UserError: the device that was asked for is not there.
+    """
+    wanted = os.environ.get(VARIABLE, "auto")
+    check_name(wanted)
+    if wanted == PROCESSOR or (wanted == "auto" and not any(driver.exists() for driver in DRIVERS)):
+        return PROCESSOR
+    choose_device()
+    return computed_on()
 
 
 def has_bfloat16() -> bool:

@@ -1,8 +1,8 @@
 """Tasks that do not need each other, run side by side: folds, models, cases.
 
 A stage hands over a list of calls. Where they run is settled here: in this process when a task takes the machine to
-itself, else in worker processes. How many threads a task has follows from the tasks and the machine, not from the
-number of workers, and so do the numbers that come out.
+itself, in its threads while they are over sooner than a process has started, else in worker processes. How many threads
+a task has follows from the tasks and the machine, not from the number of workers, and so do the numbers that come out.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ import os
 import signal
 import sys
 import tempfile
+import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
@@ -35,8 +36,15 @@ from gbaseg.runtime.threads import torch_threads
 
 # Where libraries that do not name a file have most likely written to.
 _SCRATCH = Path(".scratch")
-# Worker processes; default: one a core, and one (one a GPU) where a task takes the machine to itself.
+# Worker processes on the processor's cores; default: one a core.
 WORKERS = "GBASEG_WORKERS"
+# Tasks that share a GPU; default: one.
+GPU_TASKS = "GBASEG_GPU_TASKS"
+# What it takes to start processes and their libraries: within it threads are done with small tasks.
+_START_S = 2.0
+
+# What a task has raised, and what it has returned.
+_Outcome = tuple[UserError | str | None, Any]
 
 
 @dataclass(frozen=True)
@@ -53,16 +61,24 @@ class TaskFailed(RuntimeError):
 
 
 def workers_for(tasks: int, exclusive: bool = False) -> int:
-    """How many processes to use for `tasks` tasks.
+    """How many processes to use for `tasks` tasks; `exclusive`: that take a GPU, see `run`.
 
     Raises:
-        UserError: `GBASEG_WORKERS` is no positive whole number.
+        UserError: `GBASEG_WORKERS` or `GBASEG_GPU_TASKS` is no positive whole number.
     """
-    asked = os.environ.get(WORKERS, "")
-    if asked and not (asked.isdigit() and int(asked) > 0):
-        raise UserError(f"{WORKERS}={asked}: expected a whole number of at least 1")
-    available = int(asked) if asked else len(_gpus()) if exclusive else len(os.sched_getaffinity(0))
+    available = max(1, len(_gpus())) * _asked(GPU_TASKS, 1) if exclusive else _asked(WORKERS, _cores())
     return max(1, min(tasks, available))
+
+
+def _asked(variable: str, otherwise: int) -> int:
+    asked = os.environ.get(variable, "")
+    if asked and not (asked.isdigit() and int(asked) > 0):
+        raise UserError(f"{variable}={asked}: expected a whole number of at least 1")
+    return int(asked) if asked else otherwise
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
 
 
 def _gpus() -> list[str]:
@@ -73,8 +89,7 @@ def _gpus() -> list[str]:
 def threads_for(tasks: int) -> int:
     """How many threads each of a few long tasks has, when all cores are dealt out among them."""
     limit = os.environ.get("OMP_NUM_THREADS", "")
-    cores = len(os.sched_getaffinity(0))
-    return max(1, min(cores, int(limit) if limit.isdigit() else cores) // max(tasks, 1))
+    return max(1, min(_cores(), int(limit) if limit.isdigit() else _cores()) // max(tasks, 1))
 
 
 def run(
@@ -91,8 +106,9 @@ def run(
         tasks: the calls.
         name: show how many of the tasks are done under this name; empty: the tasks show their own progress.
         exclusive: a task takes a GPU, or all cores, to itself: one after the other in this process; with several GPUs
-            in a worker process for each. `GBASEG_WORKERS` may say more.
-        light: the tasks are too small to be worth a process of their own when there are few (< 8) of them.
+            in a worker process for each. `GBASEG_GPU_TASKS` says how many share one.
+        light: tasks of a moment, which may run in threads (they use nothing that a process has one of, and most of
+            their work is numpy's and scipy's): what is not begun before processes would have started goes to those.
         deal_cores: few and long tasks, such as folds: the cores are dealt out among them. Else each has one thread.
 
     Raises:
@@ -100,12 +116,17 @@ def run(
         TaskFailed: any other failure of a task. Tasks under way are let finish (a fold's days of work stay in its
             scratch folder for the rerun), tasks not yet started are dropped.
     """
-    workers = workers_for(len(tasks), exclusive)
+    if exclusive and workers_for(len(tasks), exclusive) == 1:
+        keep_freed()
+        return [task.function(**task.arguments) for task in tasks]
+    done = _in_threads(tasks, name) if light else []
+    return [*done, *_in_processes(tasks[len(done) :], name, exclusive, deal_cores)]
+
+
+def _in_processes(tasks: Sequence[Task], name: str, exclusive: bool, deal_cores: bool) -> list[Any]:
     if not tasks:
         return []
-    if (exclusive and workers == 1) or (light and len(tasks) < 8):
-        keep_freed()
-        return [_one_thread(task, exclusive) for task in tasks]
+    workers = workers_for(len(tasks), exclusive)
     if fault := shared_memory_fault():
         raise UserError(fault)
     with _progress_folder() as folder, Display() as display:
@@ -117,7 +138,12 @@ def run(
             workers,
             mp_context=spawn,
             initializer=_start_worker,
-            initargs=(str(folder), places, None if exclusive else threads_for(len(tasks)) if deal_cores else 1),
+            initargs=(
+                str(folder),
+                places,
+                None if exclusive else threads_for(len(tasks)) if deal_cores else 1,
+                max(1, _asked(WORKERS, _cores()) // workers) if exclusive else None,
+            ),
         )
         with _ended_with(pool):
             with _left_to_this_process():
@@ -178,7 +204,38 @@ def _ended_with(pool: ProcessPoolExecutor) -> Iterator[None]:
         raise
 
 
-def _raise_failure(name: str, future: Future[tuple[UserError | str | None, Any]]) -> None:
+def _in_threads(tasks: Sequence[Task], name: str) -> list[Any]:
+    """Results of the first tasks, as many as were begun within `_START_S`; of all where processes would be no more."""
+    keep_freed()
+    threads, started = workers_for(len(tasks)), time.monotonic()
+    futures: dict[Future[_Outcome], str] = {}
+    pending: set[Future[_Outcome]] = set()
+
+    def wait_for_one() -> None:
+        done, left = wait(pending, return_when=FIRST_COMPLETED)
+        pending.intersection_update(left)
+        for future in done:
+            _raise_failure(futures[future], future)
+        if name:
+            display.show(name, len(futures) - len(pending), len(tasks), "")
+
+    # As a worker would have it.
+    one_thread = torch_threads(1) if "torch" in sys.modules else nullcontext()
+    with one_thread, Display() as display, ThreadPoolExecutor(threads) as pool:
+        for task in tasks:
+            if threads > 1 and time.monotonic() - started > _START_S:
+                break
+            future = pool.submit(_call, task)
+            futures[future] = task.name
+            pending.add(future)
+            if len(pending) == threads:
+                wait_for_one()
+        while pending:
+            wait_for_one()
+    return [future.result()[1] for future in futures]
+
+
+def _raise_failure(name: str, future: Future[_Outcome]) -> None:
     try:
         failure, _ = future.result()
     except BrokenProcessPool as error:
@@ -194,7 +251,7 @@ def _raise_failure(name: str, future: Future[tuple[UserError | str | None, Any]]
         raise TaskFailed(f"{name} failed:\n{failure}")
 
 
-def _start_worker(folder: str, places: SimpleQueue[str | None], threads: int | None) -> None:
+def _start_worker(folder: str, places: SimpleQueue[str | None], threads: int | None, share: int | None) -> None:
     listen(signal.SIGTERM)
     end_with_engine()
     keep_freed()
@@ -202,6 +259,8 @@ def _start_worker(folder: str, places: SimpleQueue[str | None], threads: int | N
     if gpu is not None:
         os.environ[VISIBLE] = gpu  # CUDA reads it at its first call, which no worker has made yet
     os.environ[REPORT_FOLDER] = folder
+    if share is not None:
+        os.environ[WORKERS] = str(share)  # its part of the cores, for what it does beside its GPU
     if threads is not None:
         _use_threads(threads)
 
@@ -214,7 +273,7 @@ def _use_threads(threads: int) -> None:
         sys.modules["torch"].set_num_threads(threads)
 
 
-def _call(task: Task) -> tuple[UserError | str | None, Any]:
+def _call(task: Task) -> _Outcome:
     """Run in a worker. Failures travel as text: an exception of a library may not survive pickling."""
     try:
         return None, task.function(**task.arguments)
@@ -226,11 +285,3 @@ def _call(task: Task) -> tuple[UserError | str | None, Any]:
         # The pool would take it for a result, and the next task.
         kill_children()
         os._exit(ended.status)
-
-
-def _one_thread(task: Task, exclusive: bool) -> Any:
-    """Run here, with the thread count that a worker would have."""
-    if exclusive or "torch" not in sys.modules:
-        return task.function(**task.arguments)
-    with torch_threads(1):
-        return task.function(**task.arguments)

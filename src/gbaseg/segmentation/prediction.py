@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.ndimage import binary_propagation
@@ -14,9 +15,13 @@ from gbaseg import volume
 from gbaseg.errors import UserError
 from gbaseg.runtime.device import choose_device
 from gbaseg.runtime.engine import Task, run
+from gbaseg.runtime.turns import beside_gpu, dealt_out, on_gpu
 from gbaseg.segmentation.components import components, largest_components
 from gbaseg.segmentation.planning import CONFIGURATION, read_plans
 from gbaseg.segmentation.settings import PredictionSettings
+
+if TYPE_CHECKING:
+    import torch
 
 # Few enough to share the work out, enough to pay for loading the model.
 _CASES_A_TASK = 4
@@ -81,7 +86,7 @@ def predict(
         model: folder written by `train_folds`; every fold in it votes.
     """
     exclusive = choose_device().type == "cuda"
-    chunks = [list(items[start : start + _CASES_A_TASK]) for start in range(0, len(items), _CASES_A_TASK)]
+    chunks = dealt_out(items, _CASES_A_TASK, exclusive)
     results = run(
         [
             Task(
@@ -91,7 +96,7 @@ def predict(
             )
             for index, chunk in enumerate(chunks)
         ],
-        name=f"{name} ({_CASES_A_TASK} cases a step)",
+        name="" if exclusive else f"{name} ({_CASES_A_TASK} cases a step)",
         exclusive=exclusive,
     )
     return [agreement for result in results for agreement in result]
@@ -100,16 +105,18 @@ def predict(
 def predict_cases(model: Path, items: Sequence[PredictionItem], settings: PredictionSettings) -> list[FoldAgreement]:
     """Segment some items in one process. Runs in a worker."""
     ensemble = Ensemble(model, settings)
-    agreements = []
-    for item in items:
+
+    def predict_case(item: PredictionItem) -> list[FoldAgreement]:
         scan = volume.read(item.image, np.float32)
         folds = ensemble.fold_probabilities(scan)
         decision = decide(folds, ensemble.structures, settings, item.name, scan.grid.voxel_mm3)
         volume.write(scan.with_array(decision.mask), item.mask)
         item.probabilities.parent.mkdir(parents=True, exist_ok=True)
         np.save(item.probabilities, decision.probabilities)
-        agreements += decision.agreements
-    return agreements
+        return decision.agreements
+
+    agreements = beside_gpu(predict_case, items, f"predict from {items[0].name}")
+    return [agreement for of_case in agreements for agreement in of_case]
 
 
 def decide(
@@ -204,6 +211,7 @@ class Ensemble:
         from contextlib import redirect_stdout
         from io import StringIO
 
+        import torch
         from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
         from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
         from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
@@ -235,6 +243,8 @@ class Ensemble:
             self._predictor.manual_initialization(
                 network, self._plans, self._configuration, None, dataset, "Trainer", (0, 1, 2)
             )
+        # nnU-Net's predictor has cuDNN race its algorithms on a GPU: which one wins would be part of the result.
+        torch.backends.cudnn.benchmark = False
 
     def fold_probabilities(self, scan: volume.Volume) -> np.ndarray:
         """Softmax of every fold, (fold, class, Z, Y, X), on the scan's own grid.
@@ -257,13 +267,12 @@ class Ensemble:
         tensor = torch.from_numpy(data).to(torch.float32)
         out = []
         for path, weights in self._folds:
-            self._predictor.list_of_parameters = [weights]
             unfit = UserError(
                 f"{path}: what it says of a scan is not finite (NaN or infinite): the model is unfit for use. Train it "
                 "again with a lower segmentation.learning_rate"
             )
             try:
-                logits = self._predictor.predict_logits_from_preprocessed_data(tensor).cpu()
+                logits = on_gpu(self._logits, weights, tensor)
             except RuntimeError as error:
                 if "Encountered inf" not in str(error):  # nnU-Net's words
                     raise
@@ -282,3 +291,9 @@ class Ensemble:
                 raise unfit
             out.append(probabilities)
         return np.stack(out)
+
+    def _logits(self, weights: dict[str, torch.Tensor], tensor: torch.Tensor) -> torch.Tensor:
+        """What one fold says of a preprocessed scan, (class, Z, Y, X), in the processor's memory."""
+        self._predictor.list_of_parameters = [weights]
+        logits: torch.Tensor = self._predictor.predict_logits_from_preprocessed_data(tensor).cpu()
+        return logits

@@ -24,6 +24,7 @@ from gbaseg.runtime.engine import Task
 from gbaseg.runtime.engine import run as run_tasks
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.seeds import derive
+from gbaseg.runtime.turns import beside_gpu, dealt_out, on_gpu
 from gbaseg.stages import layout
 from gbaseg.stages.context import read_json, stage, write_json
 
@@ -46,24 +47,23 @@ def run() -> None:
             write_json(folder / CHOICES, _choices(copies, settings.labels))
             log(f"{len({copy.case for copy in copies})} cases are rescaled as they are drawn")
             copies = []
-        rows = run_tasks(
+        exclusive = choose_device().type == "cuda"
+        names = sorted({copy.case for copy in copies})
+        wanted = [(cases[name], [copy for copy in copies if copy.case == name]) for name in names]
+        groups = run_tasks(
             [
                 Task(
-                    f"augment {name}",
-                    write_copies,
-                    {
-                        "case": cases[name],
-                        "copies": [copy for copy in copies if copy.case == name],
-                        "folder": folder,
-                        "settings": settings,
-                    },
+                    f"augment {group[0][0].case}",
+                    augment_cases,
+                    {"wanted": group, "folder": folder, "settings": settings},
                 )
-                for name in sorted({copy.case for copy in copies})
+                for group in dealt_out(wanted, 1, exclusive)
             ],
-            name="augment",
-            exclusive=choose_device().type == "cuda",
+            name="" if exclusive else "augment",
+            exclusive=exclusive,
         )
-        write_table([row for group in rows for row in group], folder)
+        rows = [rows for group in groups for rows in group]
+        write_table([row for of_case in rows for row in of_case], folder)
         if settings.augmentation.makes_copies:
             log(f"{len(copies)} copies of {len(rows)} cases")
         write_json(scratch.output(metrics), _summary(settings, folder, copies))
@@ -100,6 +100,7 @@ def planned_copies(settings: Params, translated: Path) -> list[Copy]:
             for case in cases
         ],
         name="measure tumours",
+        light=True,
     )
     measurements = [
         Measurement(case.case, case.centre, structure, seen[structure])
@@ -115,11 +116,16 @@ def measure_case(image: Path, label: Path, values: dict[str, int]) -> dict[str, 
     return {name: measure(scan.array, mask.array, scan.grid.spacing_zyx_mm, value) for name, value in values.items()}
 
 
+def augment_cases(wanted: list[tuple[Case, list[Copy]]], folder: Path, settings: Params) -> list[list[Case]]:
+    """Make and write the copies of some cases; runs in a worker."""
+    return beside_gpu(lambda one: write_copies(*one, folder, settings), wanted, f"augment from {wanted[0][0].case}")
+
+
 def write_copies(case: Case, copies: list[Copy], folder: Path, settings: Params) -> list[Case]:
-    """Make and write the copies of one case; runs in a worker."""
+    """Make and write the copies of one case."""
     image = volume.read(layout.TRANSLATED / case.image, np.float32)
     label = volume.read(layout.TRANSLATED / case.label)
-    model = load_model(case.case, settings)
+    model = on_gpu(load_model, case.case, settings)
     rows = []
     for copy in copies:
         mask = label.array == settings.labels[copy.structure]
@@ -162,6 +168,7 @@ def appearances(settings: Params, images: list[tuple[Path, Path]]) -> list[Appea
             for image, label in images
         ],
         name="measure tumours",
+        light=True,
     )
     return [seen[tumour] for seen in groups if seen[tumour].volume_mm3 > 0]
 

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 from gbaseg import params
 from gbaseg.cost.counted import kind_of
 from gbaseg.errors import UserError
+from gbaseg.runtime.device import computed_on
 from gbaseg.runtime.ending import Ended
+from gbaseg.runtime.engine import threads_for
 from gbaseg.runtime.family import end_forks_with_this, end_with_dvc
 from gbaseg.runtime.json_files import read_json
 from gbaseg.runtime.ledger import entry
@@ -58,7 +60,7 @@ def stage(
     ran_with = params.load() if kind_of(name) else None
 
     def about() -> dict[str, Any]:
-        where = {"device": os.environ.get("GBASEG_DEVICE", "auto"), "cpus": len(os.sched_getaffinity(0))}
+        where = {"device": computed_on(), "cpus": len(os.sched_getaffinity(0)), "threads": threads_for(1)}
         if scratch.found_done:
             return {**where, "found_done": scratch.found_done}
         return {**where, **whole_work(ran_with)} if ran_with else where

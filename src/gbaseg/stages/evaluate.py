@@ -70,6 +70,7 @@ def score_all(cases: list[Case], folder: Path, settings: Params, name: str) -> l
     rows = run_tasks(
         [Task(f"score {case.case}", score, {"case": case, "folder": folder, "settings": settings}) for case in cases],
         name=f"{name}: score",
+        light=True,
     )
     return [row for group in rows for row in group]
 

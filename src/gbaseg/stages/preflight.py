@@ -13,6 +13,7 @@ from gbaseg.cost.counted import DataSize
 from gbaseg.cost.room import Machine, Room, count_room, whole_run
 from gbaseg.errors import UserError
 from gbaseg.params import Params
+from gbaseg.runtime.device import DRIVERS
 from gbaseg.runtime.engine import WORKERS, workers_for
 from gbaseg.runtime.leftovers import tidy
 from gbaseg.runtime.progress import log
@@ -28,9 +29,6 @@ _LOOKED_AT = 12
 _MOST_AUGMENTERS = 12
 # The only stage that is counted and computes on no GPU: it is spared torch.
 _WITHOUT_GPU = "standardise"
-# Where a driver of GPUs shows itself: NVIDIA's, under Windows, AMD's.
-_DRIVERS = (Path("/dev/nvidiactl"), Path("/dev/dxg"), Path("/dev/kfd"))
-
 
 _MEMORY = "memory"
 # What fewer processes take less of.
@@ -73,7 +71,7 @@ def check_room(name: str, settings: Params, size: DataSize, folder: str, raw_vox
     if found is None:
         return 0.0
     tidy(ROOT, folder)
-    fewest = count_room(settings, size, replace(machine, processes=1, folds_at_once=1), raw_voxels)
+    fewest = count_room(settings, size, replace(machine, processes=1, folds_at_once=1, cases_a_process=1), raw_voxels)
     demands = demands_of(found, done_in(folder), fewest[rooms.index(found)])
     log(f"{name}: takes about {'; '.join(map(str, demands))}")
     short = [demand for demand in demands if demand.free < _SURELY * demand.surely]
@@ -146,16 +144,19 @@ def this_machine(settings: Params, size: DataSize, computes: bool = False) -> Ma
     """
     cases = size.source + size.target + size.held_out
     folds = settings.segmentation.folds
-    if not computes and "torch" not in sys.modules and not any(driver.exists() for driver in _DRIVERS):
+    if not computes and "torch" not in sys.modules and not any(driver.exists() for driver in DRIVERS):
         return Machine(workers_for(cases), workers_for(folds))
     from gbaseg.runtime.device import choose_device
+    from gbaseg.runtime.turns import cases_at_once
 
     if choose_device().type != "cuda":
         return Machine(workers_for(cases), workers_for(folds))
     at_once = workers_for(folds, exclusive=True)
     asked = os.environ.get("nnUNet_n_proc_DA", "")
     dealt = min(max(1, len(os.sched_getaffinity(0)) // at_once), _MOST_AUGMENTERS)
-    return Machine(workers_for(cases, exclusive=True), at_once, int(asked) if asked.isdigit() else dealt)
+    return Machine(
+        workers_for(cases, exclusive=True), at_once, int(asked) if asked.isdigit() else dealt, cases_at_once(cases)
+    )
 
 
 def size_of_scans(settings: Params, cases: Sequence[Case], root: Path) -> tuple[DataSize, float]:

@@ -20,6 +20,7 @@ from gbaseg.params import Params
 from gbaseg.runtime.device import choose_device
 from gbaseg.runtime.engine import Task
 from gbaseg.runtime.engine import run as run_tasks
+from gbaseg.runtime.turns import beside_gpu, dealt_out
 from gbaseg.segmentation.prediction import Ensemble, decide
 from gbaseg.segmentation.splits import deal_patients
 from gbaseg.stages import layout
@@ -65,19 +66,14 @@ def _agreement_of_folds(labels: Path, settings: Params) -> dict[str, Any]:
 def _held_out(model: Path, settings: Params, round_id: str) -> dict[str, Any]:
     """Dice and ASSD of each fold on the pseudo-target images of the patients it was not trained on."""
     fold_of = deal_patients(patient_pools(), settings.segmentation.folds, fold_seed(settings))
-    tasks = []
+    exclusive, tasks = choose_device().type == "cuda", []
     for fold in range(settings.segmentation.folds):
         cases = [case for case in read_table(layout.TRANSLATED) if fold_of[case.patient] == fold]
-        for start in range(0, len(cases), _CASES_A_TASK):
-            arguments = {
-                "model": model,
-                "fold": fold,
-                "cases": cases[start : start + _CASES_A_TASK],
-                "settings": settings,
-            }
-            tasks.append(Task(f"{round_id} fold {fold} from case {start}", score_held_out, arguments))
-    exclusive = choose_device().type == "cuda"
-    results = run_tasks(tasks, name=f"{round_id}: held-out folds ({_CASES_A_TASK} cases a step)", exclusive=exclusive)
+        for group in dealt_out(cases, _CASES_A_TASK, exclusive):
+            arguments = {"model": model, "fold": fold, "cases": group, "settings": settings}
+            tasks.append(Task(f"{round_id} fold {fold} from {group[0].case}", score_held_out, arguments))
+    name = "" if exclusive else f"{round_id}: held-out folds ({_CASES_A_TASK} cases a step)"
+    results = run_tasks(tasks, name=name, exclusive=exclusive)
     return summarise([row for rows in results for row in rows], ())
 
 
@@ -86,14 +82,14 @@ def score_held_out(model: Path, fold: int, cases: list[Case], settings: Params) 
     # Not mirrored: eight times the work, for a check that is about the training and no result.
     prediction = settings.segmentation.prediction.model_copy(update={"mirroring": False})
     ensemble = Ensemble(model, prediction, [fold])
-    scores = []
-    for case in cases:
+
+    def scores_of(case: Case) -> list[CaseScore]:
         image = volume.read(layout.TRANSLATED / case.image, np.float32)
         label = volume.read(layout.TRANSLATED / case.label)
         folds = ensemble.fold_probabilities(image)
         voxel_mm3 = image.grid.voxel_mm3
         mask = decide(folds, ensemble.structures, prediction, case.case, voxel_mm3).mask
-        scores += [
+        return [
             score_case(
                 label.array == value,
                 mask == value,
@@ -106,4 +102,6 @@ def score_held_out(model: Path, fold: int, cases: list[Case], settings: Params) 
             )
             for name, value in settings.labels.items()
         ]
-    return scores
+
+    scores = beside_gpu(scores_of, cases, f"fold {fold}: held-out from {cases[0].case}")
+    return [score for of_case in scores for score in of_case]

@@ -93,6 +93,7 @@ def label_target(settings: Params, model: Path, folder: Path, *, fine: bool, nam
             for case in cases
         ],
         name=f"{name}: to the scans' grids",
+        light=True,
     )
     shutil.rmtree(probabilities)
     if fine:

@@ -72,6 +72,7 @@ def _items(settings: Params, folder: Path) -> list[TrainingItem]:
                 for case in cases
             ],
             name="naive copies for the survey",
+            light=True,
         )
         items += [item for group in copies for item in group]
     return items

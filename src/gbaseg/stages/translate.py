@@ -16,6 +16,7 @@ from gbaseg.runtime.device import choose_device
 from gbaseg.runtime.engine import Task
 from gbaseg.runtime.engine import run as run_tasks
 from gbaseg.runtime.seeds import numpy_generator
+from gbaseg.runtime.turns import beside_gpu, dealt_out, on_gpu
 from gbaseg.stages import layout
 from gbaseg.stages.context import read_json, stage, write_json
 from gbaseg.stages.train_translation import MODE, WEIGHTS
@@ -38,7 +39,8 @@ def run() -> None:
         cases = read_table(layout.STANDARD)
         source = select(cases, domain="source", splits=["train"])
         patches = real_patches(settings)
-        chunks = [source[start : start + _CASES_A_TASK] for start in range(0, len(source), _CASES_A_TASK)]
+        exclusive = choose_device().type == "cuda"
+        chunks = dealt_out(source, _CASES_A_TASK, exclusive)
         checks = run_tasks(
             [
                 Task(
@@ -48,8 +50,8 @@ def run() -> None:
                 )
                 for chunk in chunks
             ],
-            name=f"translate ({_CASES_A_TASK} cases a step)",
-            exclusive=choose_device().type == "cuda",
+            name="" if exclusive else f"translate ({_CASES_A_TASK} cases a step)",
+            exclusive=exclusive,
         )
         write_table([Case(**{**vars(case), "modality": "pseudo-target"}) for case in source], folder)
         write_json(scratch.output(metrics), _means([check for chunk in checks for check in chunk]))
@@ -64,26 +66,25 @@ def translate_cases(
         UserError: an image that comes out constant, or not finite.
     """
     translator = Translator(settings)
-    reports = []
-    for case in cases:
+
+    def translate_case(case: Case) -> dict[str, float]:
         scan = volume.read(layout.STANDARD / case.image, np.float32)
         label = volume.read(layout.STANDARD / case.label)
         image, before = translator(scan)
         _check_image(image, scan.array, case.case)
         volume.write(scan.with_array(image), folder / case.image)
         volume.write(label, folder / case.label)
-        reports.append(
-            check_case(
-                scan.array,
-                image,
-                translator.back(before),
-                target_patches,
-                scan.grid.spacing_zyx_mm,
-                numpy_generator(settings.seed, "checks", case.case),
-                tumour=label.array == settings.labels[settings.dataset.tumour],
-            )
+        return check_case(
+            scan.array,
+            image,
+            translator.back(before),
+            target_patches,
+            scan.grid.spacing_zyx_mm,
+            numpy_generator(settings.seed, "checks", case.case),
+            tumour=label.array == settings.labels[settings.dataset.tumour],
         )
-    return reports
+
+    return beside_gpu(translate_case, cases, f"translate from {cases[0].case}")
 
 
 def _check_image(image: np.ndarray, scan: np.ndarray, name: str) -> None:
@@ -147,7 +148,7 @@ class Translator:
             return scan.array, scan.array
         from gbaseg.translation.translate import translate_volume
 
-        before = translate_volume(self._generators.to_target, scan.array, self._device)
+        before = on_gpu(translate_volume, self._generators.to_target, scan.array, self._device)
         return van_cittert(before, scan.grid.spacing_zyx_mm, self._settings.translation.van_cittert), before
 
     def back(self, before: np.ndarray) -> np.ndarray:
@@ -156,7 +157,7 @@ class Translator:
             return before
         from gbaseg.translation.translate import translate_volume
 
-        return translate_volume(self._generators.to_source, before, self._device)
+        return on_gpu(translate_volume, self._generators.to_source, before, self._device)
 
 
 def _means(reports: list[dict[str, float]]) -> dict[str, Any]:
