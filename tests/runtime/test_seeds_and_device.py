@@ -1,10 +1,14 @@
 """Seeds and devices."""
 
+import sys
+from types import SimpleNamespace
+
 import pytest
 import torch
 
 from gbaseg.errors import UserError
-from gbaseg.runtime.device import VARIABLE, choose_device
+from gbaseg.runtime import device
+from gbaseg.runtime.device import VARIABLE, choose_device, is_gpu
 from gbaseg.runtime.seeds import derive, numpy_generator, torch_generator
 
 
@@ -34,3 +38,23 @@ def test_device_by_name(monkeypatch):
     monkeypatch.setenv(VARIABLE, "cuda:99")
     with pytest.raises(UserError, match="cuda:99"):
         choose_device()
+
+
+def test_torch_is_asked_for_a_gpu_where_a_driver_or_a_card_shows_itself(monkeypatch, tmp_path):
+    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.delitem(sys.modules, "torch")
+    monkeypatch.setattr(device, "choose_device", lambda: SimpleNamespace(type="cuda"))
+    monkeypatch.setattr(device, "DRIVERS", ())
+    monkeypatch.setattr(device, "_CARDS", tmp_path)
+    assert not is_gpu()
+    (tmp_path / "0000:00:01.0").mkdir()
+    vendor = tmp_path / "0000:00:01.0" / "vendor"
+    vendor.write_text("0x8086\n")
+    assert not is_gpu()
+    vendor.write_text("0x10de\n")
+    assert is_gpu()
+    monkeypatch.setenv(VARIABLE, "cpu")
+    assert not is_gpu()
+    monkeypatch.setenv(VARIABLE, "toaster")
+    with pytest.raises(UserError, match="--device toaster"):
+        is_gpu()

@@ -20,6 +20,7 @@ VISIBLE = "CUDA_VISIBLE_DEVICES"
 # What a device without a GPU is called in the ledger.
 PROCESSOR = "cpu"
 # Where a driver of GPUs shows itself: NVIDIA's, under Windows, AMD's.
+_CARDS, _NVIDIA = Path("/sys/bus/pci/devices"), "0x10de"
 DRIVERS = (Path("/dev/nvidiactl"), Path("/dev/dxg"), Path("/dev/kfd"))
 
 
@@ -66,6 +67,33 @@ def gpus_to_share() -> list[str]:
     visible = os.environ.get(VISIBLE, "")
     names = [name.strip() for name in visible.split(",")] if visible else [str(number) for number in range(count)]
     return names[:count]
+
+
+def is_gpu() -> bool:
+    """Whether this process and its workers compute on a GPU; without torch, which takes a second, where none is.
+
+    Raises:
+        UserError: the device that was asked for is not there.
+    """
+    wanted = os.environ.get(VARIABLE, "auto")
+    check_name(wanted)
+    if wanted == PROCESSOR or (wanted == "auto" and "torch" not in sys.modules and not _may_have_one()):
+        return False
+    return choose_device().type == "cuda"
+
+
+def _may_have_one() -> bool:
+    """Whether a driver shows itself, or an NVIDIA card, whose driver may come when it is asked for."""
+    if any(driver.exists() for driver in DRIVERS):
+        return True
+    return any(_content(card) == _NVIDIA for card in _CARDS.glob("*/vendor"))
+
+
+def _content(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except OSError:
+        return _NVIDIA  # closed to us: torch is asked
 
 
 def computed_on() -> str:

@@ -64,7 +64,7 @@ def _three(values: Iterable[T]) -> tuple[T, T, T]:
 
 
 def _column_of_row(near: np.ndarray) -> dict[int, int]:
-    """Of how near they are (3, 3), every patient axis (row) one voxel axis (column), also where two are equally near."""
+    """Gives every patient axis (row) one voxel axis (column) by how near they are, also where two are equally near."""
     columns = near.argmax(axis=1).tolist()
     clear = (np.sort(near, axis=1)[:, -1] > np.sort(near, axis=1)[:, -2]).all()
     if len(set(columns)) == 3 and clear:
