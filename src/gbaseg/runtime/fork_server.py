@@ -14,7 +14,7 @@ from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import BaseContext
 
 # Signals that are the stage's to hear: its workers write checkpoints when it tells them.
-HELD = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_HELD = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 # numpy settles its threads when it is imported; a worker's sums shall not depend on how many cores there are.
 _AT_IMPORT = {"OPENBLAS_NUM_THREADS": "1"}
 # What a worker needs besides the modules of its tasks, which import the slow ones when they are called.
@@ -31,21 +31,25 @@ def import_for_workers(*modules: str) -> None:
 
 
 def forked_workers(modules: Iterable[str]) -> BaseContext:
-    """Where workers come from that use no GPU; the process is started if it is not there.
+    """Where workers come from that use no GPU; the process is started if it is not there. They import for themselves
+    where it cannot be.
 
     Args:
         modules: of their tasks.
     """
-    context = multiprocessing.get_context("forkserver")
+    context: BaseContext = multiprocessing.get_context("forkserver")
     # Of a process that has started they are asked in vain, and its workers import what is missing.
     multiprocessing.set_forkserver_preload(["__main__", *dict.fromkeys([*_wanted, *modules])])
     # It lets signals through when it starts its own process.
     resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
     asked = dict(os.environ)
     os.environ.update(_AT_IMPORT)
     try:
         forkserver.ensure_running()
+    except OSError:
+        # Its socket has to go into the temporary folder, whose name may be too long for one.
+        context = multiprocessing.get_context("spawn")
     finally:
         for name in _AT_IMPORT.keys() - asked.keys():
             del os.environ[name]
