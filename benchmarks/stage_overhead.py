@@ -3,7 +3,7 @@
     python benchmarks/stage_overhead.py                       # makes a tiny project first: minutes
     python benchmarks/stage_overhead.py --project FOLDER      # a copy of a finished one; trains all of it again
 
-Seconds by the clock, so on an idle machine; `cpu` is of the stage's process and of children that it has waited for.
+Seconds by the clock, so on an idle machine; `cpu` is of the stage's process alone: forked workers are not its children.
 """
 
 import json
