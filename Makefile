@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 VENV := .venv
 # One after the other: two at a time would disturb each other.
-BENCHMARKS := start_up surface_distance bfloat16 singan cyclegan cpu_steps round_data
+BENCHMARKS := start_up surface_distance bfloat16 singan cyclegan cpu_steps round_data stage_overhead one_more_experiment
 BIN := $(VENV)/bin
 # dvc and gbaseg are called by name in dvc.yaml
 export PATH := $(CURDIR)/$(BIN):$(PATH)

@@ -54,6 +54,14 @@ class Figure:
         return None if self.bar is None else self.ratio >= self.bar
 
 
+@dataclass(frozen=True)
+class Table:
+    """What no ratio says: rows as wide as `columns`."""
+
+    columns: list[str]
+    rows: list[list[str | float]]
+
+
 def seconds(function: Callable[[], object]) -> float:
     """Of one call."""
     started = time.perf_counter()
@@ -92,12 +100,13 @@ def in_turns(
     )
 
 
-def publish(name: str, figures: list[Figure]) -> None:
+def publish(name: str, figures: list[Figure], table: Table | None = None) -> None:
     """Write `results/NAME.json` and print it."""
     RESULTS.mkdir(exist_ok=True)
     content = {
         "script": Path(sys.argv[0]).name,
         "figures": [asdict(figure) for figure in figures],
+        **({"table": asdict(table)} if table else {}),
         "machine": machine(),
         "commit": commit(),
         "versions": {package: version(package) for package in PACKAGES},

@@ -29,11 +29,11 @@ def time_of(what: str, command: list[str], bar_s: float, turns: int) -> Figure:
 @click.command(help=__doc__)
 @click.option("--turns", default=5, show_default=True, type=click.IntRange(min=1))
 def main(turns: int) -> None:
-    figures = [time_of("gbaseg --help", ["-m", "gbaseg.cli", "--help"], 0.5, turns)]
+    figures = [time_of("gbaseg --help", ["-m", "gbaseg.cli", "--help"], 0.2, turns)]
     figures.append(time_of("gbaseg outlook", ["-m", "gbaseg.cli", "outlook"], 1.0, turns))
     status = subprocess.run([sys.executable, "-m", "dvc", "status", "--quiet"], check=False, capture_output=True)
     if status.returncode == 0:
-        figures.append(time_of("dvc repro, nothing to do", ["-m", "dvc", "repro"], 3.0, turns))
+        figures.append(time_of("dvc repro, nothing to do", ["-m", "dvc", "repro"], 2.0, turns))
     else:
         click.echo("the pipeline is not up to date here: `dvc repro` is not timed")
     publish("start_up", figures)

@@ -38,6 +38,8 @@ def page() -> str:
             "| what | ours | baseline | ratio | bar | turns |\n|---|---|---|---|---|---|\n"
             + "".join(map(_row, figures))
         )
+        if "table" in result:
+            parts.append(_table(**result["table"]))
         parts += [f"- {figure.what}: {figure.note}\n" for figure in figures if figure.note]
     return "\n".join(parts)
 
@@ -48,6 +50,11 @@ def _row(figure: Figure) -> str:
         f"| {figure.what} | {figure.value:.3g} {figure.unit} | {figure.against}: {figure.baseline:.3g} {figure.unit} "
         f"| **{figure.ratio:.3g}** | {bar} | {figure.turns} |\n"
     )
+
+
+def _table(columns: list[str], rows: list[list[str | float]]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "".join(f"| {' | '.join(map(str, line))} |\n" for line in lines)
 
 
 if __name__ == "__main__":

@@ -2,13 +2,14 @@
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from gbaseg.errors import UserError
 from gbaseg.runtime import device
-from gbaseg.runtime.device import VARIABLE, choose_device, computed_on, would_compute_on
+from gbaseg.runtime.device import VARIABLE, choose_device, computed_on, is_gpu, would_compute_on
 from gbaseg.runtime.seeds import derive, numpy_generator, torch_generator
 
 
@@ -51,9 +52,29 @@ def test_what_was_computed_on_is_named(monkeypatch):
     monkeypatch.delenv(device.VISIBLE, raising=False)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "NVIDIA H100")
-    monkeypatch.setattr(device, "DRIVERS", (Path("/"),))
+    monkeypatch.setattr(device, "_DRIVERS", (Path("/"),))
     for count, name in ((1, "NVIDIA H100"), (2, "2 x NVIDIA H100")):
         monkeypatch.setattr(torch.cuda, "device_count", lambda count=count: count)
         assert computed_on() == would_compute_on() == name
     monkeypatch.delitem(sys.modules, "torch")
     assert computed_on() == "cpu"  # a stage that has no use for a GPU
+
+
+def test_torch_is_asked_for_a_gpu_where_a_driver_or_a_card_shows_itself(monkeypatch, tmp_path):
+    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.delitem(sys.modules, "torch")
+    monkeypatch.setattr(device, "choose_device", lambda: SimpleNamespace(type="cuda"))
+    monkeypatch.setattr(device, "_DRIVERS", ())
+    monkeypatch.setattr(device, "_CARDS", tmp_path)
+    assert not is_gpu()
+    (tmp_path / "0000:00:01.0").mkdir()
+    vendor = tmp_path / "0000:00:01.0" / "vendor"
+    vendor.write_text("0x8086\n")
+    assert not is_gpu()
+    vendor.write_text("0x10de\n")
+    assert is_gpu()
+    monkeypatch.setenv(VARIABLE, "cpu")
+    assert not is_gpu()
+    monkeypatch.setenv(VARIABLE, "toaster")
+    with pytest.raises(UserError, match="--device toaster"):
+        is_gpu()

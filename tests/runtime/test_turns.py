@@ -3,7 +3,6 @@
 import signal
 import threading
 import time
-from types import SimpleNamespace
 
 import pytest
 
@@ -85,7 +84,7 @@ def test_without_a_gpu_cases_go_one_after_the_other_in_this_thread(monkeypatch):
 
 
 def test_with_a_gpu_as_many_are_under_way_as_there_are_cores_for(monkeypatch):
-    monkeypatch.setattr(turns, "choose_device", lambda: SimpleNamespace(type="cuda"))
+    monkeypatch.setattr(turns, "is_gpu", lambda: True)
     for workers, most in (("2", 2), ("1", 1), ("64", 8)):
         monkeypatch.setenv(WORKERS, workers)
         stage = Stage()

@@ -107,16 +107,16 @@ def test_memory_that_fewer_processes_fit_in_is_no_fault(paper, machine, monkeypa
         check_room("translate", paper, size, "folder")
 
 
-def test_a_stage_that_computes_asks_for_the_gpu(demonstration, monkeypatch):
+def test_a_gpu_takes_cases_and_folds_one_by_one(demonstration, monkeypatch):
     monkeypatch.delitem(sys.modules, "torch", raising=False)
     monkeypatch.setattr(device, "choose_device", lambda: SimpleNamespace(type="cuda", index=0))
-    monkeypatch.setattr(preflight, "DRIVERS", ())
     monkeypatch.setattr(preflight.os, "sched_getaffinity", lambda _: set(range(8)))
-    asked = preflight.this_machine(demonstration, DEMONSTRATION, computes=True)
-    assert (asked.processes, asked.folds_at_once, asked.augmenters, asked.cases_a_process) == (1, 1, 8, 8)
+    monkeypatch.setattr(device, "_DRIVERS", (Path("/"),))
+    found = preflight.this_machine(demonstration, DEMONSTRATION)
+    assert (found.processes, found.folds_at_once, found.augmenters, found.cases_a_process) == (1, 1, 8, 8)
+    monkeypatch.setattr(device, "_DRIVERS", ())
+    monkeypatch.setattr(device, "_CARDS", Path("nowhere"))
     assert preflight.this_machine(demonstration, DEMONSTRATION).processes == 8
-    monkeypatch.setattr(preflight, "DRIVERS", (Path("/"),))
-    assert preflight.this_machine(demonstration, DEMONSTRATION).processes == 1
 
 
 @pytest.mark.unusual(

@@ -8,7 +8,6 @@ from typing import Literal
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt, find_objects
-from scipy.stats import wasserstein_distance
 
 Quantity = Literal["mean", "std", "volume_mm3", "contrast"]
 
@@ -72,4 +71,6 @@ def distance(one: Sequence[Appearance], other: Sequence[Appearance], quantity: Q
     first, second = finite(one, quantity), finite(other, quantity)
     if not (first.size and second.size):
         return float("nan")
+    from scipy.stats import wasserstein_distance  # half a second to import, which the stages that measure are spared
+
     return float(wasserstein_distance(first, second))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from gbaseg.augmentation.blend import blend, blend_mask
 from gbaseg.augmentation.rescale import rescale
 from gbaseg.augmentation.settings import AugmentationSettings
-from gbaseg.augmentation.singan.harmonise import harmonise_volume
-from gbaseg.augmentation.singan.model import SinGAN
 from gbaseg.runtime.turns import on_gpu
+
+if TYPE_CHECKING:
+    from gbaseg.augmentation.singan.model import SinGAN
 
 
 def apply_naive(image: np.ndarray, mask: np.ndarray, factor: float) -> np.ndarray:
@@ -45,6 +48,8 @@ def apply_gba(
     Raises:
         ValueError: shapes differ, or k* is larger than K.
     """
+    from gbaseg.augmentation.singan.harmonise import harmonise_volume  # torch, which naive copies do without
+
     image = image.astype(np.float32, copy=False)
     rescaled = rescale(image, mask, factor)
     z_indices = [int(z) for z in np.flatnonzero(mask.any(axis=(1, 2)))]

@@ -20,7 +20,8 @@ VISIBLE = "CUDA_VISIBLE_DEVICES"
 # What a device without a GPU is called in the ledger.
 PROCESSOR = "cpu"
 # Where a driver of GPUs shows itself: NVIDIA's, under Windows, AMD's.
-DRIVERS = (Path("/dev/nvidiactl"), Path("/dev/dxg"), Path("/dev/kfd"))
+_DRIVERS = (Path("/dev/nvidiactl"), Path("/dev/dxg"), Path("/dev/kfd"))
+_CARDS, _NVIDIA = Path("/sys/bus/pci/devices"), "0x10de"
 
 
 def check_name(wanted: str) -> None:
@@ -68,6 +69,33 @@ def gpus_to_share() -> list[str]:
     return names[:count]
 
 
+def is_gpu() -> bool:
+    """Whether this process and its workers compute on a GPU; without torch, which takes a second, where none is.
+
+    Raises:
+        UserError: the device that was asked for is not there.
+    """
+    wanted = os.environ.get(VARIABLE, "auto")
+    check_name(wanted)
+    if wanted == PROCESSOR or (wanted == "auto" and "torch" not in sys.modules and not _may_have_one()):
+        return False
+    return choose_device().type == "cuda"
+
+
+def _may_have_one() -> bool:
+    """Whether a driver shows itself, or an NVIDIA card, whose driver may come when it is asked for."""
+    if any(driver.exists() for driver in _DRIVERS):
+        return True
+    return any(_content(card) == _NVIDIA for card in _CARDS.glob("*/vendor"))
+
+
+def _content(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except OSError:
+        return _NVIDIA  # closed to us: torch is asked
+
+
 def computed_on() -> str:
     """What this process and its workers compute on, for the log: a GPU's name ("2 x ..." where tasks are dealt out
     among two), or "cpu"; also of a process without torch, which has had no use for a GPU."""
@@ -86,17 +114,12 @@ def computed_on() -> str:
 
 
 def would_compute_on() -> str:
-    """`computed_on` of a stage that would begin now. Takes seconds (torch) where a driver says that there is a GPU.
+    """`computed_on` of a stage that would begin now. Takes seconds (torch) where there may be a GPU.
 
     Raises:
         UserError: the device that was asked for is not there.
     """
-    wanted = os.environ.get(VARIABLE, "auto")
-    check_name(wanted)
-    if wanted == PROCESSOR or (wanted == "auto" and not any(driver.exists() for driver in DRIVERS)):
-        return PROCESSOR
-    choose_device()
-    return computed_on()
+    return computed_on() if is_gpu() else PROCESSOR
 
 
 def has_bfloat16() -> bool:

@@ -27,6 +27,7 @@ from gbaseg.errors import UserError
 from gbaseg.runtime.device import VISIBLE, gpus_to_share
 from gbaseg.runtime.ending import Ended, end_children, kill_children, listen
 from gbaseg.runtime.family import end_with_engine
+from gbaseg.runtime.fork_server import begin_worker, forked_workers
 from gbaseg.runtime.leftovers import TEMPORARY, lock_inside
 from gbaseg.runtime.locks import wait_for
 from gbaseg.runtime.memory import keep_freed
@@ -130,15 +131,17 @@ def _in_processes(tasks: Sequence[Task], name: str, exclusive: bool, deal_cores:
     if fault := shared_memory_fault():
         raise UserError(fault)
     with _progress_folder() as folder, Display() as display:
-        spawn = multiprocessing.get_context("spawn")
-        gpus, places = _gpus() if exclusive else [], spawn.SimpleQueue()
+        # A fork would not outlive that its parent has asked for a GPU, which some library does when it is imported.
+        workers_of = multiprocessing.get_context("spawn") if exclusive else forked_workers(_modules_of(tasks))
+        gpus, places = _gpus() if exclusive else [], workers_of.SimpleQueue()
         for number in range(workers):
             places.put(gpus[number % len(gpus)] if gpus else None)
         pool = ProcessPoolExecutor(
             workers,
-            mp_context=spawn,
+            mp_context=workers_of,
             initializer=_start_worker,
             initargs=(
+                dict(os.environ),
                 str(folder),
                 places,
                 None if exclusive else threads_for(len(tasks)) if deal_cores else 1,
@@ -159,6 +162,10 @@ def _in_processes(tasks: Sequence[Task], name: str, exclusive: bool, deal_cores:
                 for future in done:
                     _raise_failure(futures[future], future)
             return [future.result()[1] for future in futures]
+
+
+def _modules_of(tasks: Sequence[Task]) -> set[str]:
+    return {task.function.__module__ for task in tasks}
 
 
 @contextmanager
@@ -251,8 +258,11 @@ def _raise_failure(name: str, future: Future[_Outcome]) -> None:
         raise TaskFailed(f"{name} failed:\n{failure}")
 
 
-def _start_worker(folder: str, places: SimpleQueue[str | None], threads: int | None, share: int | None) -> None:
+def _start_worker(
+    environment: dict[str, str], folder: str, places: SimpleQueue[str | None], threads: int | None, share: int | None
+) -> None:
     listen(signal.SIGTERM)
+    begin_worker(environment)
     end_with_engine()
     keep_freed()
     gpu = places.get()

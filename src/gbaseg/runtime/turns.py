@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any, ParamSpec, TypeVar
 
-from gbaseg.runtime.device import choose_device
+from gbaseg.runtime.device import is_gpu
 from gbaseg.runtime.engine import workers_for
 from gbaseg.runtime.progress import meter
 from gbaseg.runtime.threads import torch_threads
@@ -101,7 +101,7 @@ def beside_gpu(function: Callable[[_Item], _Result], items: Sequence[_Item], nam
     Raises:
         Exception: of the first item, in their order, that failed; those that are not begun are dropped.
     """
-    threads = cases_at_once(len(items)) if choose_device().type == "cuda" else 1
+    threads = cases_at_once(len(items)) if is_gpu() else 1
     return in_turns(function, items, threads, name) if threads > 1 else [function(item) for item in items]
 
 

@@ -13,8 +13,9 @@ from scipy.ndimage import binary_propagation
 
 from gbaseg import volume
 from gbaseg.errors import UserError
-from gbaseg.runtime.device import choose_device
+from gbaseg.runtime.device import choose_device, is_gpu
 from gbaseg.runtime.engine import Task, run
+from gbaseg.runtime.fork_server import import_for_workers
 from gbaseg.runtime.turns import beside_gpu, dealt_out, on_gpu
 from gbaseg.segmentation.components import components, largest_components
 from gbaseg.segmentation.planning import CONFIGURATION, read_plans
@@ -23,6 +24,12 @@ from gbaseg.segmentation.settings import PredictionSettings
 if TYPE_CHECKING:
     import torch
 
+# What a worker that predicts imports: seconds.
+IMPORTED = (
+    "nnunetv2.inference.predict_from_raw_data",
+    "nnunetv2.training.nnUNetTrainer.nnUNetTrainer",
+    "gbaseg.segmentation.weights",
+)
 # Few enough to share the work out, enough to pay for loading the model.
 _CASES_A_TASK = 4
 
@@ -85,7 +92,8 @@ def predict(
     Args:
         model: folder written by `train_folds`; every fold in it votes.
     """
-    exclusive = choose_device().type == "cuda"
+    import_for_workers(*IMPORTED)
+    exclusive = is_gpu()
     chunks = dealt_out(items, _CASES_A_TASK, exclusive)
     results = run(
         [

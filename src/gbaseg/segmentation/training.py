@@ -11,7 +11,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gbaseg.runtime.device import choose_device
+from gbaseg.runtime.device import choose_device, is_gpu
 from gbaseg.runtime.engine import Task, run, workers_for
 from gbaseg.runtime.markers import read_marker, write_marker
 from gbaseg.runtime.seeds import derive
@@ -23,6 +23,8 @@ from gbaseg.segmentation.workspace import AUGMENTERS, Workspace
 if TYPE_CHECKING:
     import torch
 
+# What a worker that prepares data or trains imports: seconds.
+IMPORTED = ("gbaseg.segmentation.trainer",)
 _MOST_AUGMENTERS = 12  # nnU-Net's own bound
 
 
@@ -47,7 +49,7 @@ def train_folds(
         epochs: epochs of each fold.
         warm_start: model folder to start the weights from; `None`: nnU-Net's initialisation.
     """
-    exclusive = choose_device().type == "cuda"
+    exclusive = is_gpu()
     at_once = workers_for(len(folds), exclusive)
     model.mkdir(parents=True, exist_ok=True)
     run(

@@ -19,9 +19,10 @@ from gbaseg.augmentation.rules import Copy, Measurement, plan_copies
 from gbaseg.augmentation.settings import structures
 from gbaseg.cases import Case, read_table, select, write_table
 from gbaseg.params import Params
-from gbaseg.runtime.device import choose_device
+from gbaseg.runtime.device import choose_device, is_gpu
 from gbaseg.runtime.engine import Task
 from gbaseg.runtime.engine import run as run_tasks
+from gbaseg.runtime.fork_server import import_for_workers
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.seeds import derive
 from gbaseg.runtime.turns import beside_gpu, dealt_out, on_gpu
@@ -40,6 +41,8 @@ def run() -> None:
         folder = scratch.output(layout.AUGMENTED)
         folder.mkdir()
         cases = {case.case: case for case in read_table(layout.TRANSLATED)}
+        if settings.augmentation.arm == "gba":
+            import_for_workers("gbaseg.augmentation.singan.harmonise")
         copies = planned_copies(settings, layout.TRANSLATED)
         if settings.augmentation.arm != "none" and not copies:
             log("warning: no rule of augmentation.rules selects a case: this arm equals arm none")
@@ -47,7 +50,7 @@ def run() -> None:
             write_json(folder / CHOICES, _choices(copies, settings.labels))
             log(f"{len({copy.case for copy in copies})} cases are rescaled as they are drawn")
             copies = []
-        exclusive = choose_device().type == "cuda"
+        exclusive = is_gpu()
         names = sorted({copy.case for copy in copies})
         wanted = [(cases[name], [copy for copy in copies if copy.case == name]) for name in names]
         groups = run_tasks(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,12 +12,13 @@ from gbaseg.cost.counted import DataSize
 from gbaseg.cost.room import Machine, Room, count_room, whole_run
 from gbaseg.errors import UserError
 from gbaseg.params import Params
-from gbaseg.runtime.device import DRIVERS
+from gbaseg.runtime.device import is_gpu
 from gbaseg.runtime.engine import WORKERS, workers_for
 from gbaseg.runtime.leftovers import tidy
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.room import SHARED, device_of, free_bytes, free_memory, in_bytes
 from gbaseg.runtime.scratch import ROOT
+from gbaseg.runtime.turns import cases_at_once
 from gbaseg.segmentation.workspace import AUGMENTERS
 from gbaseg.stages.saved import cache_folder, done_in, is_copied
 from gbaseg.volume import read_grid
@@ -28,8 +28,6 @@ _SURELY, _NEAR = 0.5, 1.25
 # Headers of so many scans say how large a scan is.
 _LOOKED_AT = 12
 _MOST_AUGMENTERS = 12
-# The only stage that is counted and computes on no GPU: it is spared torch.
-_WITHOUT_GPU = "standardise"
 
 _MEMORY = "memory"
 # What fewer processes take less of.
@@ -66,7 +64,7 @@ def check_room(name: str, settings: Params, size: DataSize, folder: str, raw_vox
     Raises:
         UserError: there is surely too little; all that is short is named.
     """
-    machine = this_machine(settings, size, computes=name != _WITHOUT_GPU)
+    machine = this_machine(settings, size)
     rooms = count_room(settings, size, machine, raw_voxels)
     found = next((room for room in rooms if room.stage == name), None)
     if found is None:
@@ -137,20 +135,11 @@ def demands_of(room: Room, done: float = 0.0, least: Room | None = None) -> list
     return demands
 
 
-def this_machine(settings: Params, size: DataSize, computes: bool = False) -> Machine:
-    """How work is dealt out here.
-
-    Args:
-        computes: with torch, which is asked for a GPU. Others ask it where it is there anyway, or a driver is.
-    """
+def this_machine(settings: Params, size: DataSize) -> Machine:
+    """How work is dealt out here."""
     cases = size.source + size.target + size.held_out
     folds = settings.segmentation.folds
-    if not computes and "torch" not in sys.modules and not any(driver.exists() for driver in DRIVERS):
-        return Machine(workers_for(cases), workers_for(folds))
-    from gbaseg.runtime.device import choose_device
-    from gbaseg.runtime.turns import cases_at_once
-
-    if choose_device().type != "cuda":
+    if not is_gpu():
         return Machine(workers_for(cases), workers_for(folds))
     at_once = workers_for(folds, exclusive=True)
     asked = os.environ.get(AUGMENTERS, "")

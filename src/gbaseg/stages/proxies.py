@@ -17,11 +17,12 @@ from gbaseg import params, volume
 from gbaseg.cases import Case, read_table, select
 from gbaseg.evaluation.summary import CaseScore, score_case, summarise
 from gbaseg.params import Params
-from gbaseg.runtime.device import choose_device
+from gbaseg.runtime.device import is_gpu
 from gbaseg.runtime.engine import Task
 from gbaseg.runtime.engine import run as run_tasks
+from gbaseg.runtime.fork_server import import_for_workers
 from gbaseg.runtime.turns import beside_gpu, dealt_out
-from gbaseg.segmentation.prediction import Ensemble, decide
+from gbaseg.segmentation.prediction import IMPORTED, Ensemble, decide
 from gbaseg.segmentation.splits import deal_patients
 from gbaseg.stages import layout
 from gbaseg.stages.context import read_json, stage, write_json
@@ -66,7 +67,8 @@ def _agreement_of_folds(labels: Path, settings: Params) -> dict[str, Any]:
 def _held_out(model: Path, settings: Params, round_id: str) -> dict[str, Any]:
     """Dice and ASSD of each fold on the pseudo-target images of the patients it was not trained on."""
     fold_of = deal_patients(patient_pools(), settings.segmentation.folds, fold_seed(settings))
-    exclusive, tasks = choose_device().type == "cuda", []
+    import_for_workers(*IMPORTED)
+    exclusive, tasks = is_gpu(), []
     for fold in range(settings.segmentation.folds):
         cases = [case for case in read_table(layout.TRANSLATED) if fold_of[case.patient] == fold]
         for group in dealt_out(cases, _CASES_A_TASK, exclusive):

@@ -12,7 +12,9 @@ from gbaseg.cases import Case, read_table
 from gbaseg.params import Params
 from gbaseg.runtime.engine import Task
 from gbaseg.runtime.engine import run as run_tasks
+from gbaseg.runtime.fork_server import import_for_workers
 from gbaseg.segmentation.dataset import TrainingItem
+from gbaseg.segmentation.training import IMPORTED
 from gbaseg.stages import layout
 from gbaseg.stages.context import stage, write_json
 from gbaseg.stages.train_segmentation import about_model, train
@@ -36,6 +38,7 @@ def run() -> None:
     }
     inputs = [layout.STANDARD, layout.TRANSLATED]
     with stage("survey", asked, inputs, [model, curves, go_on], resumable=True) as scratch:
+        import_for_workers(*IMPORTED)
         items = _items(settings, scratch.work / "copies")
         train(
             settings,

@@ -12,13 +12,14 @@ import numpy as np
 from gbaseg import params, volume
 from gbaseg.cases import Case, Domain, read_table, select
 from gbaseg.params import Params
+from gbaseg.runtime.fork_server import import_for_workers
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.scratch import ROOT
 from gbaseg.runtime.seeds import derive
 from gbaseg.runtime.store import Store
 from gbaseg.runtime.threads import mixed_computing
 from gbaseg.segmentation.dataset import TrainingItem, prepare
-from gbaseg.segmentation.training import train_folds
+from gbaseg.segmentation.training import IMPORTED, train_folds
 from gbaseg.segmentation.workspace import Workspace
 from gbaseg.stages import layout
 from gbaseg.stages.augment import read_choices
@@ -130,6 +131,7 @@ def train(
     spacing_xyz = settings.standardise.fine_spacing_xyz_mm if fine else settings.standardise.spacing_xyz_mm
     assert spacing_xyz is not None  # checked with params.yaml
     workspace = Workspace(work / "nnunet")
+    import_for_workers(*IMPORTED)
     prepare(
         items,
         settings.labels,

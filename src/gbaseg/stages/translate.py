@@ -12,9 +12,10 @@ from gbaseg.cases import Case, read_table, select, write_table
 from gbaseg.errors import UserError
 from gbaseg.params import Params
 from gbaseg.patches import sample_patches
-from gbaseg.runtime.device import choose_device
+from gbaseg.runtime.device import choose_device, is_gpu
 from gbaseg.runtime.engine import Task
 from gbaseg.runtime.engine import run as run_tasks
+from gbaseg.runtime.fork_server import import_for_workers
 from gbaseg.runtime.seeds import numpy_generator
 from gbaseg.runtime.turns import beside_gpu, dealt_out, on_gpu
 from gbaseg.stages import layout
@@ -39,7 +40,8 @@ def run() -> None:
         cases = read_table(layout.STANDARD)
         source = select(cases, domain="source", splits=["train"])
         patches = real_patches(settings)
-        exclusive = choose_device().type == "cuda"
+        import_for_workers("gbaseg.translation.translate")
+        exclusive = is_gpu()
         chunks = dealt_out(source, _CASES_A_TASK, exclusive)
         checks = run_tasks(
             [

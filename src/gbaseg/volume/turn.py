@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from gbaseg.volume.grid import Grid
 
@@ -64,6 +63,18 @@ def _three(values: Iterable[T]) -> tuple[T, T, T]:
     return (z, y, x)
 
 
+def _column_of_row(near: np.ndarray) -> dict[int, int]:
+    """Gives every patient axis (row) one voxel axis (column) by how near they are, also where two are equally near."""
+    columns = near.argmax(axis=1).tolist()
+    clear = (np.sort(near, axis=1)[:, -1] > np.sort(near, axis=1)[:, -2]).all()
+    if len(set(columns)) == 3 and clear:
+        return dict(enumerate(columns))  # each row's only largest: no other assignment comes near
+    from scipy.optimize import linear_sum_assignment  # slow to import, and few scans are as oblique as that
+
+    rows, columns = linear_sum_assignment(-near)
+    return dict(zip(rows.tolist(), columns.tolist(), strict=True))
+
+
 def turn_to_axial(own: Grid) -> Turn:
     """The turn that makes the array's first axis the one nearest to the patient's long axis, and so on.
 
@@ -71,9 +82,7 @@ def turn_to_axial(own: Grid) -> Turn:
     quarter turns and mirrorings are undone.
     """
     direction = np.array(own.direction).reshape(3, 3)
-    # The assignment gives every patient axis (row) one voxel axis (column), also where two are equally near.
-    rows, columns = linear_sum_assignment(-np.abs(direction))
-    column_of = dict(zip(rows.tolist(), columns.tolist(), strict=True))
+    column_of = _column_of_row(np.abs(direction))
     patient_zyx = (2, 1, 0)
     return Turn(
         axes=_three(2 - column_of[row] for row in patient_zyx),
