@@ -1,5 +1,6 @@
-# Two commands: `make run` and `make test`. Each sets itself up.
-PYTHON ?= python3.11
+# Two commands: `make run` and `make test`. Each sets itself up, with the first Python that .ci/python finds, or with
+# make run PYTHON=/path/to/python3.13
+PYTHON ?=
 VENV := .venv
 # One after the other: two at a time would disturb each other.
 BENCHMARKS := start_up surface_distance bfloat16 singan cyclegan cpu_steps round_data stage_overhead one_more_experiment
@@ -9,7 +10,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # dvc sends usage statistics to its makers otherwise
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: run test lint types bench clean
+.PHONY: run test lint types bench python clean
 
 run: $(VENV)/installed
 	@gbaseg run
@@ -28,11 +29,14 @@ bench: $(VENV)/installed
 	@for script in $(BENCHMARKS); do echo "== $$script"; python benchmarks/$$script.py || exit 1; done
 	python benchmarks/table.py
 
-$(VENV)/installed: pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "gbaseg needs Python 3.11 (nnU-Net imports distutils); say which: make PYTHON=/path/to/python3.11")'
-	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+$(VENV)/installed: pyproject.toml constraints.txt | python
+	test -d $(VENV) || { python=$$(.ci/python $(VENV) "$(PYTHON)") && "$$python" -m venv $(VENV); }
 	$(BIN)/pip install --disable-pip-version-check -q -c constraints.txt -e '.[dev]'
 	touch $@
+
+# A Python that is asked for and is not the environment's is said, and not passed over because there is an environment.
+python:
+	@test -z "$(PYTHON)" || .ci/python $(VENV) "$(PYTHON)" > /dev/null
 
 clean:
 	rm -rf .scratch/* # which may be a link

@@ -73,9 +73,13 @@ def test_all_faults_of_a_finding_stand_under_it():
     ]
 
 
-@pytest.mark.parametrize(("version", "status"), [((3, 11, 4), "ok"), ((3, 12, 0), "fail"), ((3, 10, 9), "fail")])
+@pytest.mark.parametrize(
+    ("version", "status"), [((3, 11, 4), "ok"), ((3, 13, 0), "ok"), ((3, 10, 9), "fail"), ((3, 14, 0), "fail")]
+)
 def test_python(version, status):
-    assert doctor.python_version(version).status == status
+    finding = doctor.python_version(version)
+    assert finding.status == status
+    assert ("3.11, 3.12 or 3.13" in finding.advice) == (status == "fail")
 
 
 def pinned(monkeypatch, tmp_path, pins, installed, requires):

@@ -17,14 +17,20 @@ _MEMORY_GIB = 6
 _DISK_GIB = 5
 # Of a fold of nnU-Net's own plan on a GPU: patches on their way from twelve augmenters (cost.room).
 _SHARED_MIB = 600
+# As in pyproject.toml, which pip goes by: this is for a package that is used from its source.
+PYTHONS = ("3.11", "3.12", "3.13")
 
 
 def python_version(version: tuple[int, ...] = tuple(sys.version_info[:3])) -> Finding:
-    """nnU-Net's preprocessing imports distutils, which Python 3.12 no longer has."""
+    """Is it one that the tests are run with?"""
     found = ".".join(map(str, version))
-    if version[:2] == (3, 11):
+    if "{}.{}".format(*version) in PYTHONS:
         return Finding("Python", "ok", found)
-    return Finding("Python", "fail", found, "Python 3.11 is needed: make an environment with it (make run does)")
+    allowed = f"{', '.join(PYTHONS[:-1])} or {PYTHONS[-1]}"
+    advice = (
+        f"Python {allowed} is needed: make an environment with it (rm -r .venv; make run PYTHON=/path/to/python3.13)"
+    )
+    return Finding("Python", "fail", found, advice)
 
 
 def packages(constraints: Path) -> list[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from gbaseg.errors import UserError
@@ -72,6 +73,10 @@ def _copied_from(project: Path) -> list[Path]:
 
 def _real(path: Path) -> Path:
     try:
-        return path.resolve()
+        real = path.resolve()
+        # Python 3.13 resolves a circle of links without a word.
+        with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+            real.stat()
+        return real
     except (OSError, RuntimeError, ValueError) as error:  # a circle of links; a name that no file can have
         raise UserError(f"dataset.root {path}: {error}; allowed: the name of a folder") from error
