@@ -109,3 +109,14 @@ def test_what_comes_before_and_after(monkeypatch, capfd):
     with pytest.raises(SystemExit):
         command.run()
     assert said == ["outlook"]
+
+
+@pytest.mark.parametrize("torn", ["", '{"write": {"data'])
+def test_notes_that_dvc_was_killed_over_are_mended(capfd, torn):
+    reproduce(capfd)
+    Path(".dvc/tmp/rwlock").write_text(torn)
+    Path("params.yaml").write_text("number: 2\n")
+    count, _, err = reproduce(capfd)
+    assert count == 1 and ".dvc/tmp/rwlock: torn, as of a killed DVC command; removed" in err
+    count, _, err = reproduce(capfd)
+    assert count == 0 and "torn" not in err

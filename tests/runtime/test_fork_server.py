@@ -6,11 +6,14 @@ import signal
 import subprocess
 import sys
 import tempfile
+from multiprocessing import util
 from pathlib import Path
 
 import pytest
 
 from gbaseg.runtime.engine import WORKERS, Task, run
+from gbaseg.runtime.leftovers import lock_inside, tidy
+from gbaseg.runtime.locks import is_held
 
 _SLOW = """
 import os, pathlib
@@ -85,3 +88,13 @@ def test_a_worker_has_the_environment_and_folder_of_now(monkeypatch, tmp_path):
 
 def test_a_worker_hears_sigterm_and_leaves_the_terminal_s_signals_to_its_stage():
     assert run([Task("mask", blocked)]) == [{"SIGINT", "SIGHUP"}]
+
+
+def test_a_run_beside_it_that_clears_what_killed_ones_left_does_not_end_it(tmp_path):
+    [first] = run([Task("parent", os.getppid)])
+    folder = Path(util.get_temp_dir())
+    for path in (folder, lock_inside(folder)):
+        os.utime(path, (0, 0))
+    tidy(tmp_path / ".scratch", "survey-1")
+    assert folder.is_dir() and is_held(lock_inside(folder))
+    assert run([Task("parent", os.getppid)]) == [first]

@@ -1,7 +1,6 @@
 """What killed runs have left is listed and cleared, and nothing that somebody is at."""
 
 import os
-import socket
 import tempfile
 import time
 
@@ -124,22 +123,15 @@ def test_what_is_old_is_removed_and_what_is_used_stays(root):
     assert names(root / "store/singan") == {"new"}
 
 
-def test_a_killed_stage_s_place_to_ask_for_forks_is_cleared(root, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path / "tmp")  # a socket's whole path may have 107 letters
-    kept = []
-    for name, age_s in (("dead", DAY), ("heard", DAY), ("new", 0.0), ("more", DAY)):
-        folder = tmp_path / "tmp" / f"pymp-{name}"
+def test_a_killed_stage_s_place_to_ask_for_forks_is_cleared(root, tmp_path):
+    folders = {name: tmp_path / "tmp" / f"pymp-{name}" for name in ("dead", "alive", "another_s")}
+    for folder in folders.values():
         folder.mkdir()
-        listener = socket.socket(socket.AF_UNIX)
-        listener.bind(f"pymp-{name}/listener-x")
-        if name == "heard":
-            listener.listen()
-            kept.append(listener)
-        else:
-            listener.close()
-        if name == "more":
-            (folder / "something").touch()
-        os.utime(folder, (time.time() - age_s,) * 2)
+        (folder / "listener-x").touch()
+    held = {name: try_lock(lock_inside(folders[name])) for name in ("dead", "alive")}
+    held["dead"].release()
+    lock_inside(folders["dead"]).write_text("{}")  # as of a process that was killed
+    os.utime(lock_inside(folders["dead"]), (0, 0))
     tidy(root, "survey-cd")
-    assert names(tmp_path / "tmp") == {"pymp-heard", "pymp-new", "pymp-more"}
-    kept[0].close()
+    assert names(tmp_path / "tmp") == {"pymp-alive", "pymp-another_s"}
+    held["alive"].release()

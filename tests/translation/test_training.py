@@ -7,6 +7,7 @@ import torch
 from gbaseg.errors import UserError
 from gbaseg.runtime import precision
 from gbaseg.runtime.checkpoint import before, load_checkpoint, save_checkpoint
+from gbaseg.runtime.threads import torch_threads
 from gbaseg.translation.settings import CycleGANSettings
 from gbaseg.translation.state import State
 from gbaseg.translation.step import Step
@@ -78,6 +79,17 @@ def test_a_resumed_run_gives_the_same_weights(tmp_path):
     assert equal(whole, resumed)
     # The log of a resumed run is whole.
     assert list(logged) == [1, 2, 3]
+
+
+def test_two_cores_give_what_one_gives(tmp_path):
+    """Both directions side by side: each parameter has the sum of two gradients, in either order."""
+    source, target = blobs(5, 0), 1.0 - blobs(5, 1)
+    settings = TINY.model_copy(update={"identity_weight": 0.5})
+    trained = []
+    for threads in (1, 2):
+        with torch_threads(threads):
+            trained.append(train_cyclegan(source, target, settings, 7, CPU, tmp_path / str(threads)))
+    assert equal(*trained)
 
 
 def test_a_checkpoint_of_another_device_is_gone_on_from(tmp_path):

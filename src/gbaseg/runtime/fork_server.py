@@ -10,8 +10,12 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Iterable, Mapping
-from multiprocessing import forkserver, resource_tracker
+from multiprocessing import forkserver, resource_tracker, util
 from multiprocessing.context import BaseContext
+from pathlib import Path
+
+from gbaseg.runtime.leftovers import lock_inside
+from gbaseg.runtime.locks import Holder, Lock, try_lock
 
 # Signals that are the stage's to hear: its workers write checkpoints when it tells them.
 _HELD = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -19,6 +23,8 @@ _HELD = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _AT_IMPORT = {"OPENBLAS_NUM_THREADS": "1"}
 # What a worker needs besides the modules of its tasks, which import the slow ones when they are called.
 _wanted: list[str] = []
+# Of the folder of its socket: by it a later run knows what a killed one has left. Asking at the socket would end it.
+_locks: list[Lock | Holder | None] = []
 
 
 def import_for_workers(*modules: str) -> None:
@@ -46,6 +52,8 @@ def forked_workers(modules: Iterable[str]) -> BaseContext:
     asked = dict(os.environ)
     os.environ.update(_AT_IMPORT)
     try:
+        if not _locks:
+            _locks.append(try_lock(lock_inside(Path(util.get_temp_dir()))))
         forkserver.ensure_running()
     except OSError:
         # Its socket has to go into the temporary folder, whose name may be too long for one.

@@ -10,11 +10,9 @@ import glob
 import os
 import re
 import shutil
-import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +25,7 @@ _REMOVED, _PARTIAL = ".removed-", ".partial-"
 FINISHED = "finished-"
 # Folder of a worker pool's progress, in the temporary folder, where others have theirs, and all that is put there.
 TEMPORARY = "gbaseg-progress-"
-# Python's folder of the socket at which a process asks for forks (runtime.fork_server).
+# Python's folder of the socket at which a process asks for forks; ours have a lock in them (runtime.fork_server).
 _SOCKETS = "pymp-"
 _OF_PROGRESS = re.compile(r"\.lock|.*\.(json|\d+)", re.DOTALL)
 # Unfinished work of one stage under other parameters that is kept: whoever goes back to them goes on.
@@ -119,7 +117,8 @@ def tidy(root: Path, name: str) -> None:
     for path in _of_progress():
         _discard_abandoned(path)
     for path in Path(tempfile.gettempdir()).glob(f"{_SOCKETS}*"):
-        _discard_unheard(path)
+        if lock_inside(path).exists():
+            _discard_abandoned(path)
     stage, dash, _ = name.rpartition("-")
     if dash:
         tries = sorted((path for path in root.glob(f"{stage}-*") if path.name != name and path.is_dir()), key=_used)
@@ -187,21 +186,6 @@ def _discard_abandoned(folder: Path, age_s: float = _OLD_S) -> bool:
     except FileNotFoundError:
         return False  # another run was first
     return True
-
-
-def _discard_unheard(folder: Path) -> None:
-    """Remove a folder that has nothing but a socket at which nobody listens."""
-    with suppress(OSError):  # gone meanwhile, or closed to us
-        inside = list(folder.iterdir())
-        if not _is_ours(folder) or len(inside) != 1 or not inside[0].is_socket():
-            return
-        if time.time() - _used(folder) < _NEW_S:
-            return  # made a moment ago, and not yet listened at
-        with socket.socket(socket.AF_UNIX) as asking:
-            try:
-                asking.connect(str(inside[0]))
-            except ConnectionRefusedError:
-                shutil.rmtree(folder)
 
 
 def _of_progress() -> Iterator[Path]:

@@ -12,7 +12,7 @@ import torch
 from gbaseg.runtime.finite import broken_losses, diverged, is_flattened, not_finite
 from gbaseg.runtime.progress import meter
 from gbaseg.runtime.seeds import numpy_generator
-from gbaseg.runtime.threads import note_computing
+from gbaseg.runtime.threads import note_computing, two_at_once
 from gbaseg.translation.networks import to_network
 from gbaseg.translation.settings import CycleGANSettings
 from gbaseg.translation.slices import endless_batches, patch_size, sample_batch, usable
@@ -59,7 +59,6 @@ def train_cyclegan(
     epochs = settings.epochs + settings.decay_epochs
 
     state = State(settings, seed, device)
-    step = Step(state, settings, size_yx, device)
     checkpoint = scratch / CHECKPOINT
     state.restore(checkpoint, device)
     # One in the middle of each domain's, by which a generator that makes nothing of them is found.
@@ -67,12 +66,13 @@ def train_cyclegan(
         _whole_slice(slices, found[len(found) // 2], device)
         for slices, found in ((source_slices, source), (target_slices, target))
     ]
-    note_computing(scratch, "CycleGAN", len(state.history), epochs, device)
     for epoch, means in enumerate(state.history, start=1):
         if on_epoch:
             on_epoch(epoch, means)
 
-    with meter("CycleGAN", epochs * steps, done=len(state.history) * steps) as bar:
+    with two_at_once(device) as both, meter("CycleGAN", epochs * steps, done=len(state.history) * steps) as bar:
+        note_computing(scratch, "CycleGAN", len(state.history), epochs, device)
+        step = Step(state, settings, size_yx, device, both)
         for epoch in range(len(state.history) + 1, epochs + 1):
             # A generator an epoch: there is no random state to save.
             rng = numpy_generator(seed, "epoch", epoch)
