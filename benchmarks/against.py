@@ -1,0 +1,105 @@
+"""A whole command of this commit in turns with the same one of another commit: wall time and memory.
+
+    python benchmarks/against.py run --baseline b80d224 --bar 2.5
+    python benchmarks/against.py run --baseline b80d224 --bar 2.86 --avx2
+    python benchmarks/against.py test --baseline b80d224 --bar 2
+
+Each commit has a clone and an environment of its own, which `make` installs beforehand; before every turn all else is
+removed from the clone. Nothing else should run on the machine. Memory is the largest sum of what the command's
+processes have to themselves and their parts of what they share, asked every two seconds. Writes
+benchmarks/results/against_*.json.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import click
+import psutil
+from harness import Figure, commit, in_turns, publish
+
+ROOT = Path(__file__).parents[1]
+# As any machine can be told to be one of the many without bfloat16.
+_AVX2 = {"ONEDNN_MAX_CPU_ISA": "AVX2"}
+
+
+class Tree:
+    """A commit's clone, with its environment."""
+
+    def __init__(self, folder: Path, revision: str, target: str, environment: dict[str, str]) -> None:
+        self._folder, self._target = folder, target
+        # Its own Python and virtual environment: neither of whoever runs this is in the way.
+        kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
+        self._environment = {**kept, **environment}
+        self.peak = 0
+        _run(["git", "clone", "-q", str(ROOT), str(folder)], ROOT)
+        _run(["git", "checkout", "-q", "--detach", revision], folder)
+        _run(["make", ".venv/installed", f"PYTHON={sys.executable}"], folder, self._environment)
+
+    def turn(self) -> None:
+        """The command, from nothing."""
+        _run(["git", "reset", "-q", "--hard"], self._folder)
+        _run(["git", "clean", "-qxfd", "--exclude=/.venv"], self._folder)
+        with (self._folder / "said.log").open("wb") as said:
+            process = subprocess.Popen(
+                ["make", self._target], cwd=self._folder, env=self._environment, stdout=said, stderr=said
+            )
+            while process.poll() is None:
+                self.peak = max(self.peak, _memory(process.pid))
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(timeout=2.0)
+        if process.returncode:
+            lines = (self._folder / "said.log").read_text(encoding="utf-8", errors="replace")
+            raise click.ClickException(f"make {self._target} in {self._folder} failed:\n{lines[-2000:]}")
+
+
+def _memory(pid: int) -> int:
+    """Bytes of a process and all that it has started: proportional set sizes."""
+    total = 0
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        for one in (process, *process.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                total += one.memory_full_info().pss
+    return total
+
+
+def _run(command: list[str], folder: Path, environment: dict[str, str] | None = None) -> None:
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise click.ClickException(f"{' '.join(command)}: {done.stdout[-1500:]}{done.stderr[-1500:]}")
+
+
+@click.command(help=__doc__)
+@click.argument("target", type=click.Choice(["run", "test", "check"]))
+@click.option("--baseline", required=True, help="A commit.")
+@click.option("--turns", default=1, show_default=True, type=click.IntRange(min=1))
+@click.option("--bar", type=float, help="The least ratio aimed at.")
+@click.option("--avx2", is_flag=True, help="Without AVX512 and bfloat16.")
+def main(target: str, baseline: str, turns: int, bar: float | None, avx2: bool) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="against-"))
+    environment = _AVX2 if avx2 else {}
+    what = f"make {target} after installation{', ONEDNN_MAX_CPU_ISA=AVX2' if avx2 else ''}"
+    try:
+        ours = Tree(folder / "ours", commit().rstrip("+"), target, environment)
+        theirs = Tree(folder / "theirs", baseline, target, environment)
+        started = time.monotonic()
+        figure = in_turns(what, ours.turn, theirs.turn, turns, f"commit {baseline}", bar)
+        click.echo(f"all turns: {time.monotonic() - started:.0f} s")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    gib = 2**30
+    memory = Figure(
+        f"{what}: most memory", ours.peak / gib, theirs.peak / gib, "GiB", f"commit {baseline}",
+        theirs.peak / max(ours.peak, 1), turns, bar=1.0 if target == "run" else None,
+    )  # fmt: skip
+    publish(f"against_{target}{'_avx2' if avx2 else ''}", [figure, memory])
+
+
+if __name__ == "__main__":
+    main()
