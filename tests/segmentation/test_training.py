@@ -17,6 +17,8 @@ from gbaseg.runtime.checkpoint import before, save_checkpoint
 from gbaseg.runtime.curves import Curves
 from gbaseg.segmentation.training import train_fold
 
+pytestmark = pytest.mark.training
+
 QUANTITIES = ["learning_rate", "patch_dice", "train_loss", "validation_loss"]
 
 
