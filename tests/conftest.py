@@ -26,7 +26,7 @@ def scans():
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whole pipelines train. Their files come first, so that no process of xdist has a long one left at the end.
 
-    Last of these the ones that look at the tiny project, which another process is making by then. Others by their length.
+    Last of these the ones that look at the tiny project, which another process makes by then. Others by their length.
     """
     counts = Counter(item.path for item in items)
     others = {item.path for item in items if item.get_closest_marker("pipeline") is None}
