@@ -22,18 +22,21 @@ def scans():
     return _scans
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Whole pipelines train. Marked here, before `-m` chooses."""
+    if item.get_closest_marker("pipeline"):
+        item.add_marker("training")
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whole pipelines train. Their files come first, so that no process of xdist has a long one left at the end.
+    """Files of whole pipelines come first, so that no process of xdist has a long one left at the end.
 
     Last of these the ones that look at the tiny project, which another process makes by then. Others by their length.
     """
     counts = Counter(item.path for item in items)
     others = {item.path for item in items if item.get_closest_marker("pipeline") is None}
     look = {item.path for item in items if "tiny" in getattr(item, "fixturenames", ())}
-    for item in items:
-        if item.get_closest_marker("pipeline"):
-            item.add_marker("training")
     items.sort(key=lambda item: (item.path in others, item.path in look, -counts[item.path], item.path))
 
 
