@@ -99,6 +99,7 @@ def test_the_rate_falls_to_a_tenth_at_its_part_of_the_iterations(image, tmp_path
     assert rates == [pytest.approx([rate] * 2) for rate in [5e-3] * 3 + [5e-4] * 2] * (model.last_scale + 1)
 
 
+@pytest.mark.training
 def test_a_finished_scale_is_freed_at_once():
     """A GPU's recording in a cycle of references would be freed at any time, during the next recording too."""
     generator, discriminator = networks(4, 1, None, None)
