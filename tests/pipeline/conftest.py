@@ -9,6 +9,8 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
+from multiprocessing.context import SpawnContext
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +70,7 @@ class Project:
             for name in OF_ONE_CORE:
                 patch.setenv(name, "1")
             patch.setattr(engine, "ProcessPoolExecutor", Here)
+            patch.setattr(SpawnContext, "Pool", lambda _, processes: ThreadPool(processes))  # nnU-Net's, likewise
             result = CliRunner().invoke(main, arguments, catch_exceptions=False)
         assert result.exit_code == 0, f"gbaseg {' '.join(arguments)}\n{result.output}"
         return result.output
