@@ -13,6 +13,7 @@ from multiprocessing.context import SpawnContext
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from click.testing import CliRunner
@@ -64,8 +65,11 @@ class Project:
         return done.stdout + done.stderr
 
     def call(self, *arguments: str) -> str:
-        """What `gbaseg ARGUMENTS` prints, in this process and without workers: each would import torch for seconds."""
-        with pytest.MonkeyPatch.context() as patch, torch_threads(1):
+        """What `gbaseg ARGUMENTS` prints, in this process and without workers: each would import torch for seconds.
+
+        What nnU-Net's settings leave in the environment goes with it, as it would with the process.
+        """
+        with mock.patch.dict(os.environ), pytest.MonkeyPatch.context() as patch, torch_threads(1):
             patch.chdir(self.folder)
             for name in OF_ONE_CORE:
                 patch.setenv(name, "1")
