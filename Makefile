@@ -1,22 +1,27 @@
 # Two commands: `make run` and `make test`. Each sets itself up, with the first Python that .ci/python finds, or with
-# make run PYTHON=/path/to/python3.13
+# make run PYTHON=/path/to/python3.13; `make check` is the part of `make test` that trains nothing.
 PYTHON ?=
 VENV := .venv
 # One after the other: two at a time would disturb each other.
 BENCHMARKS := start_up surface_distance bfloat16 singan cyclegan cpu_steps round_data stage_overhead one_more_experiment
 BIN := $(VENV)/bin
+# A file is one process's, for its fixtures; in the order of tests/conftest.py.
+PYTEST := OMP_NUM_THREADS=1 python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 # dvc and gbaseg are called by name in dvc.yaml
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # dvc sends usage statistics to its makers otherwise
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: run test lint types bench python clean
+.PHONY: run check test lint types bench python clean
 
 run: $(VENV)/installed
 	@gbaseg run
 
+check: $(VENV)/installed lint types
+	$(PYTEST) -m "not training"
+
 test: $(VENV)/installed lint types
-	OMP_NUM_THREADS=1 python -m pytest -n auto --dist loadfile
+	$(PYTEST)
 
 lint: $(VENV)/installed
 	ruff check .

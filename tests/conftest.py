@@ -1,7 +1,8 @@
-"""What tests of several rooms share."""
+"""What tests of several rooms share: test scans, their order, and which of them train."""
 
 import importlib.util
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -26,8 +27,81 @@ assert _spec and _spec.loader
 _scans = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(_scans)
 
+# An optimiser's steps in a test or a fixture, to look at one; with more it trains, and `make check` leaves it out.
+MOST_STEPS = 3
+
 
 @pytest.fixture(scope="session")
 def scans():
     """The builder of test scans: `scans.head()`, `scans.save(path, ...)`, `scans.edit(path, ...)`."""
     return _scans
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Whole pipelines train. Marked here, before `-m` chooses."""
+    if item.get_closest_marker("pipeline"):
+        item.add_marker("training")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files of whole pipelines come first, so that no process of xdist has a long one left at the end.
+
+    Last of these the ones that look at the tiny project, which another process makes by then. Others by their length.
+    """
+    counts = Counter(item.path for item in items)
+    others = {item.path for item in items if item.get_closest_marker("pipeline") is None}
+    look = {item.path for item in items if "tiny" in getattr(item, "fixturenames", ())}
+    items.sort(key=lambda item: (item.path in others, item.path in look, -counts[item.path], item.path))
+
+
+class Steps:
+    """Counts steps of every optimiser of torch, and remembers the fixtures that trained."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.fixtures: set[tuple[str, str]] = set()
+        self.watched = False
+
+    def watch(self) -> int:
+        """Steps until now. torch is not imported for it: what has not is no training."""
+        if not self.watched and "torch" in sys.modules:
+            from torch.optim.optimizer import register_optimizer_step_pre_hook
+
+            def one_more(*_):
+                self.count += 1
+
+            register_optimizer_step_pre_hook(one_more)
+            self.watched = True
+        return self.count
+
+
+steps = Steps()
+
+
+@pytest.fixture(scope="session")
+def count_steps():
+    """How many steps all of torch's optimisers have taken."""
+    return steps.watch
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef, request):
+    before = steps.watch()
+    try:
+        return (yield)
+    finally:
+        if steps.count - before > MOST_STEPS:
+            steps.fixtures.add((fixturedef.baseid, fixturedef.argname))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    before = steps.watch()
+    result = yield
+    if item.get_closest_marker("training") is None:
+        taken = steps.count - before
+        assert taken <= MOST_STEPS, f"{taken} steps of an optimiser: mark it pytest.mark.training, or let it take fewer"
+        trained = {name for place, name in steps.fixtures if item.nodeid.startswith(place)} & {*item.fixturenames}
+        assert not trained, f"{', '.join(sorted(trained))}: a fixture that trains: mark the test pytest.mark.training"
+    return result

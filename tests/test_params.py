@@ -22,10 +22,13 @@ NAMES = sorted(path.stem for path in PRESETS.glob("*.yaml"))
 YAML_FILE = YAML(typ="safe", pure=True)
 
 
+DEFAULT = YAML_FILE.load((PRESETS / "default.yaml").read_text())
+
+
 @pytest.fixture
 def default() -> dict[str, Any]:
     """Content of the shipped defaults, to change."""
-    return YAML_FILE.load((PRESETS / "default.yaml").read_text())
+    return copy.deepcopy(DEFAULT)
 
 
 def keys_of_model(model: type[BaseModel], above: str = "") -> Iterator[str]:
@@ -41,6 +44,12 @@ def keys_of_file(content: dict, above: str = "") -> Iterator[str]:
         # The structures' names are the user's own.
         if isinstance(value, dict) and above + name != "dataset.structures":
             yield from keys_of_file(value, f"{above}{name}.")
+
+
+@pytest.fixture(scope="module")
+def crossmoda2022(tmp_path_factory) -> Params:
+    """The preset of the paper, to look at."""
+    return with_preset("crossmoda2022", tmp_path_factory.mktemp("paper"))
 
 
 def with_preset(name: str, folder: Path) -> Params:
@@ -96,9 +105,9 @@ def test_an_empty_mapping_is_the_papers_setting():
     assert check({}) == Params()
 
 
-def test_crossmoda2022_translates_as_the_paper_does(tmp_path):
+def test_crossmoda2022_translates_as_the_paper_does(crossmoda2022):
     """METHOD 1 to 4."""
-    params = with_preset("crossmoda2022", tmp_path)
+    params = crossmoda2022
     assert (params.dataset.root, params.dataset.layout) == ("data/raw/crossmoda2022", "crossmoda2022")
     assert params.dataset.structures == {"VS": 1}
 
@@ -125,9 +134,9 @@ def test_crossmoda2022_translates_as_the_paper_does(tmp_path):
     assert (van_cittert.psf_mm_xyz, van_cittert.psf_is) == ((1, 1, 2.5), "fwhm")
 
 
-def test_crossmoda2022_augments_as_the_paper_does(tmp_path):
+def test_crossmoda2022_augments_as_the_paper_does(crossmoda2022):
     """METHOD 5."""
-    augmentation = with_preset("crossmoda2022", tmp_path).augmentation
+    augmentation = crossmoda2022.augmentation
     assert augmentation.arm == "gba"
     large, small = augmentation.rules
     assert (large.structure, large.centres, large.volume_mm3_above, large.volume_mm3_below, large.std_above) == (
@@ -149,9 +158,9 @@ def test_crossmoda2022_augments_as_the_paper_does(tmp_path):
     assert (augmentation.blend.dilation_px, augmentation.blend.sigma_px) == (7, 5)
 
 
-def test_crossmoda2022_segments_as_the_paper_does(tmp_path):
+def test_crossmoda2022_segments_as_the_paper_does(crossmoda2022):
     """METHOD 6 and 7."""
-    params = with_preset("crossmoda2022", tmp_path)
+    params = crossmoda2022
     assert params.survey.epochs == 500 and params.survey.lambdas == ()
     segmentation = params.segmentation
     assert (segmentation.folds, segmentation.epochs, segmentation.last_round_epochs) == (5, 500, 1000)
@@ -175,9 +184,9 @@ def test_crossmoda2022_segments_as_the_paper_does(tmp_path):
     assert 0.4 in params.evaluation.low_dice and 0.5 in params.evaluation.low_dice
 
 
-def test_crossmoda2022_gives_the_papers_pyramid(tmp_path):
+def test_crossmoda2022_gives_the_papers_pyramid(crossmoda2022):
     """METHOD 5: K = 16, and the sizes of its 17 scales."""
-    params = with_preset("crossmoda2022", tmp_path)
+    params = crossmoda2022
     singan, side = params.augmentation.singan, params.standardise.crop_xy_px
     pyramid = make_pyramid((side, side), singan.min_size, singan.scale_factor)
     assert pyramid.last_scale == 16
@@ -188,9 +197,9 @@ def test_crossmoda2022_gives_the_papers_pyramid(tmp_path):
     assert widths == [32] * 4 + [64] * 4 + [128] * 9
 
 
-def test_the_defaults_are_the_paper_wherever_a_preset_does_not_say_otherwise(tmp_path):
+def test_the_defaults_are_the_paper_wherever_a_preset_does_not_say_otherwise(crossmoda2022):
     """The settings' own defaults are the paper's: the preset brings the demonstration back to them."""
-    paper = with_preset("crossmoda2022", tmp_path).model_dump()
+    paper = crossmoda2022.model_dump()
     own = Params().model_dump()
     paper["dataset"].pop("root"), own["dataset"].pop("root")
     differing = {section: value for section, value in paper.items() if value != own[section]}

@@ -49,6 +49,7 @@ def test_means_and_shares():
 
 
 @pytest.mark.parametrize("mode", ["fast", "reference"])
+@pytest.mark.training
 def test_a_bank_trains_the_models_that_are_trained_alone(mode, tmp_path, monkeypatch):
     """In float32, up to rounding, which Adam enlarges where a gradient is next to nothing: hence the low rate."""
     monkeypatch.setattr("gbaseg.augmentation.singan.written_losses.short_float", lambda device: torch.float32)
@@ -75,6 +76,7 @@ def test_a_bank_trains_the_models_that_are_trained_alone(mode, tmp_path, monkeyp
     assert not torch.allclose(bank[0].reconstruct(), bank[1].reconstruct(), atol=0.1)
 
 
+@pytest.mark.training
 def test_a_bank_goes_on_where_all_its_models_were(tmp_path):
     """What one model has finished and another has not is trained again, the rest is not; the end is the same."""
     rng = np.random.default_rng(0)
@@ -95,6 +97,7 @@ def test_a_bank_goes_on_where_all_its_models_were(tmp_path):
     assert [path.name for path in kept] == ["scale_00.pt"] * 2 and len(paths) > 4
 
 
+@pytest.mark.training
 def test_slices_of_two_sizes_are_no_bank(tmp_path):
     wanted = [Wanted(np.zeros(shape, np.float32), 1, tmp_path) for shape in ((24, 24), (24, 28))]
     with pytest.raises(ValueError, match="one shape"):

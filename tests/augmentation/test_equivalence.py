@@ -41,12 +41,14 @@ def reference(tmp_path_factory):
     return models(tmp_path_factory.mktemp("reference"), "reference", range(6))
 
 
+@pytest.mark.training
 def test_fast_is_within_the_references_own_distance_from_seed_to_seed(reference, tmp_path):
     rows = compare(reference, models(tmp_path, "fast", range(10, 16)))
     assert not [row for row in rows if not row.same]
     assert any("sliced Wasserstein" in row.trait for row in rows)
 
 
+@pytest.mark.training
 def test_another_mathematics_is_not(reference, tmp_path):
     """The comparison sees what it is there to see."""
     changed = models(tmp_path, "fast", range(10, 13), noise_factor=1.0, reconstruction_weight=0.1)

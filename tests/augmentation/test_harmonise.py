@@ -9,6 +9,8 @@ from gbaseg.augmentation.settings import AugmentationSettings, BlendSettings, Ha
 from gbaseg.augmentation.singan.harmonise import harmonise, harmonise_volume
 from gbaseg.augmentation.singan.training import Wanted, train_singan
 
+pytestmark = pytest.mark.training
+
 CODE, EQUATION = HarmoniseSettings(), HarmoniseSettings(down_steps="equation")
 QUIET = HarmoniseSettings(noise=False)
 

@@ -34,6 +34,7 @@ def _equal(one, other):
     return all(torch.equal(a, b) for a, b in zip(_weights(one), _weights(other), strict=True))
 
 
+@pytest.mark.training
 def test_seeds_and_scales(image, tmp_path):
     reports = []
     model = train_singan(Wanted(image, 1, tmp_path / "a"), SETTINGS, CPU, on_scale=reports.append)
@@ -44,6 +45,7 @@ def test_seeds_and_scales(image, tmp_path):
     assert not _equal(model, train_singan(Wanted(image, 2, tmp_path / "c"), SETTINGS, CPU))
 
 
+@pytest.mark.training
 def test_an_interrupted_training_ends_with_the_same_weights(image, tmp_path):
     whole = train_singan(Wanted(image, 1, tmp_path / "whole"), SETTINGS, CPU)
 
@@ -66,6 +68,7 @@ def test_an_interrupted_training_ends_with_the_same_weights(image, tmp_path):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.training
 def test_a_gpu_that_replays_iterations_ends_where_one_that_does_not_ends(image, tmp_path, monkeypatch):
     settings = SETTINGS.model_copy(update={"iterations": 12})
 
@@ -82,6 +85,7 @@ def test_a_gpu_that_replays_iterations_ends_where_one_that_does_not_ends(image, 
             torch.testing.assert_close(one, other, rtol=0.02, atol=2e-3)
 
 
+@pytest.mark.training
 def test_the_rate_falls_to_a_tenth_at_its_part_of_the_iterations(image, tmp_path, monkeypatch):
     rates, run = [], Iteration.run
 
@@ -95,6 +99,7 @@ def test_the_rate_falls_to_a_tenth_at_its_part_of_the_iterations(image, tmp_path
     assert rates == [pytest.approx([rate] * 2) for rate in [5e-3] * 3 + [5e-4] * 2] * (model.last_scale + 1)
 
 
+@pytest.mark.training
 def test_a_finished_scale_is_freed_at_once():
     """A GPU's recording in a cycle of references would be freed at any time, during the next recording too."""
     generator, discriminator = networks(4, 1, None, None)
@@ -110,6 +115,7 @@ def test_a_finished_scale_is_freed_at_once():
         gc.enable()
 
 
+@pytest.mark.training
 def test_noise_amplitude_is_a_tenth_of_what_the_scale_below_cannot_say(image, tmp_path):
     model = train_singan(Wanted(image, 1, tmp_path), SETTINGS, CPU)
     assert model.amplitudes[0] == 1.0
@@ -121,6 +127,7 @@ def test_noise_amplitude_is_a_tenth_of_what_the_scale_below_cannot_say(image, tm
     model.generators = all_generators
 
 
+@pytest.mark.training
 def test_the_reconstruction_improves_with_training(image, tmp_path):
     errors = []
     for iterations in (1, 20):
@@ -131,6 +138,7 @@ def test_the_reconstruction_improves_with_training(image, tmp_path):
     assert errors[1] < 0.7 * errors[0]
 
 
+@pytest.mark.training
 def test_frozen_scales_keep_their_running_statistics(image, tmp_path):
     model = train_singan(Wanted(image, 1, tmp_path), SETTINGS, CPU)
     before = [tensor.clone() for tensor in _weights(model)]
@@ -149,6 +157,7 @@ def test_weights_start_from_the_scale_below_where_the_width_is_equal():
     assert wider.layers[0].weight.shape[0] == 8
 
 
+@pytest.mark.training
 def test_a_saved_model_is_the_same_model(image, tmp_path):
     model = train_singan(Wanted(image, 1, tmp_path / "scratch"), SETTINGS, CPU)
     save_singan(model, tmp_path / "one.safetensors")
@@ -160,6 +169,7 @@ def test_a_saved_model_is_the_same_model(image, tmp_path):
     assert (tmp_path / "one.safetensors").read_bytes() == (tmp_path / "two.safetensors").read_bytes()
 
 
+@pytest.mark.training
 def test_faulty_slices(tmp_path):
     with pytest.raises(UserError, match="min_size"):
         train_singan(Wanted(np.zeros((16, 16), np.float32), 1, tmp_path), SETTINGS, CPU)
@@ -186,6 +196,7 @@ def test_faulty_slices(tmp_path):
         (100.0, "the reconstructed slice is"),
     ],
 )
+@pytest.mark.training
 def test_a_training_that_diverges_stops(image, tmp_path, count, mode, rate, found):
     settings = SETTINGS.model_copy(update={"mode": mode, "learning_rate": rate, "iterations": 20})
     wanted = [Wanted(np.roll(image, seed), seed, tmp_path / str(seed)) for seed in range(count)]
@@ -198,6 +209,7 @@ def test_a_training_that_diverges_stops(image, tmp_path, count, mode, rate, foun
     assert not list(tmp_path.rglob("*.pt"))
 
 
+@pytest.mark.training
 def test_a_long_scale_is_not_trained_to_its_end_on_nan(image, tmp_path, monkeypatch):
     monkeypatch.setattr("gbaseg.augmentation.singan.scale._LOOK_EVERY", 3)
     settings = SETTINGS.model_copy(update={"learning_rate": 1e9, "iterations": 1000})
@@ -210,6 +222,7 @@ def test_a_long_scale_is_not_trained_to_its_end_on_nan(image, tmp_path, monkeypa
     "a flipped byte in a SinGAN's checkpoint of one scale",
     "said; that scale and those above are trained again, to the same weights",
 )
+@pytest.mark.training
 def test_a_damaged_checkpoint_of_a_scale_is_trained_again(image, tmp_path, capsys, monkeypatch):
     whole = train_singan(Wanted(image, 1, tmp_path), SETTINGS, CPU)
     path = tmp_path / "scale_01.pt"
@@ -226,6 +239,7 @@ def test_a_damaged_checkpoint_of_a_scale_is_trained_again(image, tmp_path, capsy
 
 
 @pytest.mark.unusual("Trust", "a SinGAN's file with other numbers in its header", "a fault that names the file")
+@pytest.mark.training
 def test_a_files_numbers_are_checked(image, tmp_path):
     from safetensors import safe_open
     from safetensors.torch import load_file, save_file

@@ -131,11 +131,7 @@ def tiny_project(folder: Path) -> Path:
     """The tiny preset, run from nothing to its end."""
     pipeline = module_of(TESTS / "pipeline" / "conftest.py")
     folder.mkdir(parents=True)
-    for name in pipeline.SHIPPED:
-        source = pipeline.ROOT / name
-        (shutil.copytree if source.is_dir() else shutil.copyfile)(source, folder / name)
-    project = pipeline.Project(folder)
-    project.settle("tiny", {})
+    project = pipeline.write_project(folder, "tiny", {})
     project.commit()
     project.run("dvc", "repro")
     return folder

@@ -54,8 +54,7 @@ def paper(new_project):
     content = (project.folder / "params.yaml").read_text()
     assert "std_above: 0.1\n" in content
     (project.folder / "params.yaml").write_text(content.replace("std_above: 0.1\n", "std_above: 0.0\n"))
-    with pytest.MonkeyPatch.context() as patch:
-        project.stages(patch)
+    project.stages()
     return project
 
 

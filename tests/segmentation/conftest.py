@@ -3,7 +3,10 @@
 import json
 import os
 import shutil
+from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing.context import SpawnContext
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from unittest import mock
 
@@ -41,9 +44,19 @@ class Tiny:
     plans: dict
 
 
+@contextmanager
 def _cpu():
-    """The machine of these tests; takes back what nnU-Net's settings leave in the environment."""
-    return mock.patch.dict(os.environ, {"GBASEG_DEVICE": "cpu", "GBASEG_WORKERS": "1"})
+    """The machine of these tests; takes back what nnU-Net's settings leave in the environment.
+
+    What prepares training sets runs here, and nnU-Net's pool for fingerprints is of threads: each process would import
+    nnU-Net for seconds.
+    """
+    with (
+        mock.patch.dict(os.environ, {"GBASEG_DEVICE": "cpu", "GBASEG_WORKERS": "1"}),
+        mock.patch.object(SpawnContext, "Pool", lambda _, processes: ThreadPool(processes), create=True),
+        mock.patch.object(dataset, "run", _run_here),
+    ):
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -77,7 +90,7 @@ def prepared(tmp_path_factory) -> Tiny:
     """The training set; nothing may be written into its workspace."""
     folder = tmp_path_factory.mktemp("segmentation")
     items, workspace = _write_scans(folder / "scans"), Workspace(folder / "nnunet")
-    with _cpu(), mock.patch.object(dataset, "run", _run_here):
+    with _cpu():
         plans = prepare(items, STRUCTURES, SETTINGS, 3, workspace, Store(folder / "store"), SPACING_ZYX_MM)
     # nnU-Net's planner gives tuples, which JSON has not.
     return Tiny(items, STRUCTURES, SETTINGS, SPACING_ZYX_MM, workspace, json.loads(json.dumps(plans)))

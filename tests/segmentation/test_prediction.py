@@ -113,6 +113,7 @@ def scan(seed: int, grid: Grid) -> Volume:
 TURNED = Grid((10, 20, 22), (1.8, 0.9, 1.1), (-7.0, 4.0, 12.5), (0.75**0.5, -0.5, 0, 0.5, 0.75**0.5, 0, 0, 0, 1))
 
 
+@pytest.mark.training
 def test_every_fold_gives_a_softmax_on_the_scans_own_grid(model, tmp_path):
     image = scan(0, TURNED)
     both = Ensemble(model, SETTINGS).fold_probabilities(image)
@@ -126,6 +127,7 @@ def test_every_fold_gives_a_softmax_on_the_scans_own_grid(model, tmp_path):
     assert not np.allclose(both[0], both[1])
 
 
+@pytest.mark.training
 def test_masks_are_written_on_the_images_grids(model, tmp_path):
     grids = {f"c{n}": TURNED for n in range(5)} | {"plain": Grid((12, 24, 24), (2.0, 1.0, 1.0))}
     items = []
@@ -163,6 +165,7 @@ def predicted(model, folder, cases=5):
     return agreements, [item.mask.read_bytes() for item in items], [np.load(item.probabilities) for item in items]
 
 
+@pytest.mark.training
 def test_cases_side_by_side_come_out_as_one_after_the_other(model, tmp_path, monkeypatch):
     alone = predicted(model, tmp_path / "alone")
     monkeypatch.setattr(prediction, "beside_gpu", lambda *arguments: in_turns(*arguments[:2], 3, arguments[2]))
@@ -173,6 +176,7 @@ def test_cases_side_by_side_come_out_as_one_after_the_other(model, tmp_path, mon
     assert all(np.array_equal(one, other) for one, other in zip(alone[2], beside[2], strict=True))
 
 
+@pytest.mark.training
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_gpu_gives_what_the_processor_gives_also_in_turns(model, monkeypatch):
     scans = [scan(seed, TURNED) for seed in range(6)]
@@ -187,6 +191,7 @@ def test_a_gpu_gives_what_the_processor_gives_also_in_turns(model, monkeypatch):
     np.testing.assert_allclose(beside_gpu(ensemble.fold_probabilities, scans, "scans"), one_by_one, atol=2e-3)
 
 
+@pytest.mark.training
 def test_a_folder_without_weights_is_no_model(model, tmp_path):
     for name in ("plans.json", "dataset.json"):
         shutil.copyfile(model / name, tmp_path / name)
@@ -203,6 +208,7 @@ def copied(model: Path, folder: Path) -> Path:
 @pytest.mark.unusual(
     "Trust", "a model whose weights hold a NaN", "the file and the layer are named, nothing is predicted"
 )
+@pytest.mark.training
 def test_weights_that_are_not_finite_are_no_model(model, tmp_path):
     path = copied(model, tmp_path / "model") / "fold_1.safetensors"
     weights = load(path.read_bytes())
@@ -214,6 +220,7 @@ def test_weights_that_are_not_finite_are_no_model(model, tmp_path):
 
 
 @pytest.mark.unusual("Trust", "a model's weights cut off, or of another network", "the file is named, with what to do")
+@pytest.mark.training
 def test_weights_that_are_not_whole_or_not_of_the_network_are_no_model(model, tmp_path):
     path = copied(model, tmp_path / "model") / "fold_0.safetensors"
     whole, weights = path.read_bytes(), load(path.read_bytes())
@@ -232,6 +239,7 @@ def test_weights_that_are_not_whole_or_not_of_the_network_are_no_model(model, tm
 @pytest.mark.unusual(
     "Trust", "finite weights whose answer overflows to infinity or NaN", "the fold's file is named, no mask is written"
 )
+@pytest.mark.training
 def test_finite_weights_that_answer_nan_give_no_mask(model, tmp_path, size):
     path = copied(model, tmp_path / "model") / "fold_0.safetensors"
     save_file({name: torch.full_like(tensor, size) for name, tensor in load(path.read_bytes()).items()}, path)
@@ -243,6 +251,7 @@ def test_finite_weights_that_answer_nan_give_no_mask(model, tmp_path, size):
 @pytest.mark.unusual(
     "Trust", "plans.json that names os.system as its network", "a fault; nothing is imported or called"
 )
+@pytest.mark.training
 def test_plans_name_no_code_but_networks_of_nnunet(model, tmp_path):
     folder = copied(model, tmp_path / "model")
     plans = json.loads((folder / "plans.json").read_text())

@@ -18,6 +18,8 @@ from gbaseg.runtime.curves import Curves
 from gbaseg.segmentation.schedule import one_cycle
 from gbaseg.segmentation.training import train_fold
 
+pytestmark = pytest.mark.training
+
 QUANTITIES = ["learning_rate", "patch_dice", "train_loss", "validation_loss"]
 
 

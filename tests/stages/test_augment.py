@@ -20,7 +20,8 @@ def project(tmp_path, monkeypatch):
     """Two pseudo-target cases with tumours of 64 and 8 mm3, one target case."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GBASEG_DEVICE", "cpu")
-    monkeypatch.setenv("GBASEG_WORKERS", "1")
+    # Here, and not in a worker, which would import torch for seconds.
+    monkeypatch.setattr(augment, "run_tasks", lambda tasks, **_: [task.function(**task.arguments) for task in tasks])
     rng = np.random.default_rng(0)
     for folder, domain, sizes in (
         (layout.TRANSLATED, "source", {"s1": 4, "s2": 2}),

@@ -52,6 +52,7 @@ def trained(tmp_path, monkeypatch):
     return call
 
 
+@pytest.mark.training
 def test_the_same_slice_and_settings_never_train_twice(trained):
     image = np.random.default_rng(0).random((24, 24), dtype=np.float32)
     first = trained(image, settings())
@@ -65,6 +66,7 @@ def test_the_same_slice_and_settings_never_train_twice(trained):
     assert trained(image, settings()) == (3, *first[1:])
 
 
+@pytest.mark.training
 def test_a_model_that_is_found_is_no_measure_of_training(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GBASEG_DEVICE", "cpu")
@@ -80,6 +82,7 @@ def test_a_model_that_is_found_is_no_measure_of_training(tmp_path, monkeypatch):
     assert [line.get("found_done") for line in read_lines()] == [None, ["trained before"]]
 
 
+@pytest.mark.training
 def test_of_a_bank_only_what_is_missing_is_trained(trained):
     one, other, third = np.random.default_rng(0).random((3, 24, 24), dtype=np.float32)
     first = trained(one, settings())
@@ -87,6 +90,7 @@ def test_of_a_bank_only_what_is_missing_is_trained(trained):
     assert trained(one, settings(), other=other) == (3, *first[1:])
 
 
+@pytest.mark.training
 def test_each_model_of_a_bank_has_its_own_slice_name_and_curves(trained, tmp_path):
     one, other = np.random.default_rng(0).random((2, 24, 24), dtype=np.float32)
     trained(one, settings(), other=other)

@@ -14,6 +14,8 @@ from gbaseg.translation.step import Step
 from gbaseg.translation.training import CHECKPOINT, train_cyclegan
 from gbaseg.translation.translate import translate_volume
 
+pytestmark = pytest.mark.training
+
 CPU = torch.device("cpu")
 TINY = CycleGANSettings(
     epochs=2, decay_epochs=1, steps_per_epoch=2, generator_width=4, residual_blocks=1, discriminator_width=4,
