@@ -31,10 +31,10 @@ OF_ONE_CORE = ("GBASEG_WORKERS", "OMP_NUM_THREADS")
 
 
 class Project:
-    """A project folder and ways to run it."""
+    """A project folder and ways to run it; `log`: what its making said."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, log: str = "") -> None:
+        self.folder, self.log = folder, log
 
     def settle(self, preset: str, changes: Mapping[str, Any]) -> None:
         """Write params.yaml: a preset, and over it values by dotted keys."""
@@ -155,6 +155,5 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Project:
             folder.mkdir()
             project = write_project(folder, "tiny", {})
             project.commit()
-            project.run("dvc", "repro")
-            done.touch()
-    return Project(shutil.copytree(folder, base / "tiny"))
+            done.write_text(project.run("dvc", "repro"))
+    return Project(shutil.copytree(folder, base / "tiny"), done.read_text())
