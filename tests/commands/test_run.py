@@ -8,6 +8,7 @@ from dvc.repo import Repo
 
 from gbaseg.commands import run as command
 from gbaseg.errors import UserError
+from gbaseg.stages.saved import KEPT_LOCK
 
 PIPELINE = """
 stages:
@@ -120,3 +121,32 @@ def test_notes_that_dvc_was_killed_over_are_mended(capfd, torn):
     assert count == 1 and ".dvc/tmp/rwlock: torn, as of a killed DVC command; removed" in err
     count, _, err = reproduce(capfd)
     assert count == 0 and "torn" not in err
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.3, 0.6, 0.97])
+def test_a_lock_file_that_dvc_was_killed_over_is_mended(capfd, kept):
+    reproduce(capfd)
+    lock = Path("dvc.lock")
+    whole = lock.read_text()
+    KEPT_LOCK.parent.mkdir(exist_ok=True)
+    KEPT_LOCK.write_text(whole)
+    lock.write_text(whole[: int(kept * len(whole))])
+    count, _, err = reproduce(capfd)
+    assert lock.read_text() == whole and count == 0
+    assert "dvc.lock: torn, as of a killed DVC command; put back as it was when the last stage began" in err
+
+
+def test_a_lock_file_that_is_whole_or_of_a_merge_stays(capfd):
+    reproduce(capfd)
+    lock = Path("dvc.lock")
+    whole = lock.read_text()
+    KEPT_LOCK.parent.mkdir(exist_ok=True)
+    KEPT_LOCK.write_text(whole)
+    Path("params.yaml").write_text("number: 2\n")
+    assert reproduce(capfd)[0] == 1
+    assert lock.read_text() != whole
+    conflict = f"<<<<<<< HEAD\n{whole}=======\n>>>>>>> other\n"
+    lock.write_text(conflict)
+    with pytest.raises(UserError, match=r"dvc\.lock"):
+        reproduce(capfd)
+    assert lock.read_text() == conflict

@@ -6,7 +6,7 @@
 Each time `dvc repro` of one stage is started anew, without what the store keeps; kill -9 of its whole tree at a moment
 drawn from the time that the stage takes; the same command again. Lost: it fails then. Stale: DVC takes for done what is
 not what an uninterrupted run wrote (`dvc.lock` has the hash of every output, weights and metrics among them). Torn:
-DVC's own notes, .dvc/tmp/rwlock, were being written; DVC goes on when they are mended, as `gbaseg run` does first.
+a file of DVC's own, dvc.lock or .dvc/tmp/rwlock, was being written; it is mended as `gbaseg run` does it first.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Trial:
 
     def mend(self) -> None:
         """As `gbaseg run` does before it runs DVC."""
-        said = "import gbaseg.commands.run as run; from dvc.repo import Repo; run.mend_notes(Repo())"
+        said = "from gbaseg.commands.torn import mend; from dvc.repo import Repo; mend(Repo())"
         self.counts["torn"] += "torn" in self.run([sys.executable, "-c", said])
 
     def run(self, command: Sequence[str]) -> str:
@@ -105,6 +105,7 @@ class Trial:
         except RuntimeError as error:
             self.counts["lost"] += 1
             self.faults.append(f"{about}: {error}")
+            print(f"LOST {self.faults[-1]}", flush=True)
             return not was_done
         self.counts["went on"] += 1
         changed = {path: md5 for path, md5 in self.outputs()[stage].items() if self.reference[stage].get(path) != md5}
@@ -123,7 +124,7 @@ def left_behind(scratch: Path, stage: str) -> list[str]:
     Its own finished work stays until a later stage finds it in DVC's cache; of other stages nothing does.
     """
     finished = re.compile(rf"finished-{re.escape(stage.replace('@', '_'))}-[0-9a-f]+")
-    found = sorted(path.name for path in scratch.glob("*") if path.name != "store")
+    found = sorted(path.name for path in scratch.glob("*") if path.name not in ("store", "dvc.lock"))
     return [name for name in found if not finished.fullmatch(name)]
 
 

@@ -6,7 +6,6 @@ Its warnings and errors stay.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import re
@@ -14,16 +13,12 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from gbaseg.commands import outlook
+from gbaseg.commands.torn import mend
 from gbaseg.errors import UserError
 from gbaseg.runtime.durations import took
 from gbaseg.runtime.progress import log
-
-if TYPE_CHECKING:
-    from dvc.repo import Repo
 
 # Exit codes of a stage that has said why it ends: a mistake or a fault, SIGHUP, SIGINT, SIGTERM.
 _SAID_WHY = (1, 129, 130, 143)
@@ -71,7 +66,7 @@ def _reproduce() -> int:
 
     try:
         with _without_chatter(), Repo() as repo:
-            mend_notes(repo)
+            mend(repo)
             return len(repo.reproduce())
     except DvcException as error:
         causes = list(_causes(error))
@@ -80,28 +75,6 @@ def _reproduce() -> int:
             # The stage's words are to be the last.
             raise SystemExit(int(found[1])) from error
         raise UserError(": ".join(dict.fromkeys(map(str, causes)))) from error
-
-
-def mend_notes(repo: Repo) -> None:
-    """Remove DVC's notes of which command reads and writes what, where they are torn.
-
-    DVC writes them in place, at either end of a stage, and can do nothing any more where it was killed meanwhile.
-    """
-    from dvc.lock import make_lock
-    from dvc.rwlock import RWLOCK_FILE, RWLOCK_LOCK
-
-    if repo.tmp_dir is None:
-        return
-    notes, guard = (os.path.join(repo.tmp_dir, name) for name in (RWLOCK_FILE, RWLOCK_LOCK))
-    with make_lock(guard, tmp_dir=repo.tmp_dir, hardlink_lock=repo.config["core"].get("hardlink_lock", False)):
-        # Nobody writes them now.
-        try:
-            json.loads(Path(notes).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return
-        except ValueError:
-            log(f"{os.path.relpath(notes)}: torn, as of a killed DVC command; removed")
-            os.remove(notes)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

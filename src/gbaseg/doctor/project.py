@@ -52,7 +52,9 @@ def dvc(project: Path) -> Finding:
     try:
         holders = _stage_holders(folder / "rwlock")
     except ValueError:
-        return Finding("DVC", "warn", ".dvc/tmp/rwlock is damaged", "remove it when no DVC command runs")
+        return Finding(
+            "DVC", "warn", ".dvc/tmp/rwlock is damaged", "gbaseg run mends it; or remove it when no DVC command runs"
+        )
     alive = {pid: command for pid, command in holders.items() if psutil.pid_exists(pid)}
     if alive:
         running = ", ".join(f"{command} (process {pid})" for pid, command in alive.items())

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 from batchgenerators.dataloading.nondet_multi_threaded_augmenter import NonDetMultiThreadedAugmenter
+from nnunetv2.training.dataloading import data_loader
 from nnunetv2.training.dataloading.nnunet_dataset import nnUNetBaseDataset
 from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.helpers import empty_cache
+from threadpoolctl import ThreadpoolController
 
 from gbaseg.runtime.checkpoint import load_checkpoint, save_checkpoint
 from gbaseg.runtime.finite import broken_losses, diverged, not_finite
@@ -80,6 +82,12 @@ class Trainer(nnUNetTrainer):
     def on_train_epoch_start(self) -> None:
         super().on_train_epoch_start()
         self._steps_of_epoch = 0
+
+    def get_dataloaders(self) -> Any:
+        # nnU-Net limits threads while it draws a batch, and looks through all of the process's libraries for it: a
+        # tenth of a small network's iteration. They are all there by now.
+        data_loader.threadpool_limits = ThreadpoolController().limit
+        return super().get_dataloaders()
 
     def get_tr_and_val_datasets(self) -> tuple[nnUNetBaseDataset, nnUNetBaseDataset]:
         train, held_out = super().get_tr_and_val_datasets()

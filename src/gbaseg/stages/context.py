@@ -23,7 +23,7 @@ from gbaseg.runtime.room import DiskFault, disk_fault, in_bytes
 from gbaseg.runtime.scratch import ROOT, Scratch, atomic_outputs, fingerprint, written_whole
 from gbaseg.stages.counted import size_here, whole_work
 from gbaseg.stages.preflight import check_room
-from gbaseg.stages.saved import bring_back, check_fits, keep, release
+from gbaseg.stages.saved import bring_back, check_fits, keep, keep_lock, release
 from gbaseg.text_file import read_yaml
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ def stage(
 
     end_with_dvc()
     end_forks_with_this()
+    keep_lock()
     release()
     wanted = 0.0
     asked = ran_with or (params.load() if name == "train_oracle" else None)

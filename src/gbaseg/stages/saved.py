@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -28,6 +29,8 @@ from gbaseg.runtime.scratch import ROOT, Scratch, written_whole
 from gbaseg.stages.provenance import LOCK
 from gbaseg.text_file import read_yaml
 
+# dvc.lock as it was when the last stage began.
+KEPT_LOCK = ROOT / LOCK
 # In a folder of finished work: what came of it.
 _OUTPUTS = "outputs.json"
 # What a file system gives a file at the least.
@@ -181,6 +184,13 @@ def bring_back(folder: str, scratch: Scratch) -> None:
         (aside / "work").rename(scratch.work)
         scratch.found_done.append("resumed")
         discard(aside)
+
+
+def keep_lock() -> None:
+    """Put a copy of dvc.lock aside: DVC has just read it, and writes it in place when this stage has ended."""
+    if os.environ.get(DVC_STAGE) and LOCK.is_file():
+        with written_whole(KEPT_LOCK) as partial:
+            shutil.copyfile(LOCK, partial)
 
 
 def release() -> None:
