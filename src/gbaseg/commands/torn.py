@@ -59,7 +59,8 @@ def _is_torn(repo: Repo) -> bool:
     text = LOCK.read_text(encoding="utf-8", errors="replace")
     if _CONFLICT in text:
         return False
-    if not text.endswith("\n"):
+    kept_text = KEPT_LOCK.read_text(encoding="utf-8", errors="replace")
+    if not text.endswith("\n") or (len(text) < len(kept_text) and kept_text.startswith(text)):
         return True
     try:
         Lockfile(repo, str(LOCK)).load()
