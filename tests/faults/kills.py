@@ -70,7 +70,12 @@ class Trial:
         return time.monotonic() - started
 
     def forget(self) -> None:
-        shutil.rmtree(self.folder / ".scratch", ignore_errors=True)
+        """All work of earlier runs; not the copy of dvc.lock, of which a kill before its stage begins has need."""
+        for path in (self.folder / ".scratch").glob("*"):
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.suffix == ".lock":
+                path.unlink()
 
     def mend(self) -> None:
         """As `gbaseg run` does before it runs DVC."""
@@ -124,7 +129,7 @@ def left_behind(scratch: Path, stage: str) -> list[str]:
     Its own finished work stays until a later stage finds it in DVC's cache; of other stages nothing does.
     """
     finished = re.compile(rf"finished-{re.escape(stage.replace('@', '_'))}-[0-9a-f]+")
-    found = sorted(path.name for path in scratch.glob("*") if path.name not in ("store", "dvc.lock"))
+    found = sorted(path.name for path in scratch.glob("*") if path.name not in ("store", "dvc_lock.yaml"))
     return [name for name in found if not finished.fullmatch(name)]
 
 

@@ -78,7 +78,7 @@ def put(md5, content):
 
 
 def kept():
-    return sorted(path.name for path in Path(".scratch").iterdir())
+    return sorted(path.name for path in Path(".scratch").iterdir() if path != saved.KEPT_LOCK)
 
 
 @pytest.mark.unusual(
@@ -251,3 +251,15 @@ def test_the_cache_is_found_where_dvc_s_settings_have_it(tmp_path):
     assert saved.cache_folder() == tmp_path / "elsewhere"
     shutil.rmtree(".dvc")
     assert saved.cache_folder() is None
+
+
+def test_a_stage_keeps_a_copy_of_dvc_lock_for_when_dvc_is_killed_over_it():
+    train()
+    assert not saved.KEPT_LOCK.exists()
+    dvc_takes_over(MODEL, CURVES)
+    noted = Path("dvc.lock").read_text()
+    later_stage()
+    assert saved.KEPT_LOCK.read_text() == noted
+    Path("dvc.lock").write_text("stages: {}\n")
+    later_stage()  # nor does a stage clear it away
+    assert saved.KEPT_LOCK.read_text() == "stages: {}\n"

@@ -41,6 +41,8 @@ _SCRATCH = Path(".scratch")
 WORKERS = "GBASEG_WORKERS"
 # Tasks that share a GPU; default: one.
 GPU_TASKS = "GBASEG_GPU_TASKS"
+# What is over sooner says nothing of itself.
+_SAID_S = 1.0
 # What it takes to start processes and their libraries: within it threads are done with small tasks.
 _START_S = 2.0
 
@@ -223,7 +225,7 @@ def _in_threads(tasks: Sequence[Task], name: str) -> list[Any]:
         pending.intersection_update(left)
         for future in done:
             _raise_failure(futures[future], future)
-        if name:
+        if name and time.monotonic() - started > _SAID_S:
             display.show(name, len(futures) - len(pending), len(tasks), "")
 
     # As a worker would have it.

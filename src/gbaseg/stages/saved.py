@@ -29,8 +29,8 @@ from gbaseg.runtime.scratch import ROOT, Scratch, written_whole
 from gbaseg.stages.provenance import LOCK
 from gbaseg.text_file import read_yaml
 
-# dvc.lock as it was when the last stage began.
-KEPT_LOCK = ROOT / LOCK
+# dvc.lock as it was when the last stage began; a name that ends in .lock is a lock's here.
+KEPT_LOCK = ROOT / "dvc_lock.yaml"
 # In a folder of finished work: what came of it.
 _OUTPUTS = "outputs.json"
 # What a file system gives a file at the least.
