@@ -106,7 +106,8 @@ class Trial:
         work = [path.name for path in (self.folder / ".scratch").glob("*/work/*")]
         try:
             self.mend()
-            self.run(self.repro(stage))
+            # With -f again: DVC would else put back what its cache has of an earlier run, and the stage do nothing.
+            self.run(self.repro(stage, "-f"))
         except RuntimeError as error:
             self.counts["lost"] += 1
             self.faults.append(f"{about}: {error}")
