@@ -160,10 +160,17 @@ def test_a_fault_or_a_mask_where_the_scan_is(tmp_path_factory, scans, case):
     truth = Volume(ball.T, record.raw)
     mask = to_raw(standardise_label(truth, record), record)
     inside = to_raw(Volume(np.ones(record.grid.shape, np.uint8), record.grid), record).array > 0
+    voxels = np.argwhere(truth.array)
     if inside[truth.array > 0].all() and mask.array.any():
-        event("a mask, its ball compared")
-        apart = np.argwhere(mask.array).mean(axis=0) - np.argwhere(truth.array).mean(axis=0)
-        assert np.linalg.norm(apart * record.raw.spacing_zyx_mm) < 6.0  # a voxel of the standard grid
+        apart = np.argwhere(mask.array).mean(axis=0) - voxels.mean(axis=0)
+        thinnest_mm = ((np.ptp(voxels, axis=0) + 1) * record.raw.spacing_zyx_mm).min()
+        if thinnest_mm < max(record.grid.spacing_zyx_mm):
+            # The standard grid's voxels meet parts of it, whose centre lies elsewhere along it.
+            event("a mask, its ball compared, thinner than a voxel of the standard grid")
+            assert np.abs(apart).max() < 2.0
+        else:
+            event("a mask, its ball compared")
+            assert np.linalg.norm(apart * record.raw.spacing_zyx_mm) < 6.0  # a voxel of the standard grid
     else:
         event("a mask, its ball not compared")
         assert not good or not ordinary, "no ball"
