@@ -23,7 +23,9 @@ from gbaseg.runtime.device import choose_device
 from gbaseg.runtime.engine import WORKERS
 from gbaseg.runtime.store import Store
 from gbaseg.segmentation.dataset import TrainingItem, prepare
-from gbaseg.segmentation.prediction import CONFIGURATION, PredictionItem, fold_file, predict_cases
+from gbaseg.segmentation.ensemble import fold_file
+from gbaseg.segmentation.planning import CONFIGURATION
+from gbaseg.segmentation.prediction import PredictionItem, predict_cases
 from gbaseg.segmentation.workspace import Workspace
 from gbaseg.stages import layout
 from gbaseg.stages.context import write_json

@@ -3,6 +3,7 @@
 import importlib.util
 import sys
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,26 @@ MOST_STEPS = 3
 def scans():
     """The builder of test scans: `scans.head()`, `scans.save(path, ...)`, `scans.edit(path, ...)`."""
     return _scans
+
+
+@pytest.fixture
+def as_measured():
+    """Makes lines of a ledger: what `2-cores` would have noted of a run, were it so many times as slow."""
+    from gbaseg.cost.speeds import speeds_of, stage_in_ledger
+    from gbaseg.cost.work import count_work
+
+    def make(settings, size, times):
+        noted = {"params": settings.model_dump(mode="json"), "size": asdict(size)}
+        return [
+            {
+                "stage": stage_in_ledger(one.stage),
+                "seconds": times * one.amount * speeds_of("2-cores")[one.kind].seconds_per_unit,
+                "work": noted,
+            }
+            for one in count_work(settings, size)
+        ]
+
+    return make
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +12,6 @@ from gbaseg import params
 from gbaseg.cases import Case, write_table
 from gbaseg.cli import main
 from gbaseg.cost.counted import DataSize
-from gbaseg.cost.speeds import speeds_of, stage_in_ledger
-from gbaseg.cost.work import count_work
 from gbaseg.runtime.ledger import LEDGER
 from gbaseg.volume import Grid, Volume, write
 
@@ -45,37 +42,39 @@ def preset(name):
     assert CliRunner().invoke(main, ["preset", name]).exit_code == 0
 
 
-def demonstrate(folder, times, stages=None):
-    """Leave what the demonstration leaves, on a machine that takes so many times as long as `2-cores`."""
-    shutil.copyfile(PROJECT / "dvc.lock", folder / "dvc.lock")
-    cases = [
-        Case(name, name, "A", domain, split, "", f"images/{name}.nii.gz")
-        for name, domain, split in (
-            ("s1", "source", "train"), ("s2", "source", "train"), ("t1", "target", "train"), ("t2", "target", "test")
+@pytest.fixture
+def demonstrate(folder, as_measured):
+    """Leaves what the demonstration leaves, on a machine that takes so many times as long as `2-cores`."""
+
+    def leave(times, stages=None):
+        shutil.copyfile(PROJECT / "dvc.lock", folder / "dvc.lock")
+        cases = [
+            Case(name, name, "A", domain, split, "", f"images/{name}.nii.gz")
+            for name, domain, split in (
+                ("s1", "source", "train"), ("s2", "source", "train"),
+                ("t1", "target", "train"), ("t2", "target", "test"),
+            )
+        ]  # fmt: skip
+        for case in cases:
+            write(
+                Volume(np.zeros((6, 4, 4), np.float32), Grid((6, 4, 4), (1.0, 1.0, 1.0))), f"data/standard/{case.image}"
+            )
+        write_table(cases, "data/standard")
+        write_table([cases[0]] * 4, "data/augmented")
+        settings = params.load()
+        lines = as_measured(settings, DEMONSTRATION, times)
+        LEDGER.parent.mkdir()
+        LEDGER.write_text(
+            "".join(json.dumps(line) + "\n" for line in lines if stages is None or line["stage"] in stages)
         )
-    ]  # fmt: skip
-    for case in cases:
-        write(Volume(np.zeros((6, 4, 4), np.float32), Grid((6, 4, 4), (1.0, 1.0, 1.0))), f"data/standard/{case.image}")
-    write_table(cases, "data/standard")
-    write_table([cases[0]] * 4, "data/augmented")
-    settings = params.load()
-    noted = {"params": settings.model_dump(mode="json"), "size": asdict(DEMONSTRATION)}
-    lines = [
-        {
-            "stage": stage_in_ledger(one.stage),
-            "seconds": times * one.amount * speeds_of("2-cores")[one.kind].seconds_per_unit,
-            "work": noted,
-        }
-        for one in count_work(settings, DEMONSTRATION)
-    ]
-    LEDGER.parent.mkdir()
-    LEDGER.write_text("".join(json.dumps(line) + "\n" for line in lines if stages is None or line["stage"] in stages))
+
+    return leave
 
 
-def test_the_papers_run_after_the_demonstration_in_the_readmes_order(folder):
+def test_the_papers_run_after_the_demonstration_in_the_readmes_order(folder, demonstrate):
     known = hours(cost("--preset", "crossmoda2022", "--gpu", "2-cores"))
     assert known > 1e4
-    demonstrate(folder, times=3.0)
+    demonstrate(times=3.0)
     assert hours(cost("--preset", "crossmoda2022")) == pytest.approx(3 * known, rel=1e-4)
     preset("crossmoda2022")
     output = cost()
@@ -83,16 +82,16 @@ def test_the_papers_run_after_the_demonstration_in_the_readmes_order(folder):
     assert hours(output) == pytest.approx(3 * known, rel=1e-4)
 
 
-def test_the_demonstration_again_takes_what_it_took(folder):
-    demonstrate(folder, times=3.0)
+def test_the_demonstration_again_takes_what_it_took(folder, demonstrate):
+    demonstrate(times=3.0)
     output = cost()
     assert "2 source, 1 target, 1 held-out cases of 6 slices, 2 copies a source case (data/standard)" in output
     assert hours(output) == pytest.approx(3 * hours(cost("--gpu", "2-cores")), abs=0.03)
     assert "2-cores" not in output
 
 
-def test_what_was_not_measured_here_is_taken_from_a_known_machine_and_said_to_be(folder):
-    demonstrate(folder, times=1000.0, stages=["standardise"])
+def test_what_was_not_measured_here_is_taken_from_a_known_machine_and_said_to_be(folder, demonstrate):
+    demonstrate(times=1000.0, stages=["standardise"])
     output = cost()
     assert "speeds of standardise: logs/stages.jsonl" in output
     assert "speeds of augment, cyclegan, nnunet, predict, singan, translate: 2-cores, two cores of" in output
@@ -100,15 +99,15 @@ def test_what_was_not_measured_here_is_taken_from_a_known_machine_and_said_to_be
     assert standardise.split()[-2] not in ("0%", "1%")
 
 
-def test_data_of_other_parameters_say_nothing_of_the_size(folder):
-    demonstrate(folder, times=1.0)
+def test_data_of_other_parameters_say_nothing_of_the_size(folder, demonstrate):
+    demonstrate(times=1.0)
     preset("lgg")
     result = CliRunner().invoke(main, ["cost"])
     assert result.exit_code == 1 and "`dvc repro standardise`" in result.output and "--slices" in result.output
 
 
-def test_before_augment_has_run_its_copies_are_asked_for(folder):
-    demonstrate(folder, times=1.0)
+def test_before_augment_has_run_its_copies_are_asked_for(folder, demonstrate):
+    demonstrate(times=1.0)
     shutil.rmtree("data/augmented")
     assert "--copies says how many" in cost()
     assert "--copies says how many" not in cost("--copies", "2")

@@ -1,14 +1,13 @@
 """What a run will take, by this machine's own measure or another's."""
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from gbaseg.cost.counted import DataSize
 from gbaseg.cost.forecast import forecast
-from gbaseg.cost.speeds import speeds_of, stage_in_ledger
+from gbaseg.cost.speeds import stage_in_ledger
 from gbaseg.cost.work import count_work
 from gbaseg.params import load
 from gbaseg.runtime.ledger import LEDGER
@@ -27,20 +26,17 @@ def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def measured(times, stages=None):
-    """What `2-cores` would have noted, were it so many times as slow."""
-    noted = {"params": SETTINGS.model_dump(mode="json"), "size": asdict(SIZE)}
-    lines = [
-        {
-            "stage": stage_in_ledger(one.stage),
-            "seconds": times * one.amount * speeds_of("2-cores")[one.kind].seconds_per_unit,
-            "work": noted,
-        }
-        for one in count_work(SETTINGS, SIZE)
-    ]
-    LEDGER.parent.mkdir(exist_ok=True)
-    kept = [line for line in lines if stages is None or line["stage"] in stages]
-    LEDGER.write_text("".join(json.dumps(line) + "\n" for line in kept))
+@pytest.fixture
+def measured(as_measured):
+    """Writes the ledger of a machine that takes so many times as long as `2-cores`; of some stages, or of all."""
+
+    def write(times, stages=None):
+        LEDGER.parent.mkdir(exist_ok=True)
+        lines = as_measured(SETTINGS, SIZE, times)
+        kept = [line for line in lines if stages is None or line["stage"] in stages]
+        LEDGER.write_text("".join(json.dumps(line) + "\n" for line in kept))
+
+    return write
 
 
 def test_before_anything_was_measured_here_another_machine_is_named():
@@ -51,7 +47,7 @@ def test_before_anything_was_measured_here_another_machine_is_named():
     assert seen.of(STAGES) == pytest.approx(sum(seen.seconds.values()))
 
 
-def test_this_machines_own_measure_goes_before():
+def test_this_machines_own_measure_goes_before(measured):
     other = forecast(SETTINGS, SIZE, STAGES)
     measured(times=3.0)
     seen = forecast(SETTINGS, SIZE, STAGES)
@@ -61,7 +57,7 @@ def test_this_machines_own_measure_goes_before():
     assert seen.times == 1.0
 
 
-def test_a_source_of_next_to_nothing_is_not_named():
+def test_a_source_of_next_to_nothing_is_not_named(measured):
     measured(times=1.0, stages=["standardise"])
     assert [source.split(",")[0] for source in forecast(SETTINGS, SIZE, STAGES).sources] == ["2-cores"]
     measured(times=1.0, stages=["standardise", "train_translation"])
@@ -75,7 +71,7 @@ def test_a_stage_whose_work_is_not_counted_takes_what_it_took():
     assert forecast(SETTINGS, SIZE, STAGES).seconds["end"] == pytest.approx(500.0, rel=0.01)
 
 
-def test_work_far_from_what_was_measured_is_said_to_be():
+def test_work_far_from_what_was_measured_is_said_to_be(measured):
     large = DataSize(source=24_000, target=16_000, held_out=14_000, slices=24, copies=8.0)
     assert forecast(SETTINGS, SIZE, STAGES).times == 1.0
     assert forecast(SETTINGS, large, STAGES).times > 8

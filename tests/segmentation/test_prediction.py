@@ -15,7 +15,8 @@ from gbaseg.errors import UserError
 from gbaseg.runtime.threads import torch_threads
 from gbaseg.runtime.turns import beside_gpu, in_turns
 from gbaseg.segmentation import prediction
-from gbaseg.segmentation.prediction import Ensemble, FoldAgreement, PredictionItem, decide, predict, to_mask
+from gbaseg.segmentation.ensemble import Ensemble
+from gbaseg.segmentation.prediction import FoldAgreement, PredictionItem, decide, predict, to_mask
 from gbaseg.segmentation.settings import PredictionSettings
 from gbaseg.volume import Grid, Volume
 

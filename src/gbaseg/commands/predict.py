@@ -19,7 +19,8 @@ from gbaseg.errors import SomeFailed, UserError
 from gbaseg.params import Params
 from gbaseg.runtime.progress import log, meter
 from gbaseg.runtime.scratch import written_whole
-from gbaseg.segmentation.prediction import Ensemble, decide, fold_file
+from gbaseg.segmentation.ensemble import Ensemble, fold_file
+from gbaseg.segmentation.prediction import decide
 from gbaseg.self_training.confidence import OUTSIDE, doubts
 from gbaseg.stages import layout
 from gbaseg.stages.context import read_json

@@ -14,6 +14,7 @@ from multiprocessing import forkserver, resource_tracker, util
 from multiprocessing.context import BaseContext
 from pathlib import Path
 
+from gbaseg.runtime.environment import variables
 from gbaseg.runtime.leftovers import lock_inside
 from gbaseg.runtime.locks import Holder, Lock, try_lock
 
@@ -49,19 +50,15 @@ def forked_workers(modules: Iterable[str]) -> BaseContext:
     # It lets signals through when it starts its own process.
     resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
-    asked = dict(os.environ)
-    os.environ.update(_AT_IMPORT)
     try:
-        if not _locks:
-            _locks.append(try_lock(lock_inside(Path(util.get_temp_dir()))))
-        forkserver.ensure_running()
+        with variables(_AT_IMPORT):
+            if not _locks:
+                _locks.append(try_lock(lock_inside(Path(util.get_temp_dir()))))
+            forkserver.ensure_running()
     except OSError:
         # Its socket has to go into the temporary folder, whose name may be too long for one.
         context = multiprocessing.get_context("spawn")
     finally:
-        for name in _AT_IMPORT.keys() - asked.keys():
-            del os.environ[name]
-        os.environ.update(asked)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return context
 

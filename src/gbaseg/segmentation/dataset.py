@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from gbaseg.runtime.engine import Task, run
+from gbaseg.runtime.environment import variables
 from gbaseg.runtime.leftovers import discard
 from gbaseg.runtime.markers import read_marker, write_marker
 from gbaseg.runtime.progress import log
@@ -133,17 +133,10 @@ def plan(workspace: Workspace, spacing_zyx_mm: tuple[float, float, float]) -> di
         plan_experiment_dataset,
     )
 
-    asked = os.environ.get(AUGMENTERS)
     # The planner takes as many threads as the trainer has augmenting processes, which may be none.
-    os.environ[AUGMENTERS] = "1"
-    try:
-        with redirect_stdout(StringIO()):
-            extract_fingerprint_dataset(1, num_processes=1, show_progress_bar=False)
-            plans, _ = plan_experiment_dataset(1, overwrite_target_spacing=spacing_zyx_mm)
-    finally:
-        del os.environ[AUGMENTERS]
-        if asked is not None:
-            os.environ[AUGMENTERS] = asked
+    with variables({AUGMENTERS: "1"}), redirect_stdout(StringIO()):
+        extract_fingerprint_dataset(1, num_processes=1, show_progress_bar=False)
+        plans, _ = plan_experiment_dataset(1, overwrite_target_spacing=spacing_zyx_mm)
     return plans
 
 

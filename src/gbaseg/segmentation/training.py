@@ -15,17 +15,16 @@ from gbaseg.runtime.device import choose_device, is_gpu
 from gbaseg.runtime.engine import Task, run, workers_for
 from gbaseg.runtime.markers import read_marker, write_marker
 from gbaseg.runtime.seeds import derive
+from gbaseg.segmentation.ensemble import fold_file
 from gbaseg.segmentation.planning import CONFIGURATION, PLANS_NAME, read_plans
-from gbaseg.segmentation.prediction import fold_file
 from gbaseg.segmentation.settings import SegmentationSettings
-from gbaseg.segmentation.workspace import AUGMENTERS, Workspace
+from gbaseg.segmentation.workspace import AUGMENTERS, MOST_AUGMENTERS, Workspace
 
 if TYPE_CHECKING:
     import torch
 
 # What a worker that prepares data or trains imports: seconds.
 IMPORTED = ("gbaseg.segmentation.trainer",)
-_MOST_AUGMENTERS = 12  # nnU-Net's own bound
 
 
 def train_folds(
@@ -109,7 +108,7 @@ def train_fold(
         os.environ[AUGMENTERS] = "0"  # augment in this process: reproducible, and no core is left anyway
     else:
         # nnU-Net counts the machine's cores, of which a job may have been given a few.
-        os.environ.setdefault(AUGMENTERS, str(min(augmenters, _MOST_AUGMENTERS)))
+        os.environ.setdefault(AUGMENTERS, str(min(augmenters, MOST_AUGMENTERS)))
     # Compiling costs minutes a fold and changes the last bits; results before speed.
     os.environ.setdefault("nnUNet_compile", "false")
     from gbaseg.runtime.checkpoint import forget

@@ -9,6 +9,7 @@ from pathlib import Path
 DATASET = "Dataset001_gbaseg"
 # nnU-Net's name for how many processes cut patches out of the cases and alter them; 0: the one that trains.
 AUGMENTERS = "nnUNet_n_proc_DA"
+MOST_AUGMENTERS = 12  # nnU-Net's own bound
 
 
 @dataclass(frozen=True)

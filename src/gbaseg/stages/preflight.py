@@ -19,7 +19,7 @@ from gbaseg.runtime.progress import log
 from gbaseg.runtime.room import SHARED, device_of, free_bytes, free_memory, in_bytes
 from gbaseg.runtime.scratch import ROOT
 from gbaseg.runtime.turns import cases_at_once
-from gbaseg.segmentation.workspace import AUGMENTERS
+from gbaseg.segmentation.workspace import AUGMENTERS, MOST_AUGMENTERS
 from gbaseg.stages.saved import cache_folder, done_in, is_copied
 from gbaseg.volume import read_grid
 
@@ -27,7 +27,6 @@ from gbaseg.volume import read_grid
 _SURELY, _NEAR = 0.5, 1.25
 # Headers of so many scans say how large a scan is.
 _LOOKED_AT = 12
-_MOST_AUGMENTERS = 12
 
 _MEMORY = "memory"
 # What fewer processes take less of.
@@ -143,7 +142,7 @@ def this_machine(settings: Params, size: DataSize) -> Machine:
         return Machine(workers_for(cases), workers_for(folds))
     at_once = workers_for(folds, exclusive=True)
     asked = os.environ.get(AUGMENTERS, "")
-    dealt = min(max(1, len(os.sched_getaffinity(0)) // at_once), _MOST_AUGMENTERS)
+    dealt = min(max(1, len(os.sched_getaffinity(0)) // at_once), MOST_AUGMENTERS)
     return Machine(
         workers_for(cases, exclusive=True), at_once, int(asked) if asked.isdigit() else dealt, cases_at_once(cases)
     )

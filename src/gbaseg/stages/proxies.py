@@ -22,7 +22,8 @@ from gbaseg.runtime.engine import Task
 from gbaseg.runtime.engine import run as run_tasks
 from gbaseg.runtime.fork_server import import_for_workers
 from gbaseg.runtime.turns import beside_gpu, dealt_out
-from gbaseg.segmentation.prediction import IMPORTED, Ensemble, decide
+from gbaseg.segmentation.ensemble import IMPORTED, Ensemble
+from gbaseg.segmentation.prediction import decide
 from gbaseg.segmentation.splits import deal_patients
 from gbaseg.stages import layout
 from gbaseg.stages.context import read_json, stage, write_json

@@ -1,0 +1,130 @@
+"""The folds of a model, loaded: what each of them says of a scan."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gbaseg import volume
+from gbaseg.errors import UserError
+from gbaseg.runtime.device import choose_device
+from gbaseg.runtime.turns import on_gpu
+from gbaseg.segmentation.planning import CONFIGURATION, read_plans
+from gbaseg.segmentation.settings import PredictionSettings
+
+if TYPE_CHECKING:
+    import torch
+
+# What a worker that predicts imports: seconds.
+IMPORTED = (
+    "nnunetv2.inference.predict_from_raw_data",
+    "nnunetv2.training.nnUNetTrainer.nnUNetTrainer",
+    "gbaseg.segmentation.weights",
+)
+
+
+def fold_file(fold: int) -> str:
+    """Name of a fold's weights in a model folder."""
+    return f"fold_{fold}.safetensors"
+
+
+class Ensemble:
+    """The folds of a model, loaded once, ready to segment scans of the standard grid.
+
+    `folds`: which of them; default: all. A model that is damaged, or not finite, is a UserError.
+    """
+
+    def __init__(self, model: Path, settings: PredictionSettings, folds: Sequence[int] | None = None) -> None:
+        from contextlib import redirect_stdout
+        from io import StringIO
+
+        import torch
+        from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+        from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+        from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+
+        from gbaseg.runtime.precision import use_bfloat16
+        from gbaseg.segmentation.weights import load_network
+
+        device = choose_device()
+        dataset = json.loads((model / "dataset.json").read_text())
+        self.structures: dict[str, int] = {key: value for key, value in dataset["labels"].items() if value > 0}
+        self._plans = PlansManager(read_plans(model / "plans.json"))
+        self._configuration = self._plans.get_configuration(CONFIGURATION)
+        self._dataset = dataset
+        files = sorted(model.glob("fold_*.safetensors")) if folds is None else [model / fold_file(f) for f in folds]
+        if not files:
+            raise UserError(f"{model}: no fold_*.safetensors; `dvc repro` trains them, `dvc checkout` brings them back")
+        network = nnUNetTrainer.build_network_architecture(
+            self._plans, self._configuration, 1, len(self.structures) + 1, enable_deep_supervision=False
+        )
+        use_bfloat16(network, device)
+        self._folds = []
+        for path in files:
+            load_network(network, path)
+            self._folds.append((path, {key: value.clone() for key, value in network.state_dict().items()}))
+        with redirect_stdout(StringIO()):
+            self._predictor = nnUNetPredictor(
+                tile_step_size=settings.tile_step, use_mirroring=settings.mirroring, device=device, allow_tqdm=False
+            )
+            self._predictor.manual_initialization(
+                network, self._plans, self._configuration, None, dataset, "Trainer", (0, 1, 2)
+            )
+        # nnU-Net's predictor has cuDNN race its algorithms on a GPU: which one wins would be part of the result.
+        torch.backends.cudnn.benchmark = False
+
+    def fold_probabilities(self, scan: volume.Volume) -> np.ndarray:
+        """Softmax of every fold, (fold, class, Z, Y, X), on the scan's own grid.
+
+        Raises:
+            UserError: it is not finite.
+        """
+        import torch
+        from nnunetv2.inference.export_prediction import convert_predicted_logits_to_segmentation_with_correct_shape
+        from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
+
+        data, _, properties = DefaultPreprocessor(verbose=False).run_case_npy(
+            scan.array[None],
+            None,
+            {"spacing": list(scan.grid.spacing_zyx_mm)},
+            self._plans,
+            self._configuration,
+            self._dataset,
+        )
+        tensor = torch.from_numpy(data).to(torch.float32)
+        out = []
+        for path, weights in self._folds:
+            unfit = UserError(
+                f"{path}: what it says of a scan is not finite (NaN or infinite): the model is unfit for use. Train it "
+                "again with a lower segmentation.learning_rate"
+            )
+            try:
+                logits = on_gpu(self._logits, weights, tensor)
+            except RuntimeError as error:
+                if "Encountered inf" not in str(error):  # nnU-Net's words
+                    raise
+                raise unfit from error
+            _, probabilities = convert_predicted_logits_to_segmentation_with_correct_shape(
+                logits,
+                self._plans,
+                self._configuration,
+                self._predictor.label_manager,
+                dict(properties),
+                return_probabilities=True,
+                num_threads_torch=torch.get_num_threads(),
+            )
+            # A sum is finite where all of them are: one pass, and no copy.
+            if not np.isfinite(probabilities.sum()):
+                raise unfit
+            out.append(probabilities)
+        return np.stack(out)
+
+    def _logits(self, weights: dict[str, torch.Tensor], tensor: torch.Tensor) -> torch.Tensor:
+        """What one fold says of a preprocessed scan, (class, Z, Y, X), in the processor's memory."""
+        self._predictor.list_of_parameters = [weights]
+        logits: torch.Tensor = self._predictor.predict_logits_from_preprocessed_data(tensor).cpu()
+        return logits
