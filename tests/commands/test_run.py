@@ -83,10 +83,16 @@ def test_where_no_stage_says_why_dvc_does(capfd, stage, said):
     assert said in str(raised.value)
 
 
-def test_dvcs_log_is_as_it_was_afterwards():
-    before = [list(handler.filters) for handler in logging.getLogger("dvc").handlers]
-    command._reproduce()
-    assert [handler.filters for handler in logging.getLogger("dvc").handlers] == before
+@pytest.mark.parametrize("level", [logging.INFO, logging.WARNING])
+def test_dvcs_log_is_as_it_was_afterwards(capfd, monkeypatch, level):
+    reproduce(capfd)
+    logger = logging.getLogger("dvc")
+    monkeypatch.setattr(logger, "level", level)
+    logger.setLevel(level)  # forgets what it knows of its children, too
+    before = [list(handler.filters) for handler in logger.handlers]
+    assert reproduce(capfd)[2].endswith(" unchanged: one, two\n")
+    assert [handler.filters for handler in logger.handlers] == before and logger.level == level
+    logger.setLevel(logging.INFO)
 
 
 def test_dvcs_warnings_pass_but_that_of_folders_which_are_empty_on_purpose(capfd):

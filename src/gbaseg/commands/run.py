@@ -86,13 +86,17 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 @contextmanager
 def _without_chatter() -> Iterator[None]:
     """Inside, DVC's log is its warnings and errors, and a line for stages that it need not run."""
-    handlers, chatter = logging.getLogger("dvc").handlers, _Chatter()
+    logger, chatter = logging.getLogger("dvc"), _Chatter()
+    handlers, level = logger.handlers, logger.level
+    # What is not run is said at this level; whoever used DVC in this process before may have left another.
+    logger.setLevel(logging.INFO)
     for handler in handlers:
         handler.addFilter(chatter)
     try:
         yield
     finally:
         chatter.say_unchanged()
+        logger.setLevel(level)
         for handler in handlers:
             handler.removeFilter(chatter)
 
