@@ -5,8 +5,6 @@ import os
 import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing.context import SpawnContext
-from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from unittest import mock
 
@@ -48,12 +46,10 @@ class Tiny:
 def _cpu():
     """The machine of these tests; takes back what nnU-Net's settings leave in the environment.
 
-    What prepares training sets runs here, and nnU-Net's pool for fingerprints is of threads: each process would import
-    nnU-Net for seconds.
+    What prepares training sets runs here: each process would import nnU-Net for seconds.
     """
     with (
         mock.patch.dict(os.environ, {"GBASEG_DEVICE": "cpu", "GBASEG_WORKERS": "1"}),
-        mock.patch.object(SpawnContext, "Pool", lambda _, processes: ThreadPool(processes), create=True),
         mock.patch.object(dataset, "run", _run_here),
     ):
         yield

@@ -4,6 +4,8 @@ import copy
 import json
 import os
 from dataclasses import replace
+from multiprocessing.context import SpawnContext
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 import blosc2
@@ -13,6 +15,7 @@ import pytest
 from gbaseg.runtime.store import Store
 from gbaseg.segmentation import dataset
 from gbaseg.segmentation.dataset import plan, prepare
+from gbaseg.segmentation.fingerprint import FINGERPRINT
 from gbaseg.segmentation.workspace import Workspace
 
 
@@ -34,7 +37,7 @@ def test_the_folds_are_nnunets_and_split_by_patient(prepared):
 
 def test_every_case_is_preprocessed_at_the_spacing_asked_for(prepared):
     """The median of the set is 2 x 1 x 1 mm: left to itself nnU-Net would train at that."""
-    fingerprint = json.loads((prepared.workspace.preprocessed / "dataset_fingerprint.json").read_text())
+    fingerprint = json.loads((prepared.workspace.preprocessed / FINGERPRINT).read_text())
     assert np.median(fingerprint["spacings"], axis=0).tolist() == [2.0, 1.0, 1.0]
     configuration = prepared.plans["configurations"]["3d_fullres"]
     assert configuration["spacing"] == [1.5, 0.75, 0.75]
@@ -48,6 +51,22 @@ def test_every_case_is_preprocessed_at_the_spacing_asked_for(prepared):
         assert abs(image.mean()) < 0.05 and 0.8 < image.std() < 1
         # 4 x 6 x 6 voxels of 2 mm3.
         assert label.sum() * 1.5 * 0.75 * 0.75 == pytest.approx(288, rel=0.15)
+
+
+def test_the_fingerprint_is_nnunets(prepared, workspace, monkeypatch):
+    """Of the statistics, which are drawn, what two draws have in common."""
+    ours = json.loads((workspace.preprocessed / FINGERPRINT).read_text())
+    workspace.enter()
+    from nnunetv2.experiment_planning.dataset_fingerprint.fingerprint_extractor import DatasetFingerprintExtractor
+
+    monkeypatch.setattr(SpawnContext, "Pool", lambda _, processes: ThreadPool(processes), raising=False)
+    extractor = DatasetFingerprintExtractor(1, num_processes=1)
+    extractor.num_foreground_voxels_for_intensitystats = 40_000
+    extractor.run(overwrite_existing=True)
+    theirs = json.loads((workspace.preprocessed / FINGERPRINT).read_text())
+    [our], [their] = (found.pop("foreground_intensity_properties_per_channel").values() for found in (ours, theirs))
+    assert ours == theirs
+    assert our == {name: pytest.approx(value, rel=0.02) for name, value in their.items()}
 
 
 def test_the_plans_are_returned_as_they_lie_in_the_workspace(prepared):

@@ -13,6 +13,7 @@ from gbaseg.runtime.leftovers import discard
 from gbaseg.runtime.markers import read_marker, write_marker
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.store import Store
+from gbaseg.segmentation.fingerprint import FINGERPRINT, look_at, write_fingerprint
 from gbaseg.segmentation.planning import PLANS_NAME, adapt_plans, at_spacing
 from gbaseg.segmentation.preprocessing import RESCALING, preprocess
 from gbaseg.segmentation.settings import SegmentationSettings
@@ -89,15 +90,23 @@ def prepare(
     for split in splits:
         split["train"] = [name for name in split["train"] for _ in range(weights[name])]
     _write_json(workspace.preprocessed / "splits_final.json", splits)
+    chunks = _chunks([item.name for item in items], 8)
     if frozen_plans is None:
+        seen = run(
+            [
+                Task(f"look at {index + 1}/{len(chunks)}", look_at, {"workspace": workspace, "names": chunk})
+                for index, chunk in enumerate(chunks)
+            ],
+            name="fingerprint (8 cases a step)",
+        )
+        write_fingerprint([case for chunk in seen for case in chunk], workspace.preprocessed / FINGERPRINT)
         [plans] = run([Task("plan", plan, {"workspace": workspace, "spacing_zyx_mm": spacing_zyx_mm})])
         plans = adapt_plans(plans, settings.network, spacing_zyx_mm)
     else:
         plans = at_spacing(frozen_plans, spacing_zyx_mm)
-        _write_json(workspace.preprocessed / "dataset_fingerprint.json", {})  # nnU-Net copies it; nothing reads it
+        _write_json(workspace.preprocessed / FINGERPRINT, {})  # nnU-Net copies it; nothing reads it
     _write_json(workspace.preprocessed / f"{PLANS_NAME}.json", plans)
     choices = {item.name: item.rescaled for item in items if item.rescaled}
-    chunks = _chunks([item.name for item in items], 8)
     log(f"training set: {len(items)} cases, preprocessed at {' x '.join(f'{s:g}' for s in spacing_zyx_mm[::-1])} mm")
     found = run(
         [
@@ -123,19 +132,15 @@ def prepare(
 
 
 def plan(workspace: Workspace, spacing_zyx_mm: tuple[float, float, float]) -> dict:
-    """nnU-Net's own fingerprint and plans of the training set; runs in a worker (nnU-Net takes seconds to import)."""
+    """nnU-Net's own plans by the fingerprint in the workspace; runs in a worker (nnU-Net takes seconds to import)."""
     from contextlib import redirect_stdout
     from io import StringIO
 
     workspace.enter()
-    from nnunetv2.experiment_planning.plan_and_preprocess_api import (
-        extract_fingerprint_dataset,
-        plan_experiment_dataset,
-    )
+    from nnunetv2.experiment_planning.plan_and_preprocess_api import plan_experiment_dataset
 
     # The planner takes as many threads as the trainer has augmenting processes, which may be none.
     with variables({AUGMENTERS: "1"}), redirect_stdout(StringIO()):
-        extract_fingerprint_dataset(1, num_processes=1, show_progress_bar=False)
         plans, _ = plan_experiment_dataset(1, overwrite_target_spacing=spacing_zyx_mm)
     return plans
 

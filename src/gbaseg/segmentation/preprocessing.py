@@ -71,11 +71,10 @@ class _Cases:
     def __init__(self, plans: dict, dataset: dict, store: Store) -> None:
         self.plans, self.dataset, self.store = plans, dataset, store
         configuration = dict(plans["configurations"][CONFIGURATION])
-        # Network and batch do not matter to the data.
+        # Network and batch do not matter to the data, nor do the set's intensities: MRI is normalised image by image.
         del configuration["architecture"], configuration["batch_size"]
         self._about = [store.recipe, version("nnunetv2"), PROPERTIES, configuration, dataset["labels"]] + [
-            plans[name]
-            for name in ("transpose_forward", "image_reader_writer", "foreground_intensity_properties_per_channel")
+            plans[name] for name in ("transpose_forward", "image_reader_writer")
         ]
 
     def files(self, images: list[Path], label: Path) -> dict[str, Path]:
