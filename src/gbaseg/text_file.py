@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -50,13 +52,20 @@ def parse_yaml(text: str, name: str) -> Any:
     Raises:
         UserError: it is no YAML, with line and column.
     """
-    from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
     try:
-        return YAML(typ="safe", pure=True).load(text)
+        return copy.deepcopy(_parsed(text))
     except (YAMLError, ValueError, RecursionError) as error:
         raise UserError(f"{name} is not valid YAML{_place_of(error)}: {_words_of(error, text)}") from error
+
+
+# params.yaml and the presets are asked for more than once by a command, and take 20 to 50 ms each.
+@lru_cache(maxsize=16)
+def _parsed(text: str) -> Any:
+    from ruamel.yaml import YAML
+
+    return YAML(typ="safe", pure=True).load(text)
 
 
 def _place_of(error: Exception) -> str:

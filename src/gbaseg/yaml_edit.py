@@ -21,15 +21,21 @@ def edited(text: str, source: str, keys: Iterable[tuple[str, ...]]) -> str:
         text, source: YAML documents, mappings; both have all the keys.
         keys: paths of keys, none inside another.
     """
-    edits = [_edit(text, _find(text, key), source, _find(source, key)) for key in keys]
+    before, after = _compose(text), _compose(source)
+    edits = [_edit(text, _find(before, key), source, _find(after, key)) for key in keys]
     for start, end, new in sorted(edits, reverse=True):
         text = text[:start] + new + text[end:]
     return text
 
 
-def _find(text: str, key: tuple[str, ...]) -> tuple[Node, Node]:
+def _compose(text: str) -> Node:
+    document: Node = YAML(typ="safe", pure=True).compose(text)
+    return document
+
+
+def _find(document: Node, key: tuple[str, ...]) -> tuple[Node, Node]:
     """The nodes of a key and of its value."""
-    name = node = YAML(typ="safe", pure=True).compose(text)
+    name = node = document
     for part in key:
         name, node = next((name, value) for name, value in node.value if name.value == part)
     return name, node
