@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 
 # What a worker that predicts imports: seconds.
 IMPORTED = (
-    "nnunetv2.inference.predict_from_raw_data",
-    "nnunetv2.training.nnUNetTrainer.nnUNetTrainer",
+    "gbaseg.segmentation.nnunet",
     "gbaseg.segmentation.weights",
 )
 
@@ -43,11 +42,10 @@ class Ensemble:
         from io import StringIO
 
         import torch
-        from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
-        from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
         from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
         from gbaseg.runtime.precision import use_bfloat16
+        from gbaseg.segmentation.nnunet import nnUNetPredictor, nnUNetTrainer
         from gbaseg.segmentation.weights import load_network
 
         device = choose_device()

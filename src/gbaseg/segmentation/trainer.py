@@ -13,13 +13,13 @@ from batchgenerators.dataloading.nondet_multi_threaded_augmenter import NonDetMu
 from nnunetv2.training.dataloading import data_loader
 from nnunetv2.training.dataloading.nnunet_dataset import nnUNetBaseDataset
 from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
-from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.helpers import empty_cache
 from threadpoolctl import ThreadpoolController
 
 from gbaseg.runtime.checkpoint import load_checkpoint, save_checkpoint
 from gbaseg.runtime.finite import broken_losses, diverged, not_finite
 from gbaseg.runtime.precision import use_bfloat16
+from gbaseg.segmentation.nnunet import nnUNetTrainer
 from gbaseg.segmentation.preprocessed import CaseDataset
 from gbaseg.segmentation.preprocessing import RESCALING
 from gbaseg.segmentation.rescaling import RescalingDataset, read_rescaling

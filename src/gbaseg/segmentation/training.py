@@ -23,8 +23,8 @@ from gbaseg.segmentation.workspace import AUGMENTERS, MOST_AUGMENTERS, Workspace
 if TYPE_CHECKING:
     import torch
 
-# What a worker that prepares data or trains imports: seconds.
-IMPORTED = ("gbaseg.segmentation.trainer",)
+# What a worker that prepares data or trains imports: seconds. Optimisers import torch's compiler at their first step.
+IMPORTED = ("gbaseg.segmentation.trainer", "torch._dynamo")
 
 
 def train_folds(
