@@ -36,7 +36,7 @@ STAGES = {
     "train-singan": "train_singan",
     "augment": "augment",
     "train-segmentation round_0": "train_segmentation",
-    "proxies round_0": "proxies",
+    "pseudo-label round_0": "pseudo_label",
     "baseline": "baseline",
     "summarise": "summarise",
 }

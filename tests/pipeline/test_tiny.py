@@ -168,7 +168,7 @@ def test_the_report_shows_every_held_out_case_and_loads_nothing(tiny):
     for case in select(read_table(tiny.folder / "data/standard"), domain="target", splits=["validation"]):
         assert f"<figcaption>{case.case} (" in page
     assert 'src="http' not in page and "params.yaml" not in page.split("<h2")[0]
-    for stage in ("train_translation", "proxies/round_1"):
+    for stage in ("train_translation", "pseudo_label/round_1"):
         assert stage in page  # what it took
 
 

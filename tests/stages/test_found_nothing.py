@@ -37,6 +37,8 @@ def project(tmp_path, monkeypatch):
 
     monkeypatch.setattr(pseudo_label, "label_target", label_target)
     monkeypatch.setattr(pseudo_label, "agreement_with", lambda *_: 0.5)
+    monkeypatch.setattr(pseudo_label, "score_folds", lambda *_: {})
+    write_table([], layout.TRANSLATED)
 
     def run(round_id, passed_on=False):
         write_json(layout.model_of(round_id) / layout.ROUND, {"passed_on": passed_on, "fine_grid": False})

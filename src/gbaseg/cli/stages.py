@@ -138,15 +138,6 @@ def evaluate(
 
 
 @click.command(cls=_Stage)
-@click.argument("round_id", metavar="ROUND")
-def proxies(round_id: str) -> None:
-    """Say what is known of a round without labels of the target."""
-    from gbaseg.stages.proxies import run
-
-    run(round_id)
-
-
-@click.command(cls=_Stage)
 def train_oracle() -> None:
     """Train on the target's own labels, where asked: what an arm could reach."""
     from gbaseg.stages.train_oracle import run
@@ -189,7 +180,6 @@ COMMANDS = [
     train_segmentation,
     pseudo_label,
     evaluate,
-    proxies,
     train_oracle,
     evaluate_oracle,
     baseline,

@@ -89,7 +89,7 @@ def print_rounds_table(
     """Print one table a structure, one line a round: mean ± SD (ddof = 1), median, failures, convergence.
 
     Without scores in any round it says so, and shows what is known without labels: `agreement` of the pseudo-labels
-    with the round before, and what the stage `proxies` found of `tumour`, where `proxies` stands in a round's metrics.
+    with the round before, and Dice of `tumour` on held-out folds, where `proxies` stands in a round's metrics.
     """
     console = console or Console()
     structures = list(dict.fromkeys(name for _, metrics in rounds for name in structures_of(metrics)))

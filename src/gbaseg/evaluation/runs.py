@@ -25,7 +25,7 @@ class Run:
     `rounds`: round -> scores of one structure, in order, the survey not among them; cases with an empty reference are
     left out. `failed`: the paper's failure rule says so after the first round; `None` where there were no labels.
     `threshold`, `oracle`: scores of the same cases by the best threshold and by the network trained on the target's own
-    labels; empty where there are none. `proxies`: round -> what the stage of that name found; `checks`: the
+    labels; empty where there are none. `proxies`: round -> what is known of it without them; `checks`: the
     translation's. `empty_assd_mm`: what an empty prediction counted. `revision`: its commit; empty: this folder.
     """
 

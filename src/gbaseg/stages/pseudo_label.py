@@ -1,8 +1,13 @@
-"""pseudo_label: segment every target scan with a round's ensemble, on the standard grid and on the scan's own."""
+"""pseudo_label: segment every target scan with a round's ensemble, on the standard grid and on the scan's own.
+
+And say what is known of the round without a label of the target: Dice on held-out pseudo-target folds, and how far the
+pseudo-labels agree between the folds and with the round before. None of it is the Dice on the target.
+"""
 
 from __future__ import annotations
 
 import csv
+import math
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +26,7 @@ from gbaseg.self_training.agreement import agreement
 from gbaseg.self_training.confidence import doubts
 from gbaseg.stages import layout
 from gbaseg.stages.context import read_json, read_record, stage, write_json
+from gbaseg.stages.held_out import score_folds
 from gbaseg.standardise.case import StandardCase, probability_to_raw
 
 TABLE = "pseudo_labels.csv"
@@ -32,8 +38,11 @@ def run(round_id: str) -> None:
     settings = params.load()
     previous = None if round_id == layout.SURVEY else settings.self_training.round(round_id).prev
     model = layout.model_of(round_id)
-    inputs = [layout.STANDARD, model, *([layout.pseudo_labelled(previous)] if previous else [])]
-    with stage(f"pseudo_label/{round_id}", {}, inputs, [layout.pseudo_labelled(round_id)]) as scratch:
+    inputs, outputs = [layout.STANDARD, model], [layout.pseudo_labelled(round_id)]
+    if previous is not None:
+        inputs += [layout.TRANSLATED, layout.pseudo_labelled(previous)]
+        outputs.append(layout.proxies(round_id))
+    with stage(f"pseudo_label/{round_id}", {}, inputs, outputs) as scratch:
         about = read_json(model / layout.ROUND, "passed_on", "fine_grid")
         folder = scratch.output(layout.pseudo_labelled(round_id))
         if about["passed_on"]:
@@ -42,6 +51,7 @@ def run(round_id: str) -> None:
             shutil.copytree(layout.pseudo_labelled(previous), folder)
             nothing = read_json(folder / layout.ROUND).get("found_nothing", False)
             _write_about(folder, nothing, passed_on=True, agreement=1.0)
+            write_json(scratch.output(layout.proxies(round_id)), {"passed_on": True, "round_agreement": 1.0})
             return
         label_target(settings, model, folder, fine=about["fine_grid"], name=round_id)
         # With the survey's, of a single fold and without GBA, there is no agreement to speak of.
@@ -53,6 +63,10 @@ def run(round_id: str) -> None:
             log(f"WARNING: {round_id}: no {settings.dataset.tumour} in any training case of the target")
         mixed = {key: about[key] for key in ("computed",) if key in about}
         _write_about(folder, nothing, passed_on=False, agreement=agrees, **mixed)
+        if previous is not None:
+            found = {"passed_on": False, "round_agreement": agrees, **_agreement_of_folds(settings, folder)}
+            found["pseudo_target"] = score_folds(model, settings, round_id)
+            write_json(scratch.output(layout.proxies(round_id)), found)
 
 
 def _write_about(folder: Path, nothing: bool, **about: Any) -> None:
@@ -142,6 +156,23 @@ def agreement_with(settings: Params, folder: Path, previous: str) -> float:
         for case in cases
     )
     return round(agreement(pairs, settings.labels.values()), 6)
+
+
+def _agreement_of_folds(settings: Params, folder: Path) -> dict[str, Any]:
+    """Of the tumour's pseudo-labels on the target's training cases."""
+    chosen = {case.case for case in select(read_table(layout.STANDARD), domain="target", splits=["train"])}
+    with (folder / TABLE).open(newline="") as stream:
+        rows = [
+            row
+            for row in csv.DictReader(stream)
+            if row["structure"] == settings.dataset.tumour and row["case"] in chosen
+        ]
+    agreement = float(np.mean([float(row["fold_dice"]) for row in rows])) if rows else math.nan
+    return {
+        "fold_agreement": None if math.isnan(agreement) else round(agreement, 4),
+        "doubtful": len(doubtful_cases(folder) & chosen),  # for any structure, as they are left out
+        "pseudo_labelled": len(rows),
+    }
 
 
 def doubtful_cases(folder: Path) -> set[str]:

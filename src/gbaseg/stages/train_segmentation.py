@@ -5,12 +5,12 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
 from gbaseg import params, volume
-from gbaseg.cases import Case, Domain, read_table, select
+from gbaseg.cases import Case, read_table, select
 from gbaseg.params import Params
 from gbaseg.runtime.fork_server import import_for_workers
 from gbaseg.runtime.progress import log
@@ -24,6 +24,7 @@ from gbaseg.segmentation.workspace import Workspace
 from gbaseg.stages import layout
 from gbaseg.stages.augment import read_choices
 from gbaseg.stages.context import read_json, recipe, stage, write_json
+from gbaseg.stages.folds import fold_seed, patient_pools
 from gbaseg.stages.pseudo_label import doubtful_cases, source_ranges_mm3
 from gbaseg.stages.verdict import read_verdict
 
@@ -160,19 +161,6 @@ def train(
     )
     shutil.copytree(finished / "model", model)
     shutil.copytree(finished / "curves", curves)
-
-
-def fold_seed(settings: Params) -> int:
-    """Seed by which patients are dealt to folds, in every round."""
-    return derive(settings.seed, "folds")
-
-
-def patient_pools() -> list[list[str]]:
-    """All patients that may be trained on in any round, by domain, see `deal_patients`."""
-    return [
-        [case.patient for case in select(read_table(layout.STANDARD), domain=domain, splits=["train"])]
-        for domain in get_args(Domain)
-    ]
 
 
 def target_weight(source: int, target: int, share: float | None) -> int:
