@@ -15,7 +15,7 @@ from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 
 from gbaseg import params
 from gbaseg.runtime.device import has_bfloat16
-from gbaseg.runtime.precision import in_bfloat16, use_bfloat16
+from gbaseg.runtime.precision import in_bfloat16, suit
 from gbaseg.segmentation.planning import CONFIGURATION, adapt_plans
 from gbaseg.segmentation.settings import NetworkSettings
 from gbaseg.translation.networks import Generator
@@ -92,7 +92,7 @@ def main(turns: int) -> None:
     network, (x, y, z) = settings.segmentation.network, settings.standardise.spacing_xyz_mm
     plain = network_of(network, (z, y, x))
     half = copy.deepcopy(plain)
-    use_bfloat16(half, CPU)
+    suit(half, CPU)
     patches = torch.rand(network.batch_size, 1, *network.patch_size_zyx)
     cyclegan = settings.translation.cyclegan
     generator = Generator(cyclegan.generator_width, cyclegan.residual_blocks, cyclegan.generator_halvings)

@@ -4,7 +4,7 @@ from torch import nn
 
 from gbaseg.runtime import precision
 from gbaseg.runtime.device import has_bfloat16
-from gbaseg.runtime.precision import in_float32, use_bfloat16
+from gbaseg.runtime.precision import in_float32, suit
 
 CPU = torch.device("cpu")
 
@@ -16,9 +16,13 @@ class Scales(nn.Module):
         super().__init__()
         torch.manual_seed(0)
         self.convolution = nn.Conv3d(1, 4, 3, padding=1)
+        self.norm = nn.InstanceNorm3d(4, affine=True)
+        nn.init.uniform_(self.norm.weight), nn.init.uniform_(self.norm.bias)
+        self.last = nn.Conv3d(4, 2, 3, padding=1)
 
     def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
-        return [self.convolution(images), self.convolution(images)[..., ::2, ::2, ::2]]
+        maps = self.last(self.norm(self.convolution(images)))
+        return [maps, maps[..., ::2, ::2, ::2]]
 
 
 @pytest.fixture
@@ -37,7 +41,7 @@ def processor(monkeypatch: pytest.MonkeyPatch):
 def test_outputs_stay_float32_and_are_those_of_float32_but_for_rounding(images, processor):
     processor(True)
     plain, network = Scales(), Scales()
-    use_bfloat16(network, CPU)
+    suit(network, CPU)
     for ours, theirs in zip(network(images), plain(images), strict=True):
         assert ours.dtype == torch.float32
         torch.testing.assert_close(ours, theirs, atol=0.02, rtol=0.02)
@@ -48,7 +52,7 @@ def test_weights_keep_names_width_and_gradients(images, processor):
     processor(True)
     network = Scales()
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    use_bfloat16(network, CPU)
+    suit(network, CPU)
     sum(scale.square().mean() for scale in network(images)).backward()
     after = network.state_dict()
     assert list(after) == list(before)
@@ -56,11 +60,30 @@ def test_weights_keep_names_width_and_gradients(images, processor):
     assert network.convolution.weight.grad.dtype == torch.float32
 
 
-@pytest.mark.parametrize(("device", "has"), [("cpu", False), ("cuda", True)])
-def test_nothing_changes_where_it_would_not_help(images, processor, device, has):
-    processor(has)
+def test_without_bfloat16_nothing_changes_but_the_order_of_sums(images, processor):
+    processor(False)
+    plain, network = Scales(), Scales()
+    suit(network, CPU)
+    for one in (plain, network):
+        sum(scale.square().mean() for scale in one(images)).backward()
+    torch.testing.assert_close(network(images)[0], plain(images)[0])
+    for ours, theirs in zip(network.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(ours.grad, theirs.grad, atol=1e-6, rtol=1e-4)
+
+
+def test_a_voxels_channels_stay_side_by_side_from_layer_to_layer(images, processor):
+    processor(True)
+    network, seen = Scales(), []
+    suit(network, CPU)
+    network.last.register_forward_hook(lambda _, given, out: seen.extend([given[0], out]))
+    network(images)
+    assert [one.is_contiguous(memory_format=torch.channels_last_3d) for one in seen] == [True, True]
+
+
+def test_nothing_changes_on_a_gpu(images, processor):
+    processor(True)
     network = Scales()
-    use_bfloat16(network, torch.device(device))
+    suit(network, torch.device("cuda"))
     assert torch.equal(network(images)[0], Scales()(images)[0])
 
 

@@ -1,12 +1,15 @@
-"""The width in which convolutions are computed: half where a device has it, full where that is asked for."""
+"""How convolutions are computed: in half the width where a device has it, in full where that is asked for, and in the
+memory layout that a processor is fast in."""
 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from gbaseg.runtime.device import has_bfloat16
 
@@ -36,23 +39,35 @@ def in_float32(device: torch.device) -> AbstractContextManager[Any]:
     return torch.backends.cudnn.flags(enabled=True, allow_tf32=False) if device.type == "cuda" else nullcontext()
 
 
-def use_bfloat16(network: nn.Module, device: torch.device) -> None:
-    """Let a 3D network compute in bfloat16 wherever it is called, see `in_bfloat16`.
+def suit(network: nn.Module, device: torch.device) -> None:
+    """Let a 3D network compute as the processor does it fastest wherever it is called.
 
-    On a GPU nnU-Net's own trainer and predictor do the same.
+    On a processor: in bfloat16 where it has that, see `in_bfloat16`, and with a voxel's channels side by side, which
+    torch's convolutions take half the time for. On a GPU nnU-Net's own trainer and predictor see to the width.
 
     Args:
-        network: nnU-Net's; its `forward` is replaced, its weights and their names are not.
+        network: nnU-Net's; its `forward` and its norms' are replaced, its weights and their names are not.
         device: where it runs.
     """
-    if device.type != "cpu" or not has_bfloat16():
+    if device.type != "cpu":
         return
+    network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    for module in network.modules():
+        if isinstance(module, nn.InstanceNorm3d):
+            module.forward = partial(_normalised, module)  # type: ignore[method-assign]
     forward = network.forward
 
-    def forward_in_bfloat16(images: torch.Tensor) -> Any:
+    def forward_as_suits(images: torch.Tensor) -> Any:
         with in_bfloat16(device):
-            scales = forward(images.contiguous(memory_format=torch.channels_last_3d))
+            scales = forward(images)
         # One map, or one a resolution for deep supervision.
         return scales.float() if isinstance(scales, torch.Tensor) else [scale.float() for scale in scales]
 
-    network.forward = forward_in_bfloat16  # type: ignore[method-assign]
+    network.forward = forward_as_suits  # type: ignore[method-assign]
+
+
+def _normalised(norm: nn.InstanceNorm3d, maps: torch.Tensor) -> torch.Tensor:
+    """What a norm gives, channels side by side. torch has it for channels one after the other alone, and hands those on
+    to the convolution behind it; two copies take less time than that."""
+    out = functional.instance_norm(maps.contiguous(), None, None, norm.weight, norm.bias, eps=norm.eps)
+    return out.contiguous(memory_format=torch.channels_last_3d)

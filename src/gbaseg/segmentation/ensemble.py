@@ -44,7 +44,7 @@ class Ensemble:
         import torch
         from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-        from gbaseg.runtime.precision import use_bfloat16
+        from gbaseg.runtime.precision import suit
         from gbaseg.segmentation.nnunet import nnUNetPredictor, nnUNetTrainer
         from gbaseg.segmentation.weights import load_network
 
@@ -60,7 +60,7 @@ class Ensemble:
         network = nnUNetTrainer.build_network_architecture(
             self._plans, self._configuration, 1, len(self.structures) + 1, enable_deep_supervision=False
         )
-        use_bfloat16(network, device)
+        suit(network, device)
         self._folds = []
         for path in files:
             load_network(network, path)

@@ -18,7 +18,7 @@ from threadpoolctl import ThreadpoolController
 
 from gbaseg.runtime.checkpoint import load_checkpoint, save_checkpoint
 from gbaseg.runtime.finite import broken_losses, diverged, not_finite
-from gbaseg.runtime.precision import use_bfloat16
+from gbaseg.runtime.precision import suit
 from gbaseg.segmentation.nnunet import nnUNetTrainer
 from gbaseg.segmentation.preprocessed import CaseDataset
 from gbaseg.segmentation.preprocessing import RESCALING
@@ -62,7 +62,7 @@ class Trainer(nnUNetTrainer):
 
     def initialize(self) -> None:
         super().initialize()
-        use_bfloat16(self.plain_network, self.device)
+        suit(self.plain_network, self.device)
         self.dataset_class = CaseDataset
 
     def configure_optimizers(self) -> tuple[torch.optim.Optimizer, Any]:
