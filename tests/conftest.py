@@ -1,6 +1,7 @@
 """What tests of several rooms share: test scans, their order, and which of them train."""
 
 import importlib.util
+import os
 import sys
 from collections import Counter
 from dataclasses import asdict
@@ -56,6 +57,11 @@ def as_measured():
         ]
 
     return make
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are cores: tests of processes wait for them for much of their time."""
+    return len(os.sched_getaffinity(0)) + 1
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

@@ -1,5 +1,6 @@
 """Ablations as DVC experiments and the tables read back from them, in a project whose one stage makes up the scores."""
 
+import json
 import os
 import shlex
 import shutil
@@ -14,36 +15,48 @@ from click.testing import CliRunner
 from gbaseg.cli import main
 from gbaseg.commands.ablation import _override_fault, _settings_with, plan_arms, plan_translations, with_extra
 from gbaseg.errors import UserError
-
-ROOT = Path(__file__).parents[2]
-# Dice by arm and seed, so that the tables can be worked out by hand; seed 2 of `naive` has a failed translation.
-SCORES = """
-import json, sys
-from pathlib import Path
-from ruamel.yaml import YAML
 from gbaseg.evaluation.summary import CaseScore, write_scores
 
-settings = YAML(typ="safe").load(Path("params.yaml").read_text())
-arm, seed = settings["augmentation"]["arm"], settings["seed"]
-base = {"none": 0.5, "naive": 0.6, "gba": 0.7}[arm] + 0.02 * seed
-failed = arm == "naive" and seed == 2
-for index, item in enumerate(settings["self_training"]["rounds"]):
-    rows = [
-        CaseScore(f"c{n}", "A", "test", "VS", base + 0.1 * index + off, 1 - base, 1.0, 600.0 * n, 600.0)
-        for n, off in enumerate((-0.05, 0.0, 0.05), start=1)
-    ]
-    write_scores(rows, f"metrics/cases/{item['id']}.csv")
-    metrics = {"VS": {"dice": {"mean": base}}, **({"translation_failed": failed} if index == 0 else {})}
-    Path(f"metrics/{item['id']}.json").write_text(json.dumps(metrics))
-"""
+ROOT = Path(__file__).parents[2]
+# Copies what `write_made` has made up: an experiment of a test imports nothing.
+SCRIPT = "mkdir -p metrics/cases && cp made/$1-$2/*.csv metrics/cases/ && cp made/$1-$2/*.json metrics/\n"
 PIPELINE = """
 stages:
   scores:
-    cmd: {python} scores.py
+    cmd: sh scores.sh ${augmentation.arm} ${seed}
     params: [seed, augmentation.arm, translation, self_training]
     outs: [metrics/cases]
-    metrics: [metrics/round_0.json: {{cache: false}}, metrics/round_1.json: {{cache: false}}]
+    metrics: [metrics/round_0.json: {cache: false}, metrics/round_1.json: {cache: false}]
 """
+
+
+def write_made(gba: float = 0.7) -> None:
+    """Scores by arm and seed, so that the tables can be worked out by hand; seed 2 of `naive` has a failed translation.
+
+    Args:
+        gba: Dice of that arm in round 0, but for 0.02 a seed.
+    """
+    for arm, dice in (("none", 0.5), ("naive", 0.6), ("gba", gba)):
+        for seed in (1, 2, 7, 8, 9, 10):
+            base, folder = dice + 0.02 * seed, Path(f"made/{arm}-{seed}")
+            folder.mkdir(parents=True, exist_ok=True)
+            for index, name in enumerate(("round_0", "round_1")):
+                rows = [
+                    CaseScore(f"c{n}", "A", "test", "VS", base + 0.1 * index + off, 1 - base, 1.0, 600.0 * n, 600.0)
+                    for n, off in enumerate((-0.05, 0.0, 0.05), start=1)
+                ]
+                write_scores(rows, folder / f"{name}.csv")
+                failed = {"translation_failed": arm == "naive" and seed == 2} if index == 0 else {}
+                (folder / f"{name}.json").write_text(json.dumps({"VS": {"dice": {"mean": base}}, **failed}))
+
+
+def write_project() -> None:
+    """The files of a project whose one stage makes up the scores."""
+    shutil.copyfile(ROOT / "presets/default.yaml", "params.yaml")
+    Path("scores.sh").write_text(SCRIPT)
+    Path("dvc.yaml").write_text(PIPELINE)
+    Path(".gitignore").write_text("/metrics/cases/\n/tables/\n.scratch/\n")
+    write_made()
 
 
 def gbaseg(*arguments: str):
@@ -59,10 +72,7 @@ def project(tmp_path_factory):
     os.environ["DVC_NO_ANALYTICS"] = "1"
     for name in ("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"):
         os.environ.setdefault(name, "test")
-    shutil.copyfile(ROOT / "presets/default.yaml", "params.yaml")
-    Path("scores.py").write_text(SCORES)
-    Path("dvc.yaml").write_text(PIPELINE.format(python=sys.executable))
-    Path(".gitignore").write_text("/metrics/cases/\n/tables/\n.scratch/\n")
+    write_project()
     for command in ("git init -q", "dvc init -q", "git add -A", "git commit -qm start"):
         words = command.split()
         subprocess.run([sys.executable, "-m", *words] if words[0] == "dvc" else words, check=True)
@@ -83,10 +93,7 @@ def test_in_a_folder_of_a_larger_repository(tmp_path, monkeypatch):
     monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
     for name in ("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"):
         monkeypatch.setenv(name, "test")
-    shutil.copyfile(ROOT / "presets/default.yaml", "params.yaml")
-    Path("scores.py").write_text(SCORES)
-    Path("dvc.yaml").write_text(PIPELINE.format(python=sys.executable))
-    Path(".gitignore").write_text("/metrics/cases/\n/tables/\n.scratch/\n")
+    write_project()
     for command in (["git", "init", "-q", str(tmp_path)], ["git", "add", str(tmp_path)]):
         subprocess.run(command, check=True)
     subprocess.run([sys.executable, "-m", "dvc", "init", "--subdir", "-q"], check=True)
@@ -253,7 +260,7 @@ def test_an_experiment_of_the_name_with_other_settings_is_not_the_one_asked_for(
 
 
 def test_a_failing_experiment_is_named(project):
-    Path("scores.py").write_text("raise SystemExit(3)")
+    Path("scores.sh").write_text("exit 3")
     result = gbaseg("ablation", "arms", "--seeds", "10", "--arms", "gba", "--run")
     assert result.exit_code == 1
     assert "gba-seed-10 failed" in result.stderr
@@ -261,7 +268,8 @@ def test_a_failing_experiment_is_named(project):
 
 def test_of_one_name_on_several_commits_the_present_ones_is_meant(project):
     subprocess.run(["git", "commit", "-aqm", "another"], check=True)
-    Path("scores.py").write_text(SCORES.replace('"gba": 0.7', '"gba": 0.9'))
+    Path("scores.sh").write_text(SCRIPT)
+    write_made(gba=0.9)
     subprocess.run(["git", "commit", "-aqm", "more"], check=True)
     assert gbaseg("tables", "gba-seed-1", "--out", "before").exit_code == 0
     Path("params.yaml").write_text(Path("params.yaml").read_text() + "\n# later\n")

@@ -6,7 +6,7 @@ own curves, scikit-learn deals out folds where nobody has, and torch's compiler 
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -18,13 +18,12 @@ def _stand_in(name: str, **content: object) -> ModuleType:
     return module
 
 
-_NEVER_CALLED = [
-    _stand_in("seaborn"),
-    _stand_in("sklearn"),
-    _stand_in("sklearn.model_selection", KFold=None),
-]
-if os.environ.get("nnUNet_compile", "").lower() not in ("true", "1", "t"):  # as nnU-Net reads it
-    _NEVER_CALLED.append(_stand_in("torch._dynamo", OptimizedModule=type("OptimizedModule", (), {})))
+def never_called(environment: Mapping[str, str]) -> list[ModuleType]:
+    """Stand-ins for what nnU-Net imports in vain; for torch's compiler where nnU-Net is not told to use it."""
+    found = [_stand_in("seaborn"), _stand_in("sklearn"), _stand_in("sklearn.model_selection", KFold=None)]
+    if environment.get("nnUNet_compile", "").lower() not in ("true", "1", "t"):  # as nnU-Net reads it
+        found.append(_stand_in("torch._dynamo", OptimizedModule=type("OptimizedModule", (), {})))
+    return found
 
 
 @contextmanager
@@ -39,7 +38,7 @@ def _left_out(stand_ins: Sequence[ModuleType]) -> Iterator[None]:
             del sys.modules[name]
 
 
-with _left_out(_NEVER_CALLED):
+with _left_out(never_called(os.environ)):
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
     from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
