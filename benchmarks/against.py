@@ -10,6 +10,7 @@ processes have to themselves and their parts of what they share, asked every two
 benchmarks/results/against_*.json.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -21,7 +22,7 @@ from pathlib import Path
 
 import click
 import psutil
-from harness import Figure, commit, in_turns, publish
+from harness import Figure, Table, commit, in_turns, publish
 
 ROOT = Path(__file__).parents[1]
 # As any machine can be told to be one of the many without bfloat16.
@@ -37,6 +38,7 @@ class Tree:
         kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
         self._environment = {**kept, **environment}
         self.peak = 0
+        self.stages: dict[str, float] = {}  # seconds in the last turn
         _run(["git", "clone", "-q", str(ROOT), str(folder)], ROOT)
         _run(["git", "checkout", "-q", "--detach", revision], folder)
         _run(["make", ".venv/installed", f"PYTHON={sys.executable}"], folder, self._environment)
@@ -53,9 +55,13 @@ class Tree:
                 self.peak = max(self.peak, _memory(process.pid))
                 with suppress(subprocess.TimeoutExpired):
                     process.wait(timeout=2.0)
+        ledger = self._folder / "logs" / "stages.jsonl"
+        if ledger.is_file():
+            lines = [json.loads(line) for line in ledger.read_text(encoding="utf-8").splitlines()]
+            self.stages = {line["stage"]: round(line["seconds"], 1) for line in lines}
         if process.returncode:
-            lines = (self._folder / "said.log").read_text(encoding="utf-8", errors="replace")
-            raise click.ClickException(f"make {self._target} in {self._folder} failed:\n{lines[-2000:]}")
+            text = (self._folder / "said.log").read_text(encoding="utf-8", errors="replace")
+            raise click.ClickException(f"make {self._target} in {self._folder} failed:\n{text[-2000:]}")
 
 
 def _memory(pid: int) -> int:
@@ -98,7 +104,21 @@ def main(target: str, baseline: str, turns: int, bar: float | None, avx2: bool) 
         f"{what}: most memory", ours.peak / gib, theirs.peak / gib, "GiB", f"commit {baseline}",
         theirs.peak / max(ours.peak, 1), turns, bar=1.0 if target == "run" else None,
     )  # fmt: skip
-    publish(f"against_{target}{'_avx2' if avx2 else ''}", [figure, memory])
+    publish(
+        f"against_{target}{'_avx2' if avx2 else ''}", [figure, memory], _where_the_time_goes(ours, theirs, baseline)
+    )
+
+
+def _where_the_time_goes(ours: Tree, theirs: Tree, baseline: str) -> Table | None:
+    """Of a run: seconds of each stage by either's own ledger."""
+    if not ours.stages:
+        return None
+    names = [*ours.stages, *(name for name in theirs.stages if name not in ours.stages)]
+    rows: list[list[str | float]] = [
+        [name, *(tree.stages[name] if name in tree.stages else "" for tree in (ours, theirs))] for name in names
+    ]
+    rows.append(["all", *(round(sum(tree.stages.values()), 1) for tree in (ours, theirs))])
+    return Table(["seconds in stage", "now", baseline], rows)
 
 
 if __name__ == "__main__":

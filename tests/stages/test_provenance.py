@@ -91,7 +91,7 @@ def test_standardise_alone_has_run(clone):
 
 
 def test_one_round_is_shown_without_the_others(clone):
-    change("params.yaml", "epochs: 32 # of each", "epochs: 33 # of each")
+    change("params.yaml", "epochs: 14 # of each", "epochs: 15 # of each")
     result = call("show")
     assert result.exit_code == 0
     assert "survey" in result.stdout
