@@ -114,9 +114,7 @@ def _where_the_time_goes(ours: Tree, theirs: Tree, baseline: str) -> Table | Non
     if not ours.stages:
         return None
     names = [*ours.stages, *(name for name in theirs.stages if name not in ours.stages)]
-    rows: list[list[str | float]] = [
-        [name, *(tree.stages[name] if name in tree.stages else "" for tree in (ours, theirs))] for name in names
-    ]
+    rows: list[list[str | float]] = [[name, *(tree.stages.get(name, "") for tree in (ours, theirs))] for name in names]
     rows.append(["all", *(round(sum(tree.stages.values()), 1) for tree in (ours, theirs))])
     return Table(["seconds in stage", "now", baseline], rows)
 
