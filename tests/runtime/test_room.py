@@ -99,39 +99,47 @@ def test_every_library_s_failure_is_one_line(writer, tmp_path):
     assert "ulimit" in said or "could not be written" in said or "free" in said
 
 
-@pytest.fixture(scope="module", params=["size=128k", "size=128k,ro"])
-def small_disk(request, tmp_path_factory):
-    """Options of a mount, its folder, and what is said there to each writer.
+DISKS = ("size=128k", "size=128k,ro")
 
-    One child for all of them, since imports take seconds. It has the mount to itself, and the mount goes with it.
+
+@pytest.fixture(scope="module")
+def small_disks(tmp_path_factory):
+    """By the options of a mount: its folder, and what is said there to each writer.
+
+    One child for all of them, since imports take seconds. It has the mounts to itself, and they go with it.
     """
-    folder = tmp_path_factory.mktemp("disk")
+    folders = {options: str(tmp_path_factory.mktemp("disk")) for options in DISKS}
     script = f"""
 import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
 from test_room import *
-said, folder = {{}}, Path({str(folder)!r})
-for writer in WRITERS:
-    try:
-        with disk_faults_in_words(folder):
-            writer(folder / "file")
-    except DiskFault as fault:
-        said[writer.__name__] = str(fault)
-    for path in folder.iterdir():
-        path.unlink()
-print(json.dumps(said))
+found = {{}}
+for options, folder in {folders!r}.items():
+    said, folder = {{}}, Path(folder)
+    for writer in WRITERS:
+        try:
+            with disk_faults_in_words(folder):
+                writer(folder / "file")
+        except DiskFault as fault:
+            said[writer.__name__] = str(fault)
+        for path in folder.iterdir():
+            path.unlink()
+    found[options] = [str(folder), said]
+print(json.dumps(found))
 """
-    mounted = f'mount -t tmpfs -o {request.param} none {folder} || exit 77; exec {sys.executable} -c "$0"'
+    mounts = [f"mount -t tmpfs -o {options} none {folder} || exit 77" for options, folder in folders.items()]
+    mounted = "; ".join([*mounts, f'exec {sys.executable} -c "$0"'])
     done = subprocess.run(["unshare", "-m", "sh", "-c", mounted, script], capture_output=True, text=True, check=False)
     if done.returncode == 77 or "unshare" in done.stderr:
         pytest.skip("no mounting here")
     assert done.returncode == 0, done.stderr
-    return request.param, str(folder), json.loads(done.stdout.splitlines()[-1])
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk is root's")
+@pytest.mark.parametrize("options", DISKS)
 @pytest.mark.parametrize("writer", WRITERS)
-def test_a_small_or_read_only_disk_is_one_line(small_disk, writer):
-    options, folder, said = small_disk
+def test_a_small_or_read_only_disk_is_one_line(small_disks, options, writer):
+    folder, said = small_disks[options]
     line = said[writer.__name__]
     assert len(line.splitlines()) == 1 and folder in line
     assert ("read-only" if "ro" in options else "no space left") in line
