@@ -88,7 +88,7 @@ CASES = [
 )
 def test_commands_that_need_git_say_what_it_says(project, monkeypatch, spoil, says, command):
     spoil(project, monkeypatch)
-    result = CliRunner().invoke(main, command)
+    result = CliRunner().invoke(main, command.split())
     assert (result.exit_code, type(result.exception)) == (1, SystemExit)
     assert says in result.stderr
     assert len(result.stderr.splitlines()) == 1
