@@ -83,9 +83,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("spoil", "says"), CASES)
-@pytest.mark.parametrize(
-    "command", [["tables"], ["figures"], ["ablation", "arms", "--seeds", "1", "--arms", "gba", "--run"]]
-)
+@pytest.mark.parametrize("command", ["tables", "figures", "ablation arms --seeds 1 --arms gba --run"])
 def test_commands_that_need_git_say_what_it_says(project, monkeypatch, spoil, says, command):
     spoil(project, monkeypatch)
     result = CliRunner().invoke(main, command.split())

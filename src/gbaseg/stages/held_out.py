@@ -9,6 +9,7 @@ import numpy as np
 
 from gbaseg import volume
 from gbaseg.cases import Case, read_table
+from gbaseg.evaluation.settings import EvaluationSettings
 from gbaseg.evaluation.summary import CaseScore, score_case, summarise
 from gbaseg.params import Params
 from gbaseg.runtime.device import is_gpu
@@ -24,7 +25,7 @@ from gbaseg.stages.folds import fold_seed, patient_pools
 
 _CASES_A_TASK = 6
 # CrossMoDA's for an empty mask, whatever evaluation.empty_assd_mm says: no mask is to be made anew because of it.
-_EMPTY_MM = 350.0
+_EMPTY_MM: float = EvaluationSettings.model_fields["empty_assd_mm"].default
 
 
 def score_folds(model: Path, settings: Params, round_id: str) -> dict[str, Any]:
