@@ -2,8 +2,8 @@
 
     python benchmarks/bfloat16.py --turns 9
 
-nnU-Net's with one patch batch, the CycleGAN's generator with one batch of slices, on one thread. A ratio of about 1 is
-what a processor without bfloat16 gives.
+nnU-Net's with one patch batch, as it is laid out for a processor against as it is built, the CycleGAN's generator with
+one batch of slices, on one thread. A processor without bfloat16 has the layout's part of the first, and 1 in the second.
 """
 
 import copy
