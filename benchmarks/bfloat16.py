@@ -3,7 +3,7 @@
     python benchmarks/bfloat16.py --turns 9
 
 nnU-Net's with one patch batch, as it is laid out for a processor against as it is built, the CycleGAN's generator with
-one batch of slices, on one thread. A processor without bfloat16 has the layout's part of the first, and 1 in the second.
+one batch of slices, on one thread. Without bfloat16 the first is what the layout gives, and the second is 1.
 """
 
 import copy
