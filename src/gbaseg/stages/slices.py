@@ -1,4 +1,4 @@
-"""Which slices the scans of a set give, and whether they lie alike in all of them: for the log, the report and doctor."""
+"""Which slices the scans of a set give, and whether they lie alike in all: for the log, the report and doctor."""
 
 from __future__ import annotations
 

@@ -125,9 +125,9 @@ def turn_to_slices(own: Grid, slices: Slices) -> Turn:
     normal = direction[:, 2 - thick]
     if abs(normal[2]) > _OF_PLANE:
         return turn_to_axial(own)
-    # As on a viewer: Y as far downwards as the slice lets it, X to the right of it. Coronal and sagittal slices lie as
-    # _TOWARDS has it, and what is between them turns steadily from the one to the other: no normal near (-0.6, 0.5, 0.6)
-    # is beside one that is turned otherwise, as it is where the nearest patient axis decides.
+    # As on a viewer: Y as far downwards as the slice lets it. Coronal and sagittal slices lie as _TOWARDS has it, and
+    # what is between them turns steadily from the one to the other: no normal near (-0.6, 0.5, 0.6) is beside one that
+    # is turned otherwise, as it is where the nearest patient axis decides.
     flip_z = bool(normal @ _SIDE < 0)
     z = -normal if flip_z else normal
     y = z[2] * z - np.array([0.0, 0.0, 1.0])
@@ -150,7 +150,7 @@ def turn_to_slices(own: Grid, slices: Slices) -> Turn:
 
 
 def thickest_axis(grid: Grid) -> int | None:
-    """The array axis along which voxels are clearly thickest, which is that across acquired slices; None: there is none."""
+    """The array axis with the clearly longest voxel side, which is that across acquired slices; None: there is none."""
     order = sorted(range(3), key=lambda axis: grid.spacing_zyx_mm[axis])
     thick, next_to_it = (grid.spacing_zyx_mm[axis] for axis in order[:0:-1])
     return order[-1] if thick >= _THICK * next_to_it else None
