@@ -128,9 +128,7 @@ def _as_trained(folder: Path, settings: Params) -> Params:
         return settings  # said with whatever else is missing
     trained_on = read_json(folder / layout.ROUND).get("standardise")
     if trained_on is None:
-        log(
-            f"{folder}: does not say what its scans were standardised to; taken: standardise of params.yaml, axial slices"
-        )
+        log(f"{folder}: does not say what its scans were standardised to; taken: that of params.yaml, axial slices")
         return settings.model_copy(update={"standardise": settings.standardise.model_copy(update=_BEFORE)})
     now = settings.standardise.model_dump(mode="json")
     try:
