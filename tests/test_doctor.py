@@ -7,17 +7,23 @@ import os
 import platform
 import shutil
 import subprocess
+from dataclasses import replace
 from importlib import metadata
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from gbaseg import doctor
+from gbaseg.cases import Case, write_table
 from gbaseg.doctor import Finding
+from gbaseg.doctor import project as project_findings
 from gbaseg.errors import UserError
+from gbaseg.params import Params
 from gbaseg.raw.dataset_settings import DatasetSettings
 from gbaseg.runtime.leftovers import lock_of
 from gbaseg.runtime.locks import locked
+from gbaseg.volume import Grid, Volume, write
 
 
 def params(**dataset):
@@ -228,6 +234,27 @@ def test_parameters_and_data_set(tmp_path):
 
 
 @pytest.mark.unusual("Interruptions", "/dev/shm read-only, seen by doctor", "fail, with the command that mends it")
+def test_slices_are_said_from_the_headers(tmp_path):
+    root = tmp_path / "raw"
+    sagittal = (0.0, 0.0, -1.0, 1.0, 0.0, 0.0, 0.0, -1.0, 0.0)
+    cases = []
+    for name, domain in (("a", "source"), ("b", "target"), ("c", "target")):
+        cases.append(Case(name, name, "A", domain, "train", "MR", f"{name}.nii.gz"))
+        axial = Grid((3, 8, 8), (4.0, 1.0, 1.0))
+        grid = replace(axial, direction=sagittal) if name == "c" else axial
+        write(Volume(np.zeros(grid.shape, np.float32), grid), root / f"{name}.nii.gz")
+    write_table(cases, root)
+    settings = Params(dataset={"root": "raw", "layout": "table"})
+    assert project_findings.slices(settings, tmp_path)[0].status == "warn"
+    found = project_findings.slices(settings, tmp_path)[0].found.splitlines()
+    assert found[0] == "slices of 2 axial, 1 sagittal (standardise.slices: acquired)"
+    assert found[1].startswith("slices of 1 of 3 scan(s) lie otherwise in the patient than those of the others: c;")
+    (root / "c.nii.gz").write_bytes(b"no image")
+    assert project_findings.slices(settings, tmp_path)[0].status == "ok"
+    (root / "cases.csv").unlink()
+    assert project_findings.slices(settings, tmp_path) == []
+
+
 def test_shared_memory(monkeypatch):
     assert doctor.shared_memory().status in ("ok", "warn")
     for free, expected in ((2**30, "ok"), (64 * 2**20, "warn")):

@@ -207,6 +207,8 @@ def test_the_defaults_are_the_paper_wherever_a_preset_does_not_say_otherwise(cro
     assert sorted(differing) == ["self_training", "standardise"]
     own["standardise"]["fine_spacing_xyz_mm"] = (0.4, 0.4, 1.0)
     own["self_training"]["last_round_fine_grid"] = True
+    # Axial in the paper; by default as acquired, which is the same for axial scans.
+    own["standardise"]["slices"] = "axial"
     assert paper == own
 
 

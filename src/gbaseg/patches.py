@@ -8,7 +8,7 @@ import numpy as np
 def sample_patches(
     image: np.ndarray, size: int, count: int, rng: np.random.Generator, tissue_above: float = 0.05
 ) -> np.ndarray:
-    """Random axial patches, centred on tissue.
+    """Random patches of slices, centred on tissue.
 
     Args:
         image: (Z, Y, X) in [0, 1].

@@ -99,6 +99,31 @@ def test_a_scan_is_brought_to_the_models_grid_whatever_params_yaml_says(monkeypa
     assert "standardised as it was trained: spacing_xyz_mm [3.0, 3.0, 3.0] (params.yaml: [" in result.stderr
 
 
+@pytest.mark.parametrize(("named", "axial"), [("acquired", False), ("axial", True), (None, True), ("no section", True)])
+def test_slices_are_those_of_the_model_and_axial_for_one_of_before(monkeypatch, named, axial):
+    seen = []
+
+    class Watching(BrightVoxels):
+        def fold_probabilities(self, scan):
+            seen.append(scan.grid)
+            return super().fold_probabilities(scan)
+
+    sides = {"spacing_xyz_mm": [1.5, 1.5, 1.5], "crop_xy_px": 24, "crop_z_px": None}
+    about = {**params.load().standardise.model_dump(mode="json"), **sides, "slices": named}
+    if named is None:
+        del about["slices"]
+    about = {"fine_grid": False} if named == "no section" else {"fine_grid": False, "standardise": about}
+    write_json(MODEL / layout.ROUND, about)
+    monkeypatch.setattr(predict, "Ensemble", Watching)
+    sagittal = (0.0, 0.0, -1.0, 1.0, 0.0, 0.0, 0.0, -1.0, 0.0)
+    stack = Volume(scan().array, Grid(GRID.shape, (4.0, 1.5, 1.5), direction=sagittal))
+    write(stack, "stack.nii.gz")
+    assert gbaseg("stack.nii.gz").exit_code == 0
+    normal = np.array(seen[0].direction).reshape(3, 3)[:, 2]
+    assert (abs(normal[2]) > 0.99) == axial
+    assert read("masks/stack.nii.gz").grid.agrees_with(stack.grid, 1e-5)
+
+
 def test_a_model_whose_grid_cannot_be_is_refused():
     write_json(MODEL / layout.ROUND, {"fine_grid": False, "standardise": {"spacing_xyz_mm": [0.0, 1.0, 1.0]}})
     assert "round.json: standardise:" in faults("good.nii.gz")[0]

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from ruamel.yaml import YAML
 from gbaseg.cases import Case, write_table
 from gbaseg.params import Params
 from gbaseg.stages import standardise
-from gbaseg.volume import Grid, Volume, write
+from gbaseg.volume import Grid, Volume, read, write
 
 ROOT = Path(__file__).parents[2]
 GRID = Grid((4, 32, 32), (2.0, 1.0, 1.0))
@@ -75,6 +76,26 @@ def test_along_z_the_other_key_is_named_too(project, capfd):
 def test_a_crop_that_holds_every_label_warns_of_none(project, capfd):
     run(project, crop_xy_px=32)
     assert "WARNING" not in capfd.readouterr().err
+
+
+@pytest.mark.unusual(
+    "Data sets and folders",
+    "a set of which some scans' slices lie otherwise in the patient than the others' (sagittal among axial, say)",
+    "a warning with their names, in the log and in doctor; counted in `metrics/data.json`",
+)
+def test_scans_whose_slices_lie_otherwise_are_a_warning_with_their_names(project, capfd):
+    scan = read(project / "raw/t.nii.gz")
+    sagittal = (0.0, 0.0, -1.0, 1.0, 0.0, 0.0, 0.0, -1.0, 0.0)
+    write(Volume(scan.array, replace(scan.grid, direction=sagittal, forms=None)), project / "raw/t.nii.gz")
+    run(project, crop_xy_px=32)
+    said = capfd.readouterr().err
+    assert "slices of 5 axial, 1 sagittal (standardise.slices: acquired)" in said
+    assert "WARNING: slices of 1 of 6 scan(s) lie otherwise in the patient than those of the others: t;" in said
+    counted = json.loads((project / "metrics/data.json").read_text())
+    assert counted["slices"] == {"asked_for": "acquired", "axial": 5, "sagittal": 1}
+    assert (counted["slices_turned_otherwise"], counted["slices_turned_otherwise_in"]) == (1, "t")
+    standard = read(project / "data/standard/images/t.nii.gz")
+    assert standard.grid.spacing_zyx_mm == (2.0, 1.0, 1.0) and standard.grid.shape == (4, 32, 32)
 
 
 def test_there_is_something_to_look_at_and_what_is_left_is_said(project, capfd):

@@ -30,6 +30,8 @@ from gbaseg.standardise.settings import StandardiseSettings
 
 # What `Ensemble` and this command read of a model's folder, besides the folds.
 _PARTS = ("plans.json", "dataset.json", layout.ROUND)
+# What was done before there was a setting for it, which round.json does not name then.
+_BEFORE = {"slices": "axial"}
 
 
 @dataclass(frozen=True)
@@ -126,10 +128,11 @@ def _as_trained(folder: Path, settings: Params) -> Params:
         return settings  # said with whatever else is missing
     trained_on = read_json(folder / layout.ROUND).get("standardise")
     if trained_on is None:
-        log(f"{folder}: does not say what its scans were standardised to; taken: standardise of params.yaml")
-        return settings
+        log(f"{folder}: does not say what its scans were standardised to; taken: that of params.yaml, axial slices")
+        return settings.model_copy(update={"standardise": settings.standardise.model_copy(update=_BEFORE)})
     now = settings.standardise.model_dump(mode="json")
     try:
+        trained_on = {**_BEFORE, **trained_on}
         standardise = StandardiseSettings(**trained_on)
     except (ValidationError, TypeError) as error:
         found = f"{folder / layout.ROUND}: standardise: {error}"

@@ -24,7 +24,7 @@ def kind_of(stage: str) -> str | None:
 
 @dataclass(frozen=True)
 class DataSize:
-    """Cases of a data set: source and target train, held-out target; axial slices of each; copies a source case."""
+    """Cases of a data set: source and target train, held-out target; slices of each; copies a source case."""
 
     source: int
     target: int

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +132,27 @@ def parameters(load_params: Callable[[], Any], project: Path) -> list[Finding]:
     except UserError as error:
         return [valid, Finding("data set", "fail", str(error), "do that first: DVC removes its outputs before it runs")]
     if (project / root).is_dir():
-        return [valid, Finding("data set", "ok", f"{root} ({settings.dataset.layout})")]
+        return [valid, Finding("data set", "ok", f"{root} ({settings.dataset.layout})"), *slices(settings, project)]
     if root == type(settings.dataset)().root:
         return [valid, Finding("data set", "ok", f"{root} is not there yet: dvc repro writes the phantom there")]
     return [valid, Finding("data set", "fail", f"dataset.root {root}: no such folder", "put the data set there")]
+
+
+def slices(settings: Any, project: Path) -> list[Finding]:
+    """Which slices the scans give, from their headers; nothing where there are none to read: standardise says why."""
+    from gbaseg.raw.sources import find_cases
+    from gbaseg.stages.slices import slices_of
+    from gbaseg.volume import read_grid
+
+    root, grids = project / settings.dataset.root, {}
+    try:
+        cases, _ = find_cases(settings.dataset, root)
+    except UserError:
+        return []
+    for case in cases:
+        with suppress(UserError, OSError):  # the checks of the data set name them
+            grids[case.case] = read_grid(root / case.image)
+    if not grids:
+        return []
+    found = slices_of(grids, settings.standardise.slices)
+    return [Finding("slices", "warn" if found.warnings else "ok", "\n".join([found.words, *found.warnings]))]

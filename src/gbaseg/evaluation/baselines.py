@@ -77,7 +77,7 @@ def bright_threshold_baseline(
 
 
 def depth_mm(image: Volume) -> np.ndarray:
-    """Distance of each voxel from the head's border within its axial slice, in mm (Z, Y, X); 0 outside the head.
+    """Distance of each voxel from the head's border within its slice, in mm (Z, Y, X); 0 outside the head.
 
     The head is the largest foreground component with its holes filled. Each slice is taken for itself: a scan that
     ends inside the head must not lose its first and last slices with the scalp.

@@ -21,7 +21,7 @@ from gbaseg.runtime.scratch import ROOT
 from gbaseg.runtime.turns import cases_at_once
 from gbaseg.segmentation.workspace import AUGMENTERS, MOST_AUGMENTERS
 from gbaseg.stages.saved import cache_folder, done_in, is_copied
-from gbaseg.volume import read_grid
+from gbaseg.volume import read_grid, turn_to_slices
 
 # What is counted is right within a factor of two: less than half of it is surely too little.
 _SURELY, _NEAR = 0.5, 1.25
@@ -151,9 +151,9 @@ def this_machine(settings: Params, size: DataSize) -> Machine:
 def size_of_scans(settings: Params, cases: Sequence[Case], root: Path) -> tuple[DataSize, float]:
     """Size of the data before they are standardised, and the voxels of the largest scan, from some of the headers."""
     looked_at = cases[:: max(1, len(cases) // _LOOKED_AT)]
-    grids = [read_grid(root / case.image) for case in looked_at]
+    own = [read_grid(root / case.image) for case in looked_at]
+    grids = [turn_to_slices(grid, settings.standardise.slices).grid(grid) for grid in own]
     spacing_z = settings.standardise.spacing_xyz_mm[2]
-    # Axial slices may lie along any axis of the file; its longest way is not far from the head's height.
     heights = [grid.shape[0] * grid.spacing_zyx_mm[0] / spacing_z for grid in grids]
     slices = settings.standardise.crop_z_px or round(sum(heights) / len(heights))
     size = DataSize(

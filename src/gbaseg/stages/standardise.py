@@ -30,6 +30,7 @@ from gbaseg.stages.itinerary import itinerary
 from gbaseg.stages.outlook import left
 from gbaseg.stages.preflight import check_room, size_of_scans
 from gbaseg.stages.roots import check_root
+from gbaseg.stages.slices import SlicesFound, slices_of
 from gbaseg.standardise.case import standardise_finely, standardise_image, standardise_label
 
 # A label that loses more than this share of its voxels to the crop is counted and named,
@@ -73,13 +74,19 @@ def run() -> None:
                 log(f"{report['standard'].case}: {report['cut_share']:.0%} of its label lies outside the crop")
             for note in report["notes"]:
                 log(f"{report['standard'].case}: {note}")
-        write_json(scratch.output(outputs[2]), _summary([r["standard"] for r in reports], scored, reports, faults))
+        slices = slices_of({r["standard"].case: r["grid"] for r in reports}, settings.standardise.slices)
+        write_json(
+            scratch.output(outputs[2]), _summary([r["standard"] for r in reports], scored, reports, faults, slices)
+        )
         _draw([report["standard"] for report in reports], settings, standard, scratch.output(layout.MODALITIES))
     log(
         f"to look at: {layout.MODALITIES} ({settings.dataset.tumour} where it is labelled, and where it is to be found)"
     )
+    log(slices.words)
     _say_what_is_left(settings)
     # After all else, where it is seen.
+    for warning in slices.warnings:
+        log(f"WARNING: {warning}")
     _warn_of_cut_labels(reports, settings)
 
 
@@ -132,7 +139,7 @@ def standardise_case(case: Case, root: Path, standard: Path, scoring: Path, sett
             # On the scan's own grid, so that scoring sees what a clinician would.
             scored = replace(case, image="", label=f"labels/{name}.nii.gz")
             volume.write(label, scoring / scored.label)
-    return {"standard": row, "scoring": scored, "cut_share": cut_share, "notes": notes}
+    return {"standard": row, "scoring": scored, "cut_share": cut_share, "notes": notes, "grid": record.raw}
 
 
 def renumbered(label: volume.Volume, settings: Params) -> volume.Volume:
@@ -173,7 +180,7 @@ def _warn_of_cut_labels(reports: list[dict[str, Any]], settings: Params) -> None
 
 
 def _summary(
-    standard: list[Case], scored: list[Case], reports: list[dict[str, Any]], faults: list[Any]
+    standard: list[Case], scored: list[Case], reports: list[dict[str, Any]], faults: list[Any], slices: SlicesFound
 ) -> dict[str, Any]:
     def count(**wanted: str) -> int:
         return sum(all(asdict(case)[key] == value for key, value in wanted.items()) for case in standard)
@@ -187,4 +194,5 @@ def _summary(
         "labels_cut_by_the_crop": sum(report["cut_share"] > _CUT_SHARE for report in reports),
         "skipped_cases": len({fault.case for fault in faults}),
         "faults": len(faults),
+        **slices.summary(),
     }

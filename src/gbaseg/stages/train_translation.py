@@ -1,4 +1,4 @@
-"""train_translation: CycleGAN from source to target modality, on axial slices (METHOD 3)."""
+"""train_translation: CycleGAN from source to target modality, on slices (METHOD 3)."""
 
 from __future__ import annotations
 

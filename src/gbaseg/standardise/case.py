@@ -13,7 +13,7 @@ from gbaseg.errors import UserError
 from gbaseg.standardise.grid import Triple, crop_box
 from gbaseg.standardise.intensity import SMALL_HEAD, centre_of, foreground, range_of, stretched, to_unit_range
 from gbaseg.standardise.settings import Spacing, StandardiseSettings
-from gbaseg.volume import Grid, Kind, Turn, Volume, crop_or_pad, resample, same_voxels, turn_to_axial
+from gbaseg.volume import Grid, Kind, Turn, Volume, crop_or_pad, resample, same_voxels, turn_to_slices
 from gbaseg.volume.flaws import Flawed
 from gbaseg.volume.wild import without_wild
 
@@ -27,7 +27,7 @@ class StandardCase:
 
     Args:
         raw: the scan's own grid.
-        turn: the quarter turns and mirrorings that made its slices axial.
+        turn: the quarter turns and mirrorings that put the slices asked for on Z.
         grid: the grid it was brought to.
         crop_start_zyx: first voxel of that grid in the uncropped image of the standard spacing.
         intensity_low, intensity_high: the intensities that became 0 and 1.
@@ -56,7 +56,7 @@ _RECORD = TypeAdapter(StandardCase)
 
 
 def standardise_image(image: Volume, settings: StandardiseSettings) -> tuple[Volume, StandardCase]:
-    """Axial slices, standard spacing, crop around the brain, intensities in [0, 1].
+    """The slices asked for, standard spacing, crop around the brain, intensities in [0, 1].
 
     Args:
         image: a scan on its own grid, any numeric type.
@@ -68,7 +68,7 @@ def standardise_image(image: Volume, settings: StandardiseSettings) -> tuple[Vol
         UserError: the image has no contrast, or many voxels far from all others.
     """
     image = ordinary(image)
-    turn = turn_to_axial(image.grid)
+    turn = turn_to_slices(image.grid, settings.slices)
     turned = _turned(image, turn)
     spaced = _resampled(turned, turned.grid.respaced(_zyx(settings.spacing_xyz_mm)), settings.smooth_shrinking)
     # Measured before the crop, so that padding has no say.

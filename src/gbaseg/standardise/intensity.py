@@ -20,7 +20,7 @@ _FAR_BELOW, _FAR_ABOVE = 0.5, 2.0
 def foreground(array: np.ndarray, kind: Literal["head", "nonzero", "all"]) -> np.ndarray:
     """Mask (Z, Y, X) of the voxels of which intensity percentiles are taken.
 
-    `head`: voxels above the lower of two Otsu thresholds (air, tissue, bright tissue), every axial slice filled. Air
+    `head`: voxels above the lower of two Otsu thresholds (air, tissue, bright tissue), every slice filled. Air
     around the head is not exactly 0 and would pull the percentiles down. Scalp and fat are the brightest structures:
     a single threshold settles between them and the brain in some scans, and open rings are not filled. Where that
     takes nearly everything in, two thresholds have split the air: then the head is what a single one finds, if small.
@@ -62,7 +62,7 @@ def _share_of_box(mask: np.ndarray) -> float:
 
 
 def _filled_in_slices(mask: np.ndarray) -> np.ndarray:
-    """`mask` with the holes of each axial slice; as scipy's binary_fill_holes, in a third of its time."""
+    """`mask` with the holes of each slice; as scipy's binary_fill_holes, in a third of its time."""
     # No connection across slices: below the skull the head is open.
     in_plane = ndimage.generate_binary_structure(3, 1)
     in_plane[[0, 2]] = False

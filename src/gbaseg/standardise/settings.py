@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from gbaseg.settings import Positive, Settings
+from gbaseg.volume import Slices
 
 Percentile = Annotated[float, Field(ge=0.0, le=100.0)]
 Spacing = tuple[Positive, Positive, Positive]
@@ -13,8 +14,15 @@ Spacing = tuple[Positive, Positive, Positive]
 class StandardiseSettings(Settings):
     """The common grid and intensity range of all scans."""
 
+    slices: Slices = Field(
+        default="acquired",
+        description="slices that Z goes through, and that the crop, the CycleGAN and SinGAN work on. acquired: across "
+        "the clearly thickest voxels, axial where voxels are near isotropic; axial (paper), sagittal, coronal: along "
+        "the voxel axes nearest to that plane (ours)",
+    )
     spacing_xyz_mm: Spacing = Field(
-        default=(0.6, 0.6, 1.0), description="voxel size along (x, y, z) of the standard grid, mm (paper)"
+        default=(0.6, 0.6, 1.0),
+        description="voxel size along (x, y, z) of the standard grid, z across its slices, mm (paper)",
     )
     smooth_shrinking: bool = Field(
         default=True,
@@ -26,7 +34,7 @@ class StandardiseSettings(Settings):
     )
     crop_z_px: Annotated[int, Field(ge=1)] | None = Field(
         default=None,
-        description="axial slices to keep, centred on the brain centre, padded where the scan has fewer; "
+        description="slices to keep, centred on the brain centre, padded where the scan has fewer; "
         "null: all of the scan's own (paper)",
     )
     brain_percentile: Annotated[float, Field(ge=0.0, lt=100.0)] = Field(

@@ -1,4 +1,4 @@
-"""Training of the CycleGAN on unpaired axial slices (METHOD 3, Eq. 1 to 3)."""
+"""Training of the CycleGAN on unpaired slices (METHOD 3, Eq. 1 to 3)."""
 
 from __future__ import annotations
 

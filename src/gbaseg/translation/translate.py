@@ -10,7 +10,7 @@ from gbaseg.translation.networks import Generator, from_network, to_network
 
 @torch.no_grad()
 def translate_volume(generator: Generator, array: np.ndarray, device: torch.device, batch: int = 8) -> np.ndarray:
-    """Translate every axial slice.
+    """Translate every slice.
 
     Args:
         generator: on `device`.

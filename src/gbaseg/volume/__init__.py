@@ -6,7 +6,7 @@ from gbaseg.volume.formats import FORMATS, WRITTEN, file_name_fault, split_suffi
 from gbaseg.volume.forms import same_voxels
 from gbaseg.volume.grid import Grid, NiftiForms, Volume, numbers_as_text
 from gbaseg.volume.resampling import Kind, crop_or_pad, resample
-from gbaseg.volume.turn import Turn, turn_to_axial
+from gbaseg.volume.turn import Slices, Turn, plane_of, thickest_axis, turn_to_axial, turn_to_slices, turned_otherwise
 
 __all__ = [
     "FORMATS",
@@ -16,17 +16,22 @@ __all__ = [
     "Grid",
     "Kind",
     "NiftiForms",
+    "Slices",
     "Turn",
     "Volume",
     "crop_or_pad",
     "file_name_fault",
     "numbers_as_text",
+    "plane_of",
     "read",
     "read_grid",
     "read_label",
     "resample",
     "same_voxels",
     "split_suffix",
+    "thickest_axis",
     "turn_to_axial",
+    "turn_to_slices",
+    "turned_otherwise",
     "write",
 ]

@@ -30,7 +30,7 @@ def harmonise_volume(
     seed: int,
     batch: int = 4,
 ) -> np.ndarray:
-    """psi of Eq. 6 for some axial slices of a volume.
+    """psi of Eq. 6 for some slices of a volume.
 
     The start scale is n = K - k*. `down_steps: code` brings the slice to the size of scale n - 1 and back to that of
     n, `equation` straight to that of n; then generators n .. K run, k* + 1 of them.
