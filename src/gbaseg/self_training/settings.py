@@ -108,8 +108,3 @@ class SelfTrainingSettings(Settings):
     def last(self) -> str:
         """Id of the last round."""
         return self.rounds[-1].id
-
-    @property
-    def last_round_differs(self) -> bool:
-        """The last round is more than one more round: it runs even where the rounds before it have converged."""
-        return self.last_round_fine_grid or self.last_round_set != "all"

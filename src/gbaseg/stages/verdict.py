@@ -21,7 +21,7 @@ class Verdict:
     """Nothing else may stand in the file: the next round is trained anew when it changes.
 
     Args:
-        stop: the next round is not trained, unless it is a last one of another kind (`last_round_differs`).
+        stop: the next round is not trained, unless it is a last one of another kind (`Params.last_round_differs`).
         failed: the translation has failed, or the tumour is found nowhere: no round is trained any more.
     """
 
