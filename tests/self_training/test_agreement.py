@@ -55,9 +55,6 @@ def test_rule_agreement_stops_above_its_number_and_reads_no_dice(agrees, stop):
 @pytest.mark.parametrize(
     ("before", "now", "stop"),
     [
-        (None, 0.75, False),
-        (0.75, None, False),
-        (None, None, False),
         (0.5, 0.75, False),
         (0.75, 0.5, False),
         (0.5, 0.74, True),
@@ -70,6 +67,13 @@ def test_rule_validation_dice_stops_below_its_change_and_reads_no_agreement(befo
     settings = SelfTrainingSettings(stop="validation_dice", dice_change_below=0.25)
     for agrees in (None, 1.0):
         assert stops(settings, agrees, before, now) is stop
+
+
+@pytest.mark.parametrize(("before", "now"), [(None, None), (0.75, None), (None, 0.75)])
+def test_rule_validation_dice_goes_by_agreement_where_there_is_no_dice(before, now):
+    """METHOD 6: no labelled validation cases."""
+    settings = SelfTrainingSettings(stop="validation_dice")
+    assert [stops(settings, agrees, before, now) for agrees in (None, 0.997, 0.998)] == [False, False, True]
 
 
 def test_the_papers_dice_before_and_after_round_3():

@@ -70,6 +70,24 @@ def test_self_training_ends_and_says_so(project, capsys):
     assert metrics["found_nothing"] is True and _state(metrics) == "passed on"
 
 
+@pytest.mark.unusual(
+    "Data sets and folders",
+    "`self_training.stop: validation_dice`, and no validation case has a label",
+    "a warning, of standardise already; the agreement of the pseudo-labels stops in its place",
+)
+def test_the_papers_rule_without_labels_says_what_decides_in_its_place(project, monkeypatch, capsys):
+    found, run = project
+    found["t1"] = 8.0
+    by_dice = Params(self_training={"stop": "validation_dice", "agreement_above": 0.4})  # 0.5 in `project`
+    monkeypatch.setattr(evaluate.params, "load", lambda: by_dice)
+    assert run("round_0")[1] == {"stop": False, "failed": False}
+    capsys.readouterr()
+    assert run("round_1")[1] == {"stop": True, "failed": False}
+    said = capsys.readouterr().err
+    assert "WARNING: round_1: self_training.stop: validation_dice; no validation case has a label with a VS" in said
+    assert "self-training stops here: rule agreement" in said
+
+
 def test_one_tumour_is_something(project, capsys):
     found, run = project
     found["t1"] = 8.0

@@ -36,12 +36,11 @@ def stops(
 
     Args:
         agrees: agreement of the pseudo-labels with those of the round before; `None` for the first round.
-        dice_before, dice_now: mean Dice on labelled validation cases; `None` where there are none.
+        dice_before, dice_now: mean Dice on labelled validation cases; `None` where there are none: agreement then
+            takes the place of the rule `validation_dice`.
     """
-    if settings.stop == "agreement":
-        return agrees is not None and agrees > settings.agreement_above
-    if settings.stop == "validation_dice":
-        if dice_before is None or dice_now is None:
-            return False
+    if settings.stop == "never":
+        return False
+    if settings.stop == "validation_dice" and dice_before is not None and dice_now is not None:
         return abs(dice_now - dice_before) < settings.dice_change_below
-    return False
+    return agrees is not None and agrees > settings.agreement_above

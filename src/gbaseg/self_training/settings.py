@@ -58,7 +58,7 @@ class SelfTrainingSettings(Settings):
     stop: Literal["agreement", "validation_dice", "never"] = Field(
         "agreement",
         description="agreement: of the pseudo-labels of two rounds, no target label is read; validation_dice: the "
-        "paper's rule, on labelled validation cases; never: run all rounds",
+        "paper's rule, on labelled validation cases (agreement where there are none); never: run all rounds",
     )
     agreement_above: Fraction = Field(0.997, description="mean Dice between two rounds' pseudo-labels that stops")
     dice_change_below: Positive = Field(

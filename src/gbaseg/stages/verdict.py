@@ -76,6 +76,16 @@ def decide(
     return Verdict(stop=stops(self_training, agreement, before, now))
 
 
+def rule(settings: Params, metrics: Mapping[str, Any]) -> str:
+    """The rule that self-training stops by: `self_training.stop`, or agreement where that finds no label to read.
+
+    Args:
+        metrics: of the round.
+    """
+    asked = settings.self_training.stop
+    return "agreement" if asked == "validation_dice" and validation_dice(settings, metrics) is None else asked
+
+
 def has_failed(settings: Params, metrics: Mapping[str, Any]) -> bool | None:
     """Whether the translation has failed by the first round's scores, for the tables; `None` without scores.
 
