@@ -55,7 +55,8 @@ def decide(
     Args:
         round_id: of `self_training.rounds`.
         metrics: of the round, see `evaluation.summary.summarise`; read with `stop: validation_dice` alone.
-        agreement: of the round's pseudo-labels with those of the round before; `None` for the first round.
+        agreement: of the round's pseudo-labels with those of the round before; `None` for the first round,
+            and where neither has any.
         found_nothing: no training case of the target has a tumour in its pseudo-label. Whatever the rule: the next
             round would learn that there is none.
     """
