@@ -299,6 +299,22 @@ def test_the_finer_grid_needs_a_spacing():
         check({"self_training": {"last_round_fine_grid": True}})
 
 
+@pytest.mark.parametrize(
+    ("self_training", "segmentation", "differs"),
+    [
+        ({}, {}, False),
+        ({"stop": "never"}, {"epochs": 7, "last_round_epochs": 7}, False),
+        ({"last_round_fine_grid": True}, {}, True),
+        ({"last_round_set": "target_only"}, {}, True),
+        ({}, {"last_round_epochs": 1000}, True),  # the paper's last pass, on any grid and set
+        ({}, {"last_round_epochs": 250}, True),
+    ],
+)
+def test_a_last_round_of_other_epochs_grid_or_set_differs(self_training, segmentation, differs):
+    trained = {"epochs": 500, "last_round_epochs": 500, **segmentation}
+    assert Params(self_training=self_training, segmentation=trained).last_round_differs is differs
+
+
 def test_a_rule_may_name_any_structure_of_the_data_set(default):
     default["dataset"]["structures"] = {"VS": 1, "Cochlea": 2}
     default["augmentation"]["rules"].append({"name": "inner", "structure": "Cochlea", "lambdas": [2, 3, 4]})

@@ -43,6 +43,19 @@ class Params(Settings):
         """Label value of each structure on the standard grid: 1, 2, ... in the order of `dataset.structures`."""
         return {name: value for value, name in enumerate(self.dataset.structures, start=1)}
 
+    @property
+    def last_round_differs(self) -> bool:
+        """The last round is more than one more round: it runs even where the rounds before it have converged.
+
+        It has another number of epochs (paper: 1000 in the place of 500), another grid, or another training set.
+        """
+        self_training, segmentation = self.self_training, self.segmentation
+        return (
+            segmentation.last_round_epochs != segmentation.epochs
+            or self_training.last_round_fine_grid
+            or self_training.last_round_set != "all"
+        )
+
 
 def load(path: Path = PATH) -> Params:
     """Read and check params.yaml.

@@ -74,6 +74,14 @@ def test_what_grows_with_what(paper):
     assert scales["train_singan"] > 1.5 * once["train_singan"]
 
 
+def test_an_epoch_of_the_cyclegan_is_as_long_as_the_longer_domain(paper):
+    """As `train_cyclegan` counts it: the official code's length of two data sets."""
+    once = amounts(paper)["train_translation"]
+    for fewer in ("source", "target"):
+        assert amounts(paper, replace(SIZE, **{fewer: 105}))["train_translation"] == pytest.approx(once)
+    assert amounts(paper, replace(SIZE, target=420))["train_translation"] == pytest.approx(2 * once)
+
+
 def changed(settings, section, **values):
     return settings.model_copy(update={section: getattr(settings, section).model_copy(update=values)})
 

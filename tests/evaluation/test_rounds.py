@@ -2,11 +2,20 @@
 
 import io
 import json
+import math
 
 import pandas as pd
+import pytest
 from rich.console import Console
 
-from gbaseg.evaluation.rounds import print_rounds_table, rounds_rows, structures_of, summarise_rounds, write_rounds
+from gbaseg.evaluation.rounds import (
+    print_rounds_table,
+    print_scores,
+    rounds_rows,
+    structures_of,
+    summarise_rounds,
+    write_rounds,
+)
 from gbaseg.evaluation.summary import CaseScore, summarise
 
 
@@ -114,3 +123,21 @@ def test_the_widest_table_fits_a_log_file():
         "175.15 ",
     ):
         assert cell in text
+
+
+@pytest.mark.parametrize("structure", ["VS", "enhancing tumour core"])
+def test_the_scores_of_two_folders_fit_a_log_file(structure):
+    """80 columns, which is what a pipe has: no heading and no name is cut."""
+    rows = [
+        CaseScore(f"c{i}", "A", "test", structure, dice, assd, assd, volume_mm3, 9.0 * (assd < 350))
+        for i, (dice, assd, volume_mm3) in enumerate([(0.0, 350.0, 9.0), (0.9, 0.3, 9.0), (math.nan, math.nan, 0.0)])
+    ]
+    stream = io.StringIO()
+    print_scores(summarise(rows), Console(file=stream, width=80))
+    text = stream.getvalue()
+    assert "…" not in text and max(map(len, text.splitlines())) <= 80
+    headings = ["structure", "cases", "Dice", "median", "ASSD", "(mm)", "median", "empty"]
+    assert text.splitlines()[1].split() == headings
+    for word in (*structure.split(), "2", "0.450 ± 0.636", "175.15 ± 247.28", " 1"):
+        assert word in text
+    assert f"{structure}: 1 more, without a reference, not scored" in text

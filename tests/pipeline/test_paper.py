@@ -113,7 +113,7 @@ def test_fold_agreement_is_of_five_folds(paper):
     with (paper.folder / "data/pseudo_labelled/round_0/pseudo_labels.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     assert len(rows) == 4
-    assert all(np.isfinite(float(row["fold_dice"])) for row in rows)
+    assert all(np.isfinite(float(row["fold_dice"])) or row["doubts"] == "empty" for row in rows)
 
 
 def test_four_rounds_in_the_table(paper):

@@ -3,6 +3,7 @@
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -86,24 +87,28 @@ def test_agreement_is_the_mean_dice_of_the_pairs_of_folds():
 
 
 @pytest.mark.parametrize(
-    ("folds", "dice"),
+    ("folds", "dice", "both_empty"),
     [
-        ([row(1, 0), row(1, 0)], 1.0),
-        ([row(1, 0), row(0, 1)], 0.0),
-        ([row(0, 0), row(0, 0)], 1.0),
-        ([row(0, 0), row(0, 1)], 0.0),
-        ([row(1, 0)], math.nan),
+        ([row(1, 0), row(1, 0)], 1.0, 0),
+        ([row(1, 0), row(0, 1)], 0.0, 0),
+        ([row(0, 0), row(0, 0)], math.nan, 1),  # two that find nothing agree on nothing
+        ([row(0, 0), row(0, 1)], 0.0, 0),
+        ([row(0, 0), row(1, 0), row(0, 0)], 0.0, 1),
+        ([row(1, 0)], math.nan, 0),
     ],
 )
-def test_agreement_of_equal_disjoint_empty_and_single_folds(folds, dice):
+def test_agreement_of_equal_disjoint_empty_and_single_folds(folds, dice, both_empty):
     [about] = decide(binary(*folds), ONE, SETTINGS, "a", 1.0).agreements
     assert about.pairwise_dice == pytest.approx(dice, nan_ok=True)
+    assert about.both_empty == both_empty
 
 
 def test_nothing_found():
     decision = decide(binary(row(0, 0), row(0, 0)), ONE, SETTINGS, "a", 1.0)
     assert not decision.mask.any()
-    assert decision.agreements == [FoldAgreement("a", "VS", 1.0, 0, 0.0, 0.0)]
+    [about] = decision.agreements
+    assert math.isnan(about.pairwise_dice)
+    assert replace(about, pairwise_dice=0.0) == FoldAgreement("a", "VS", 0.0, 0, 0.0, 0.0, both_empty=1)
 
 
 def scan(seed: int, grid: Grid) -> Volume:

@@ -46,6 +46,13 @@ def test_an_empty_one_is_empty_and_nothing_else():
     assert of(volume_mm3=0.0, largest_share=0.0, pairwise_dice=0.0) == ["empty"]
 
 
+def test_a_mask_that_no_fold_has_is_doubtful_and_a_single_fold_is_not():
+    """A low threshold finds one where every fold prefers the background: no pair of folds has a Dice."""
+    assert of(pairwise_dice=math.nan, both_empty=3) == ["no fold finds it by itself"]
+    assert of(pairwise_dice=math.nan, both_empty=0) == []
+    assert of(pairwise_dice=math.nan, both_empty=3, volume_mm3=0.0) == ["empty"]
+
+
 def test_numbers_are_those_of_the_settings():
     strict = ConfidenceSettings(fold_dice_below=0.95, largest_share_below=1.0, volume_factor=1.0)
     assert of(strict, largest_share=0.99, volume_mm3=99.0) == ["in pieces", OUTSIDE, "folds disagree"]

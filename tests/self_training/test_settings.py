@@ -64,19 +64,6 @@ def test_a_broken_chain_is_refused(chain, complaint):
 
 
 @pytest.mark.parametrize(
-    ("change", "differs"),
-    [
-        ({}, False),
-        ({"last_round_fine_grid": True}, True),
-        ({"last_round_set": "target_only"}, True),
-        ({"stop": "never"}, False),
-    ],
-)
-def test_a_last_round_on_another_grid_or_set_differs(change, differs):
-    assert SelfTrainingSettings(**change).last_round_differs is differs
-
-
-@pytest.mark.parametrize(
     ("section", "change"),
     [
         (SelfTrainingSettings, {"stop": "dice"}),

@@ -8,7 +8,7 @@ from gbaseg.cases import Case, write_table
 from gbaseg.errors import UserError
 from gbaseg.params import Params
 from gbaseg.stages import layout, standardise, train_translation, translate
-from gbaseg.stages.foresight import check_ahead
+from gbaseg.stages.foresight import check_ahead, fallbacks
 from gbaseg.volume import Grid, Volume, write
 
 CASES = [
@@ -150,3 +150,15 @@ def test_patches_of_a_centre_without_target_cases(project):
     write_table(CASES, layout.STANDARD)
     with pytest.raises(UserError, match=r"translation\.centre: B; no target case of the split train"):
         translate.real_patches(settings(translation={"mode": "none", "centre": "B"}))
+
+
+def test_the_papers_stop_rule_without_a_labelled_validation_case_is_said():
+    by_dice = settings(self_training={"stop": "validation_dice"})
+    [said] = fallbacks(by_dice, CASES)
+    assert said == (
+        "self_training.stop: validation_dice; none of 1 target case(s) of split validation has a label: the agreement "
+        "of the pseudo-labels stops in its place (self_training.agreement_above: 0.997)"
+    )
+    labelled = Case("v2", "v2", "A", "target", "validation", "hrT2", "v2.nii.gz", "v2_label.nii.gz")
+    assert list(fallbacks(by_dice, [*CASES, labelled])) == []
+    assert list(fallbacks(settings(), CASES)) == []

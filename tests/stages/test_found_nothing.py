@@ -1,12 +1,17 @@
 """A model that finds nothing on any target case: what the stages after it write and say."""
 
+import io
+import math
+
 import numpy as np
 import pytest
+from rich.console import Console
 
 from gbaseg.cases import Case, write_table
-from gbaseg.evaluation.rounds import _state
+from gbaseg.evaluation.rounds import _state, print_rounds_table
 from gbaseg.params import Params
 from gbaseg.segmentation.prediction import FoldAgreement
+from gbaseg.self_training.agreement import Agreement
 from gbaseg.stages import evaluate, layout, pseudo_label
 from gbaseg.stages.context import read_json, write_json
 from gbaseg.volume import Grid, Volume, write
@@ -14,6 +19,7 @@ from gbaseg.volume import Grid, Volume, write
 GRID = Grid((2, 2, 2), (1.0, 1.0, 1.0))
 TARGETS = {"t0": "train", "t1": "train", "v0": "validation"}
 SETTINGS = Params()
+AGREES = Agreement(0.5, 0)
 
 
 @pytest.fixture
@@ -31,12 +37,17 @@ def project(tmp_path, monkeypatch):
     found: dict[str, float] = {}
 
     def label_target(settings, model, folder, *, fine, name):
-        write_agreements = [FoldAgreement(case, "VS", 1.0, 1, 1.0, found.get(case, 0.0)) for case in TARGETS]
+        write_agreements = [
+            FoldAgreement(case, "VS", 1.0, 1, 1.0, found[case])
+            if case in found
+            else FoldAgreement(case, "VS", math.nan, 0, 0.0, 0.0, both_empty=1)
+            for case in TARGETS
+        ]
         folder.mkdir()
         pseudo_label._write_table(settings, write_agreements, folder)
 
     monkeypatch.setattr(pseudo_label, "label_target", label_target)
-    monkeypatch.setattr(pseudo_label, "agreement_with", lambda *_: 0.5)
+    monkeypatch.setattr(pseudo_label, "agreement_with", lambda *_: AGREES)
     monkeypatch.setattr(pseudo_label, "score_folds", lambda *_: {})
     write_table([], layout.TRANSLATED)
 
@@ -70,6 +81,24 @@ def test_self_training_ends_and_says_so(project, capsys):
     assert metrics["found_nothing"] is True and _state(metrics) == "passed on"
 
 
+@pytest.mark.unusual(
+    "Data sets and folders",
+    "`self_training.stop: validation_dice`, and no validation case has a label",
+    "a warning, of standardise already; the agreement of the pseudo-labels stops in its place",
+)
+def test_the_papers_rule_without_labels_says_what_decides_in_its_place(project, monkeypatch, capsys):
+    found, run = project
+    found["t1"] = 8.0
+    by_dice = Params(self_training={"stop": "validation_dice", "agreement_above": 0.4})  # 0.5 in `project`
+    monkeypatch.setattr(evaluate.params, "load", lambda: by_dice)
+    assert run("round_0")[1] == {"stop": False, "failed": False}
+    capsys.readouterr()
+    assert run("round_1")[1] == {"stop": True, "failed": False}
+    said = capsys.readouterr().err
+    assert "WARNING: round_1: self_training.stop: validation_dice; no validation case has a label with a VS" in said
+    assert "self-training stops here: rule agreement" in said
+
+
 def test_one_tumour_is_something(project, capsys):
     found, run = project
     found["t1"] = 8.0
@@ -77,3 +106,31 @@ def test_one_tumour_is_something(project, capsys):
     assert "found_nothing" not in metrics and decision == {"stop": False, "failed": False}
     assert read_json(layout.pseudo_labelled("round_0") / layout.ROUND) == {"passed_on": False, "agreement": None}
     assert "WARNING" not in capsys.readouterr().err
+
+
+def test_what_finds_nothing_agrees_with_nothing(project, monkeypatch):
+    """Neither its folds nor its rounds: two empty masks would have a Dice of 1, and look like the best of all."""
+    _, run = project
+    monkeypatch.setattr(pseudo_label, "agreement_with", lambda *_: Agreement(None, 2))
+    run("round_0")
+    rounds = []
+    for round_id, passed_on in (("round_1", False), ("round_2", True)):
+        metrics, decision = run(round_id, passed_on=passed_on)
+        known = read_json(layout.proxies(round_id))
+        assert decision == {"stop": True, "failed": True} and metrics["agreement"] is known["round_agreement"] is None
+        rounds.append((round_id, {**metrics, "proxies": known}))
+    known = rounds[0][1]["proxies"]
+    assert known["fold_agreement"] is None and known["doubtful"] == known["pseudo_labelled"] == 2
+    assert (known["fold_both_empty"], known["round_both_empty"]) == (2, 2)
+    stream = io.StringIO()
+    print_rounds_table(rounds, Console(file=stream, width=80), tumour="VS")
+    assert stream.getvalue().splitlines()[2].split() == ["round_1", "–", "–", "–", "2", "of", "2", "finds", "nothing"]
+
+
+def test_a_case_on_which_no_fold_finds_anything_is_left_out_and_counted(project):
+    found, run = project
+    found["t1"] = 8.0
+    run("round_0")
+    known = read_json(layout.proxies("round_0"))
+    assert (known["fold_agreement"], known["fold_both_empty"]) == (1.0, 1)
+    assert "round_both_empty" not in known  # there are none: the survey's are not compared with

@@ -1,5 +1,6 @@
 """dvc.yaml against the code: commands, paths, and every number watched by the stages that it concerns."""
 
+import re
 import shutil
 import subprocess
 from contextlib import closing
@@ -83,6 +84,21 @@ def test_every_number_is_watched_by_some_stage_and_no_stage_watches_what_there_i
     # The list of rounds is what the pipeline is unrolled over; how much is used of it stands in the commands.
     unwatched = {key for key in known if not any(key == seen or key.startswith(f"{seen}.") for seen in keys)}
     assert unwatched == set()
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_who_tells_structures_apart_watches_their_list(stage):
+    module = STAGES[stage]["cmd"].split()[1].replace("-", "_")
+    source = (ROOT / "src/gbaseg/stages" / f"{module}.py").read_text()
+    if re.search(r"settings\.(labels|dataset\.(tumour|structures))\b", source):
+        assert {"dataset", "dataset.structures"} & set(watched(stage))
+
+
+def test_summarise_runs_again_after_every_stage_whose_outputs_it_reads():
+    """`metrics` as a whole holds its own: what stands in a round's metrics comes from its scores and its decision."""
+    assert {
+        "data/pseudo_labelled", "data/decisions", "metrics/cases", "metrics/survey.json", "metrics/baseline.json",
+    } <= set(STAGES["summarise"]["deps"])  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from gbaseg.errors import UserError
 from gbaseg.params import Params, check
 from gbaseg.stages import layout
 from gbaseg.stages.context import read_json, write_json
-from gbaseg.stages.verdict import Verdict, decide, has_failed, read_verdict
+from gbaseg.stages.verdict import Verdict, decide, has_failed, read_verdict, rule
 
 GO_ON, CONVERGED, FAILED = Verdict(), Verdict(stop=True), Verdict(stop=True, failed=True)
 
@@ -70,10 +70,14 @@ def test_what_has_stopped_stays_stopped_for_the_reason_it_had(verdict):
     assert decide(settings(stop="validation_dice"), "round_2", metrics(0.9), 1.0) == verdict
 
 
-def test_without_labelled_cases_the_papers_rule_never_stops():
-    left("round_0", GO_ON)
-    assert decide(settings(stop="validation_dice"), "round_0", {}, None) == GO_ON
-    assert decide(settings(stop="validation_dice"), "round_1", {}, 0.999) == GO_ON
+@pytest.mark.parametrize("scores", [{}, {"VS": {"per_split": {"test": {"dice": 0.8}}}}])
+def test_without_labelled_validation_cases_agreement_takes_the_place_of_the_papers_rule(scores):
+    by_dice = settings(stop="validation_dice")
+    assert (rule(by_dice, scores), rule(by_dice, metrics(0.8))) == ("agreement", "validation_dice")
+    left("round_0", GO_ON, scores)
+    assert decide(by_dice, "round_0", scores, None) == GO_ON
+    assert decide(by_dice, "round_1", scores, 0.996) == GO_ON
+    assert decide(by_dice, "round_1", scores, 0.998) == CONVERGED
 
 
 def test_the_file_holds_what_steers_and_nothing_else():

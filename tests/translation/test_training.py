@@ -186,15 +186,18 @@ def test_weights_follow_the_seed(tmp_path):
     assert not equal(first, other)
 
 
-def test_an_epoch_is_every_source_slice_once_and_the_rate_falls_to_the_end(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("source", "target"), [(5, 5), (5, 2), (3, 5)])
+def test_an_epoch_is_every_slice_of_the_longer_domain_once_and_the_rate_falls_to_the_end(
+    tmp_path, monkeypatch, source, target
+):
     rates, steps = [], []
     set_rate, one_step = State.set_learning_rate, Step.run
     monkeypatch.setattr(State, "set_learning_rate", lambda self, rate: (rates.append(rate), set_rate(self, rate))[1])
     monkeypatch.setattr(Step, "run", lambda *given: (steps.append(len(given[1])), one_step(*given))[1])
     settings = TINY.model_copy(update={"steps_per_epoch": None, "batch_size": 2, "decay_epochs": 3})
-    train_cyclegan(blobs(5, 0), 1.0 - blobs(5, 1), settings, 7, CPU, tmp_path)
+    train_cyclegan(blobs(source, 0), 1.0 - blobs(target, 1), settings, 7, CPU, tmp_path)
 
-    assert steps == [2] * 3 * 5  # 5 slices are 3 batches of 2
+    assert steps == [2] * 3 * 5  # 5 slices are 3 batches of 2 (official code: the longer of the two data sets)
     # Constant, then linear: 1 - 1/4, 1 - 2/4, 1 - 3/4 (official code).
     assert rates == pytest.approx([2e-4, 2e-4, 1.5e-4, 1e-4, 0.5e-4])
 

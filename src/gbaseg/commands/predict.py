@@ -193,6 +193,7 @@ def _segment(path: Path, name: str, model: _Model, settings: Params) -> tuple[vo
             for doubt in doubts(
                 settings.self_training.confidence,
                 pairwise_dice=agreement.pairwise_dice,
+                both_empty=agreement.both_empty,
                 largest_share=agreement.largest_share,
                 volume_mm3=volume_mm3,
                 source_range_mm3=(low, high),

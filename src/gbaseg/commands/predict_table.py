@@ -34,7 +34,7 @@ class Row:
         structure: of the mask.
         volume_mm3: of the structure in the mask, on the scan's own grid.
         pieces: connected components of what the folds found together, of which the mask has the largest.
-        fold_dice: mean Dice over the pairs of folds; NaN for a single fold.
+        fold_dice: mean Dice over the pairs of folds of which either finds something; NaN where there is none.
         warnings: what speaks against the mask.
         error: why there is none.
         blake2b: of the mask's file as this command wrote it; two, parted by a space, where it was ended while the

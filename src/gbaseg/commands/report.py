@@ -57,7 +57,7 @@ def run(out: Path) -> None:
     sections = [
         Section(
             "Rounds",
-            _ROUNDS_NOTE,
+            _ROUNDS_NOTE.format(empty_mm=settings.evaluation.empty_assd_mm),
             tables=[_rounds(settings, rounds), *_leaderboard()],
             pictures=_curves(settings, scores),
         ),
@@ -82,7 +82,7 @@ def run(out: Path) -> None:
 
 
 _ROUNDS_NOTE = """Mean ± SD over held-out target cases (ddof = 1). Threshold: the best one on the source's
-(pseudo-)target images. An empty prediction has an ASSD of 350 mm."""
+(pseudo-)target images. An empty prediction has an ASSD of {empty_mm:g} mm."""
 _PROXIES_NOTE = """None of it is the Dice on the target: Dice on pseudo-target images of patients a fold has not seen,
 and between the target's pseudo-labels."""
 _TIME_NOTE = """As this machine's logs/stages.jsonl has them: the last run of each stage here. Joules: the processors',

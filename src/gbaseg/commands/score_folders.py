@@ -10,8 +10,8 @@ from rich.console import Console
 from gbaseg.commands.outputs import same_file
 from gbaseg.errors import UserError
 from gbaseg.evaluation.folders import pair_masks, score_pair, value_faults
-from gbaseg.evaluation.metrics import EMPTY_ASSD_MM
 from gbaseg.evaluation.rounds import print_scores
+from gbaseg.evaluation.settings import EMPTY_ASSD_MM
 from gbaseg.evaluation.summary import summarise, write_scores
 from gbaseg.runtime.engine import Task
 from gbaseg.runtime.engine import run as run_tasks

@@ -33,7 +33,7 @@ def run() -> None:
     for name, metrics in rounds:
         if layout.proxies(name).is_file() and layout.proxies(name) not in found:
             metrics["proxies"] = read_json(layout.proxies(name))
-    print_rounds_table(rounds, tumour=settings.dataset.tumour)
+    print_rounds_table(rounds, low_dice=settings.evaluation.shown_low_dice, tumour=settings.dataset.tumour)
     if others := {file: found[file] for file in there.values() if file in found}:
         print(described(others))
     missing = [str(file) for file in files.values() if not file.is_file()]

@@ -91,7 +91,7 @@ def _cyclegan(settings: Params, size: DataSize) -> float:
     generators = 4 + (2 if one.identity_weight > 0 else 0)
     step = _TRAINED * (generators * generator + (2 + 4) * discriminator)
     centres = 1.0 if settings.translation.centre == "both" else 0.5
-    steps = one.steps_per_epoch or size.source * centres * size.slices / one.batch_size
+    steps = one.steps_per_epoch or max(size.source, size.target) * centres * size.slices / one.batch_size
     return (one.epochs + one.decay_epochs) * steps * step / _PETA
 
 

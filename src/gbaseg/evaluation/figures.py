@@ -15,7 +15,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from scipy.stats import gaussian_kde
 
 from gbaseg.evaluation.drawing import BLUE, COLOURS, MARKERS, PAGE_INCHES, VERMILLION, new_figure, styled
-from gbaseg.evaluation.metrics import EMPTY_ASSD_MM
+from gbaseg.evaluation.settings import EMPTY_ASSD_MM
 from gbaseg.evaluation.summary import CaseScore
 
 _DASHED, _DOTTED = (0, (5, 2)), (0, (1, 1.2))

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.ndimage import binary_erosion, distance_transform_edt
 
-EMPTY_ASSD_MM = 350.0
+from gbaseg.evaluation.settings import EMPTY_ASSD_MM
 
 
 class SurfaceDistances(NamedTuple):

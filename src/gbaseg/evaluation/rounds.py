@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 from rich.console import Console
 
+from gbaseg.evaluation.settings import LOW_DICE
 from gbaseg.evaluation.summary import DECIMALS, low_key
 from gbaseg.evaluation.text import number, plain_table
 
@@ -31,7 +32,7 @@ def summarise_rounds(
     rounds: Rounds,
     structure: str = "tumour",
     facts: Mapping[str, Any] | None = None,
-    low_dice: float = 0.4,
+    low_dice: float = LOW_DICE[0],
 ) -> dict[str, Any]:
     """The metrics of a run (metrics/summary.json): flat, few keys, so that `dvc exp show` reads well.
 
@@ -84,7 +85,7 @@ def write_rounds(rounds: Rounds, path: str | Path) -> None:
 
 
 def print_rounds_table(
-    rounds: Rounds, console: Console | None = None, low_dice: float = 0.4, tumour: str = "tumour"
+    rounds: Rounds, console: Console | None = None, low_dice: float = LOW_DICE[0], tumour: str = "tumour"
 ) -> None:
     """Print one table a structure, one line a round: mean ± SD (ddof = 1), median, failures, convergence.
 
@@ -128,19 +129,24 @@ def print_rounds_table(
 
 
 def print_scores(metrics: Mapping[str, Any], console: Console | None = None) -> None:
-    """Print `summary.summarise`'s dict, one line a structure."""
+    """Print `summary.summarise`'s dict, one line a structure; at 80 columns only a long name takes a second one."""
+    console = console or Console()
     table = plain_table("Scores")
-    table.add_column("structure", no_wrap=True)
-    for heading in ("cases", "Dice", "median", "ASSD (mm)", "median", "predictions empty", "references empty"):
-        table.add_column(heading, justify="right", no_wrap=heading[-5:] != "empty")
+    table.add_column("structure", overflow="fold")
+    for heading in ("cases", "Dice", "median", "ASSD (mm)", "median", "empty"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for name in structures_of(metrics):
         scores = metrics[name]
         table.add_row(
             name, str(scores["cases"]), _mean_sd(scores["dice"], 3), number(scores["dice"]["median"], 3),
             _mean_sd(scores["assd_mm"], 2), number(scores["assd_mm"]["median"], 2),
-            str(scores["empty_predictions"]), str(scores["empty_references"]),
+            str(scores["empty_predictions"]),
         )  # fmt: skip
-    (console or Console()).print(table)
+    console.print(table)
+    console.print("mean ± SD over the cases; empty: cases with an empty prediction")
+    for name in structures_of(metrics):
+        if left_out := metrics[name]["empty_references"]:
+            console.print(f"{name}: {left_out} more, without a reference, not scored")
 
 
 def _state(metrics: Mapping[str, Any]) -> str:

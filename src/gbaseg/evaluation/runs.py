@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gbaseg.errors import UserError
-from gbaseg.evaluation.metrics import EMPTY_ASSD_MM
+from gbaseg.evaluation.settings import EMPTY_ASSD_MM
 from gbaseg.evaluation.summary import CaseScore
 
 NO_TRANSLATION = "none"

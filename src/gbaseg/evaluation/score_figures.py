@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 
 from gbaseg.evaluation.drawing import BLUE, MARKERS, VERMILLION, styled
 from gbaseg.evaluation.figures import is_empty, score_axes
-from gbaseg.evaluation.metrics import EMPTY_ASSD_MM
+from gbaseg.evaluation.settings import EMPTY_ASSD_MM
 from gbaseg.evaluation.summary import CaseScore
 
 _COLOURS = (BLUE, VERMILLION)  # first round, last round

@@ -15,6 +15,7 @@ import pandas as pd
 
 from gbaseg.cases import csv_rows
 from gbaseg.errors import UserError
+from gbaseg.evaluation.settings import EMPTY_ASSD_MM
 
 KEYS = ["method", "case", "structure"]
 METRICS = {"dice": "Dice", "assd_mm": "ASSD"}  # ours, and how the challenge's columns end
@@ -76,7 +77,7 @@ def score_faults(dice: float | None, assd_mm: float | None) -> list[str]:
     if dice == 0.0 and assd_mm == 0.0:
         found.append(
             "Dice 0 beside ASSD 0, no overlap and no distance; allowed: nan where a score is undefined, "
-            "350 mm for an empty prediction (the challenge's)"
+            f"{EMPTY_ASSD_MM:g} mm for an empty prediction (the challenge's)"
         )
     return found
 

@@ -6,6 +6,9 @@ from pydantic import Field
 
 from gbaseg.settings import Fraction, Positive, Settings
 
+EMPTY_ASSD_MM = 350.0
+LOW_DICE = (0.4, 0.5)
+
 
 class EvaluationSettings(Settings):
     """Section `evaluation` of params.yaml."""
@@ -21,9 +24,14 @@ class EvaluationSettings(Settings):
         "what an arm could reach at best",
     )
     empty_assd_mm: Positive = Field(
-        350.0, description="mm; ASSD of an empty prediction where there is a tumour (CrossMoDA's code)"
+        EMPTY_ASSD_MM, description="mm; ASSD of an empty prediction where there is a tumour (CrossMoDA's code)"
     )
     low_dice: tuple[Fraction, ...] = Field(
-        (0.4, 0.5),
+        LOW_DICE,
         description="Dice, 0 to 1; the cases below each are counted (0.4: the paper's failure rule; METHOD 7)",
     )
+
+    @property
+    def shown_low_dice(self) -> float:
+        """The threshold whose count stands in the table of rounds, which has room for one."""
+        return (self.low_dice or LOW_DICE)[0]

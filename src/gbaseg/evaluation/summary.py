@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from gbaseg.errors import UserError
-from gbaseg.evaluation.metrics import EMPTY_ASSD_MM, both_assd_mm, dice
+from gbaseg.evaluation.metrics import both_assd_mm, dice
+from gbaseg.evaluation.settings import EMPTY_ASSD_MM, LOW_DICE
 
 DECIMALS = 4
 
@@ -100,7 +101,7 @@ def read_scores(path: str | Path, stream: TextIO | None = None) -> list[CaseScor
     return [CaseScore(*row) for row in table[list(COLUMNS)].itertuples(index=False, name=None)]
 
 
-def summarise(rows: Sequence[CaseScore], low_dice: Sequence[float] = (0.4, 0.5)) -> dict[str, Any]:
+def summarise(rows: Sequence[CaseScore], low_dice: Sequence[float] = LOW_DICE) -> dict[str, Any]:
     """The metrics of a round: structure -> Dice and ASSD over its cases.
 
     Args:

@@ -25,6 +25,7 @@ from gbaseg.evaluation.runs import (
     scores_by_seed,
 )
 from gbaseg.evaluation.score_tables import HIGHER_IS_BETTER, METRICS
+from gbaseg.evaluation.settings import LOW_DICE
 from gbaseg.evaluation.statistics import compare_paired, mean_interval, seed_spread
 from gbaseg.evaluation.summary import CaseScore
 
@@ -228,5 +229,5 @@ def _figures(
         "seeds": len(scores),
         "seed_sd": spread.mean_sd,
         "seed_share": spread.share,
-        **({f"under_{bound:g}": int((values < bound).sum()) for bound in (0.4, 0.5)} if metric == "dice" else {}),
+        **({f"under_{bound:g}": int((values < bound).sum()) for bound in LOW_DICE} if metric == "dice" else {}),
     }

@@ -37,10 +37,13 @@ class FoldAgreement:
     """How far the folds agree on one case and structure.
 
     Args:
-        pairwise_dice: mean Dice over the pairs of folds; 1 where all are empty, NaN for a single fold.
+        pairwise_dice: mean Dice over the pairs of folds of which either finds something; NaN where there is none, as
+            for a single fold.
         pieces: connected components of the ensemble's mask before the largest was kept.
         largest_share: share of that mask's voxels which the largest component holds; 0 where empty.
         volume_mm3: of the final mask, its rim included.
+        both_empty: pairs of folds that find nothing, left out of `pairwise_dice`: as agreement they would make folds
+            that find nothing the best of all.
     """
 
     name: str
@@ -49,6 +52,7 @@ class FoldAgreement:
     pieces: int
     largest_share: float
     volume_mm3: float
+    both_empty: int = 0
 
 
 @dataclass(frozen=True)
@@ -127,14 +131,16 @@ def decide(
     agreements = []
     for structure, value in structures.items():
         found = before == value
+        pairwise_dice, both_empty = _mean_pairwise_dice(votes == value)
         agreements.append(
             FoldAgreement(
                 name,
                 structure,
-                _mean_pairwise_dice(votes == value),
+                pairwise_dice,
                 len(components(found)[1]),
                 float((cores == value).sum() / found.sum()) if found.any() else 0.0,
                 float((mask == value).sum()) * voxel_mm3,
+                both_empty,
             )
         )
     return Decision(mask, probabilities.astype(np.float16), agreements)
@@ -180,13 +186,11 @@ def _grown(cores: np.ndarray, probabilities: np.ndarray, settings: PredictionSet
     return mask
 
 
-def _mean_pairwise_dice(votes: np.ndarray) -> float:
+def _mean_pairwise_dice(votes: np.ndarray) -> tuple[float, int]:
+    """Over the pairs of folds (fold, Z, Y, X) of which either finds something, NaN without; and how many do not."""
     flat = votes.reshape(len(votes), -1).astype(np.float64)
-    if len(flat) < 2:
-        return float("nan")
     both = flat @ flat.T
     sizes = np.diag(both)
     pairs = [(i, j) for i in range(len(flat)) for j in range(i)]
-    return float(
-        np.mean([2 * both[i, j] / (sizes[i] + sizes[j]) if sizes[i] + sizes[j] > 0 else 1.0 for i, j in pairs])
-    )
+    scores = [2 * both[i, j] / (sizes[i] + sizes[j]) for i, j in pairs if sizes[i] + sizes[j] > 0]
+    return float(np.mean(scores)) if scores else float("nan"), len(pairs) - len(scores)

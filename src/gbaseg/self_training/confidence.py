@@ -13,6 +13,7 @@ def doubts(
     settings: ConfidenceSettings,
     *,
     pairwise_dice: float,
+    both_empty: int = 0,
     largest_share: float,
     volume_mm3: float,
     source_range_mm3: tuple[float, float],
@@ -23,7 +24,9 @@ def doubts(
     by their share of the mask, and Dice between folds is relative by itself.
 
     Args:
-        pairwise_dice: mean Dice over the pairs of folds; NaN (a single fold) raises no doubt.
+        pairwise_dice: mean Dice over the pairs of folds that find something; NaN where there is no such pair.
+        both_empty: pairs of folds that find nothing. With a mask all the same (one below the threshold at which a
+            fold by itself finds it) and no other pair, that is a doubt; a single fold, which has no pairs, is none.
         largest_share: share of the mask that its largest component holds.
         volume_mm3: of the pseudo-label.
         source_range_mm3: smallest and largest volume of the structure in the source domain.
@@ -36,6 +39,8 @@ def doubts(
     low, high = source_range_mm3[0] / settings.volume_factor, source_range_mm3[1] * settings.volume_factor
     if not low <= volume_mm3 <= high:
         found.append(OUTSIDE)
-    if not math.isnan(pairwise_dice) and pairwise_dice < settings.fold_dice_below:
+    if math.isnan(pairwise_dice):
+        found += ["no fold finds it by itself"] if both_empty else []
+    elif pairwise_dice < settings.fold_dice_below:
         found.append("folds disagree")
     return found

@@ -58,7 +58,7 @@ class SelfTrainingSettings(Settings):
     stop: Literal["agreement", "validation_dice", "never"] = Field(
         "agreement",
         description="agreement: of the pseudo-labels of two rounds, no target label is read; validation_dice: the "
-        "paper's rule, on labelled validation cases; never: run all rounds",
+        "paper's rule, on labelled validation cases (agreement where there are none); never: run all rounds",
     )
     agreement_above: Fraction = Field(0.997, description="mean Dice between two rounds' pseudo-labels that stops")
     dice_change_below: Positive = Field(
@@ -108,8 +108,3 @@ class SelfTrainingSettings(Settings):
     def last(self) -> str:
         """Id of the last round."""
         return self.rounds[-1].id
-
-    @property
-    def last_round_differs(self) -> bool:
-        """The last round is more than one more round: it runs even where the rounds before it have converged."""
-        return self.last_round_fine_grid or self.last_round_set != "all"

@@ -17,7 +17,7 @@ from gbaseg.runtime.engine import run as run_tasks
 from gbaseg.runtime.progress import log
 from gbaseg.stages import layout
 from gbaseg.stages.context import read_json, stage, write_json
-from gbaseg.stages.verdict import Verdict, decide, has_failed
+from gbaseg.stages.verdict import Verdict, decide, has_failed, rule
 
 
 def run(round_id: str) -> None:
@@ -49,20 +49,25 @@ def run(round_id: str) -> None:
             if nothing:
                 # Only then: a key that is always there would make every run's metrics new.
                 metrics["found_nothing"] = True
+            if (by := rule(settings, metrics)) != settings.self_training.stop:
+                log(
+                    f"WARNING: {round_id}: self_training.stop: {settings.self_training.stop}; no validation case has a "
+                    f"label with a {settings.dataset.tumour}: rule {by} stops in its place"
+                )
             if verdict.stop:
-                log(f"{round_id}: self-training stops here: {_why(settings, verdict, nothing)}")
+                log(f"{round_id}: self-training stops here: {_why(settings, verdict, nothing, by)}")
         write_json(scratch.output(layout.round_metrics(round_id)), metrics)
         log(f"{round_id}: {_headline(settings, metrics)}")
 
 
-def _why(settings: Params, verdict: Verdict, nothing: bool) -> str:
+def _why(settings: Params, verdict: Verdict, nothing: bool, by: str) -> str:
     if nothing:
         return (
             f"WARNING: its model finds no {settings.dataset.tumour} in any training case of the target; a round "
             "trained on these pseudo-labels would learn that there is none. Look at the translation (plots/panel.png), "
             "add augmentation or epochs, or lower segmentation.prediction.threshold"
         )
-    return "the translation has failed" if verdict.failed else f"rule {settings.self_training.stop}"
+    return "the translation has failed" if verdict.failed else f"rule {by}"
 
 
 def score_all(cases: list[Case], folder: Path, settings: Params, name: str) -> list[CaseScore]:

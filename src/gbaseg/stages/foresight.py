@@ -32,6 +32,22 @@ def check_ahead(settings: Params, cases: Sequence[Case]) -> None:
         raise UserError("\n".join([title, *(f"  - {fault}" for fault in faults)]))
 
 
+def fallbacks(settings: Params, cases: Sequence[Case]) -> Iterator[str]:
+    """What params.yaml asks for and the data set cannot give, where the run goes on with something else.
+
+    Args:
+        settings, cases: as for `check_ahead`.
+    """
+    if settings.self_training.stop == "validation_dice":
+        validation = select(cases, domain="target", splits=["validation"])
+        if not any(case.label for case in validation):
+            yield (
+                f"self_training.stop: validation_dice; none of {len(validation)} target case(s) of split validation "
+                "has a label: the agreement of the pseudo-labels stops in its place (self_training.agreement_above: "
+                f"{settings.self_training.agreement_above:g})"
+            )
+
+
 def _of_translation(settings: Params, train: Sequence[Case]) -> Iterator[str]:
     # Without a CycleGAN the centre still says which real scans the translation is checked against.
     domains = get_args(Domain) if settings.translation.mode == "cyclegan" else ("target",)

@@ -22,7 +22,7 @@ from gbaseg.runtime.engine import Task
 from gbaseg.runtime.engine import run as run_tasks
 from gbaseg.runtime.progress import log
 from gbaseg.segmentation.prediction import FoldAgreement, PredictionItem, predict, to_mask
-from gbaseg.self_training.agreement import agreement
+from gbaseg.self_training.agreement import Agreement, agreement
 from gbaseg.self_training.confidence import doubts
 from gbaseg.stages import layout
 from gbaseg.stages.context import read_json, read_record, stage, write_json
@@ -50,21 +50,30 @@ def run(round_id: str) -> None:
             assert previous is not None, "the survey is trained, never passed on"
             shutil.copytree(layout.pseudo_labelled(previous), folder)
             nothing = read_json(folder / layout.ROUND).get("found_nothing", False)
-            _write_about(folder, nothing, passed_on=True, agreement=1.0)
-            write_json(scratch.output(layout.proxies(round_id)), {"passed_on": True, "round_agreement": 1.0})
+            # Equal to the bit, which is no agreement where there is nothing to agree on.
+            same = None if nothing else 1.0
+            _write_about(folder, nothing, passed_on=True, agreement=same)
+            write_json(scratch.output(layout.proxies(round_id)), {"passed_on": True, "round_agreement": same})
             return
         label_target(settings, model, folder, fine=about["fine_grid"], name=round_id)
         # With the survey's, of a single fold and without GBA, there is no agreement to speak of.
-        agrees = agreement_with(settings, folder, previous) if previous not in (None, layout.SURVEY) else None
+        agrees, both_empty = Agreement(None, 0)
+        if previous is not None and previous != layout.SURVEY:
+            agrees, both_empty = agreement_with(settings, folder, previous)
         if agrees is not None:
-            log(f"{round_id}: pseudo-labels agree with those of {previous} at Dice {agrees:.4f}")
+            left_out = f", {both_empty} left out that both find empty" if both_empty else ""
+            log(f"{round_id}: pseudo-labels agree with those of {previous} at Dice {agrees:.4f}{left_out}")
         nothing = found_nothing(settings, folder)
         if nothing:
             log(f"WARNING: {round_id}: no {settings.dataset.tumour} in any training case of the target")
         mixed = {key: about[key] for key in ("computed",) if key in about}
         _write_about(folder, nothing, passed_on=False, agreement=agrees, **mixed)
         if previous is not None:
-            found = {"passed_on": False, "round_agreement": agrees, **_agreement_of_folds(settings, folder)}
+            found: dict[str, Any] = {"passed_on": False, "round_agreement": agrees}
+            # As in `_write_about`, only where there are some.
+            if both_empty:
+                found["round_both_empty"] = both_empty
+            found |= _agreement_of_folds(settings, folder)
             found["pseudo_target"] = score_folds(model, settings, round_id)
             write_json(scratch.output(layout.proxies(round_id)), found)
 
@@ -144,8 +153,8 @@ def on_scan(probabilities: np.ndarray, record: StandardCase, settings: Params) -
     return volume.Volume(values[mask], record.raw)
 
 
-def agreement_with(settings: Params, folder: Path, previous: str) -> float:
-    """Mean Dice between these pseudo-labels of the target's training cases and those of another round."""
+def agreement_with(settings: Params, folder: Path, previous: str) -> Agreement:
+    """Between these pseudo-labels of the target's training cases and those of another round."""
     before = layout.pseudo_labelled(previous) / "standard"
     cases = select(read_table(layout.STANDARD), domain="target", splits=["train"])
     pairs = (
@@ -155,11 +164,16 @@ def agreement_with(settings: Params, folder: Path, previous: str) -> float:
         )
         for case in cases
     )
-    return round(agreement(pairs, settings.labels.values()), 6)
+    found = agreement(pairs, settings.labels.values())
+    return found if found.dice is None else found._replace(dice=round(found.dice, 6))
 
 
 def _agreement_of_folds(settings: Params, folder: Path) -> dict[str, Any]:
-    """Of the tumour's pseudo-labels on the target's training cases."""
+    """Of the tumour's pseudo-labels on the target's training cases.
+
+    Cases on which no fold finds it have no agreement (`nan` in the table): they are left out, and counted where there
+    are some.
+    """
     chosen = {case.case for case in select(read_table(layout.STANDARD), domain="target", splits=["train"])}
     with (folder / TABLE).open(newline="") as stream:
         rows = [
@@ -167,9 +181,12 @@ def _agreement_of_folds(settings: Params, folder: Path) -> dict[str, Any]:
             for row in csv.DictReader(stream)
             if row["structure"] == settings.dataset.tumour and row["case"] in chosen
         ]
-    agreement = float(np.mean([float(row["fold_dice"]) for row in rows])) if rows else math.nan
+    known = [dice for dice in (float(row["fold_dice"]) for row in rows) if not math.isnan(dice)]
+    # A single fold has no agreement whatever it finds.
+    both_empty = len(rows) - len(known) if settings.segmentation.folds > 1 else 0
     return {
-        "fold_agreement": None if math.isnan(agreement) else round(agreement, 4),
+        "fold_agreement": round(float(np.mean(known)), 4) if known else None,
+        **({"fold_both_empty": both_empty} if both_empty else {}),
         "doubtful": len(doubtful_cases(folder) & chosen),  # for any structure, as they are left out
         "pseudo_labelled": len(rows),
     }
@@ -220,6 +237,7 @@ def _write_table(settings: Params, agreements: Sequence[FoldAgreement], folder: 
             found = doubts(
                 settings.self_training.confidence,
                 pairwise_dice=item.pairwise_dice,
+                both_empty=item.both_empty,
                 largest_share=item.largest_share,
                 volume_mm3=item.volume_mm3,
                 source_range_mm3=ranges[item.structure],

@@ -25,7 +25,7 @@ from gbaseg.runtime.progress import log
 from gbaseg.stages import layout
 from gbaseg.stages.context import stage, write_json
 from gbaseg.stages.counted import size_here
-from gbaseg.stages.foresight import check_ahead
+from gbaseg.stages.foresight import check_ahead, fallbacks
 from gbaseg.stages.itinerary import itinerary
 from gbaseg.stages.outlook import left
 from gbaseg.stages.preflight import check_room, size_of_scans
@@ -88,6 +88,8 @@ def run() -> None:
     for warning in slices.warnings:
         log(f"WARNING: {warning}")
     _warn_of_cut_labels(reports, settings)
+    for line in fallbacks(settings, cases):
+        log(f"WARNING: {line}")
 
 
 def _draw(cases: list[Case], settings: Params, standard: Path, to: Path) -> None:

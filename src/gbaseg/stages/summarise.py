@@ -57,7 +57,7 @@ def run() -> None:
             "threshold_dice_mean": read_json(BASELINE).get(tumour, {}).get("dice", {}).get("mean"),
         }
         trained = [(name, metrics) for name, metrics in rounds if name != layout.SURVEY]
-        low = settings.evaluation.low_dice[0] if settings.evaluation.low_dice else settings.translation.failure_dice
+        low = settings.evaluation.shown_low_dice
         write_json(scratch.output(SUMMARY), summarise_rounds(trained, tumour, facts=facts, low_dice=low))
 
 

@@ -59,7 +59,7 @@ def run(round_id: str, last: bool | None = None) -> None:
     }
     with stage(f"train_segmentation/{round_id}", asked, inputs, [model, curves], resumable=True) as scratch:
         previous = layout.model_of(item.prev)
-        if read_verdict(item.prev).ends(differs=last and settings.self_training.last_round_differs):
+        if read_verdict(item.prev).ends(differs=last and settings.last_round_differs):
             log(f"{round_id}: self-training has stopped, the model of {item.prev} is passed on")
             scratch.found_done.append("passed on")
             shutil.copytree(previous, scratch.output(model))

@@ -21,7 +21,7 @@ class Verdict:
     """Nothing else may stand in the file: the next round is trained anew when it changes.
 
     Args:
-        stop: the next round is not trained, unless it is a last one of another kind (`last_round_differs`).
+        stop: the next round is not trained, unless it is a last one of another kind (`Params.last_round_differs`).
         failed: the translation has failed, or the tumour is found nowhere: no round is trained any more.
     """
 
@@ -55,7 +55,8 @@ def decide(
     Args:
         round_id: of `self_training.rounds`.
         metrics: of the round, see `evaluation.summary.summarise`; read with `stop: validation_dice` alone.
-        agreement: of the round's pseudo-labels with those of the round before; `None` for the first round.
+        agreement: of the round's pseudo-labels with those of the round before; `None` for the first round,
+            and where neither has any.
         found_nothing: no training case of the target has a tumour in its pseudo-label. Whatever the rule: the next
             round would learn that there is none.
     """
@@ -74,6 +75,16 @@ def decide(
         return verdict
     before, now = (validation_dice(settings, one) for one in (read_json(layout.round_metrics(previous)), metrics))
     return Verdict(stop=stops(self_training, agreement, before, now))
+
+
+def rule(settings: Params, metrics: Mapping[str, Any]) -> str:
+    """The rule that self-training stops by: `self_training.stop`, or agreement where that finds no label to read.
+
+    Args:
+        metrics: of the round.
+    """
+    asked = settings.self_training.stop
+    return "agreement" if asked == "validation_dice" and validation_dice(settings, metrics) is None else asked
 
 
 def has_failed(settings: Params, metrics: Mapping[str, Any]) -> bool | None:

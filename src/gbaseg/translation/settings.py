@@ -19,7 +19,7 @@ class CycleGANSettings(Settings):
         100, ge=0, description="epochs after those, over which the learning rate falls linearly (official code)"
     )
     steps_per_epoch: Count | None = Field(
-        None, description="training steps an epoch; null = every source slice once (official code)"
+        None, description="training steps an epoch; null = every slice of the longer domain once (official code)"
     )
     batch_size: Count = Field(1, description="slices of each domain a step (official code)")
     mu_cyc: NotNegative = Field(10.0, description="weight of the cycle loss, Eq. 3 (paper)")

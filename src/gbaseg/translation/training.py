@@ -55,7 +55,8 @@ def train_cyclegan(
     source = usable(source_slices, settings, "source")
     target = usable(target_slices, settings, "target")
     batch = settings.batch_size
-    steps = settings.steps_per_epoch or -(-len(source) // batch)
+    # The official code's epoch: as long as the longer of the two data sets.
+    steps = settings.steps_per_epoch or -(-max(len(source), len(target)) // batch)
     epochs = settings.epochs + settings.decay_epochs
 
     state = State(settings, seed, device)
