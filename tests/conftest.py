@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 
+import dvc  # noqa: F401 - its log goes where standard output led when it was imported: not to a test's, which is closed
 import pytest
 
 

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gbaseg.volume import Grid, Slices, plane_of, thickest_axis, turn_to_slices, turned_otherwise
+from gbaseg.planes import Slices
+from gbaseg.volume import Grid, plane_of, thickest_axis, turn_to_slices, turned_otherwise
 
 _NAMED = 20
 

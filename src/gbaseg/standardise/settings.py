@@ -4,8 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from gbaseg.planes import Slices
 from gbaseg.settings import Positive, Settings
-from gbaseg.volume import Slices
 
 Percentile = Annotated[float, Field(ge=0.0, le=100.0)]
 Spacing = tuple[Positive, Positive, Positive]

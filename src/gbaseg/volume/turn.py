@@ -13,11 +13,10 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
+from gbaseg.planes import Plane, Slices
 from gbaseg.volume.grid import Grid
 
 T = TypeVar("T")
-Plane = Literal["axial", "sagittal", "coronal"]
-Slices = Literal["acquired", "axial", "sagittal", "coronal"]
 
 # Where Z, Y, X run in slices of a plane: patient axis (0 left, 1 posterior, 2 superior), and towards it or away. All
 # right-handed; sagittal and coronal slices stand upright.
