@@ -97,7 +97,7 @@ def test_one_round_is_shown_without_the_others(clone):
     assert "survey" in result.stdout
     assert "\nround_0 " not in result.stdout
     assert (
-        "of another run: metrics/round_0.json, metrics/round_1.json (params.yaml: segmentation.epochs was 32, is 33)"
+        "of another run: metrics/round_0.json, metrics/round_1.json (params.yaml: segmentation.epochs was 14, is 15)"
         in " ".join(result.stdout.split("\n"))
     )
 

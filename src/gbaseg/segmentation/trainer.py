@@ -67,7 +67,7 @@ class Trainer(nnUNetTrainer):
 
     def configure_optimizers(self) -> tuple[torch.optim.Optimizer, Any]:
         if self._optimiser == "adamw":
-            optimiser: torch.optim.Optimizer = torch.optim.AdamW(self.network.parameters(), self.initial_lr)
+            optimiser: torch.optim.Optimizer = torch.optim.AdamW(self.network.parameters(), self.initial_lr, fused=True)
         else:
             optimiser, _ = super().configure_optimizers()
         schedule = OneCycle if self._schedule == "one_cycle" else PolyLRScheduler
