@@ -213,3 +213,19 @@ def test_the_lock_names_the_metrics_that_are_committed():
         name = file.relative_to(ROOT).as_posix()
         if name in noted and name != "metrics/leaderboard.json":
             assert hashlib.md5(file.read_bytes()).hexdigest() == noted[name], name
+
+
+def test_a_stage_that_is_no_longer_there_made_nothing_of_what_is(clone):
+    """DVC leaves it in dvc.lock."""
+    shutil.copyfile(ROOT / "dvc.yaml", "dvc.yaml")
+    path = Path("metrics/proxies/round_0.json")
+    of_before = {
+        "cmd": "gbaseg proxies round_0",
+        "params": {"params.yaml": {"seed": 1000}},
+        "outs": [{"path": str(path), "md5": hashlib.md5(path.read_bytes()).hexdigest()}],
+    }
+    assert strangers([path]) == {}
+    lock(lambda stages: stages.update({"proxies@round0": of_before}))
+    assert strangers([path]) == {}
+    Path("dvc.yaml").unlink()
+    assert "seed was 1000, is 1" in strangers([path])[path]

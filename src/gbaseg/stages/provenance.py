@@ -17,7 +17,7 @@ from gbaseg.errors import UserError
 from gbaseg.git import GitRefuses, git
 from gbaseg.text_file import read_yaml
 
-LOCK = Path("dvc.lock")
+LOCK, PIPELINE = Path("dvc.lock"), Path("dvc.yaml")
 _CAME_WITH_GIT = "as it came with git; not made here"
 _ABSENT = object()
 
@@ -68,7 +68,12 @@ class _Lock:
         stages = content.get("stages") if isinstance(content, dict) else None
         if not isinstance(stages, dict):
             raise UserError(f"{LOCK}: no stages; `git checkout {LOCK}` brings back the last one that was committed")
-        self.stages: dict[str, dict[str, Any]] = stages
+        # DVC keeps what it knew of a stage that is no longer there; its outputs may be another's by now.
+        described = read_yaml(PIPELINE).get("stages") if PIPELINE.is_file() else None
+        there = described if isinstance(described, dict) else {name.partition("@")[0]: None for name in stages}
+        self.stages: dict[str, dict[str, Any]] = {
+            name: stage for name, stage in stages.items() if name.partition("@")[0] in there
+        }
         self._known: dict[str, str] = {}
         self._files: dict[str, Any] = {}
 
