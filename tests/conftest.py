@@ -32,6 +32,8 @@ _spec.loader.exec_module(_scans)
 
 # An optimiser's steps in a test or a fixture, to look at one; with more it trains, and `make check` leaves it out.
 MOST_STEPS = 3
+# Of the files without a whole pipeline those that take longest, in processes of their own.
+WAITS = {"test_processes.py", "test_experiments.py", "test_run.py", "test_engine.py"}
 
 
 @pytest.fixture(scope="session")
@@ -75,12 +77,17 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files of whole pipelines come first, so that no process of xdist has a long one left at the end.
 
-    Last of these the ones that look at the tiny project, which another process makes by then. Others by their length.
+    Last of these the ones that look at the tiny project, which another process makes by then. Then those that wait for
+    processes, and others by their length.
     """
     counts = Counter(item.path for item in items)
     others = {item.path for item in items if item.get_closest_marker("pipeline") is None}
     look = {item.path for item in items if "tiny" in getattr(item, "fixturenames", ())}
-    items.sort(key=lambda item: (item.path in others, item.path in look, -counts[item.path], item.path))
+    items.sort(
+        key=lambda item: (
+            item.path in others, item.path in look, item.path.name not in WAITS, -counts[item.path], item.path
+        )
+    )  # fmt: skip
 
 
 class Steps:
