@@ -141,8 +141,7 @@ def test_frozen_plans_are_kept_at_another_spacing(prepared, tmp_path):
     "Interruptions", "what was prepared for nnU-Net is torn: plans, marker or a case", "made again before any training"
 )
 @pytest.mark.parametrize("torn", ["prepared.json", "nnUNetPlans.json", "splits_final.json", "a_seg.b2nd"])
-def test_what_is_torn_of_a_training_set_is_prepared_again(prepared, workspace, tmp_path, monkeypatch, torn):
-    monkeypatch.setattr(dataset, "run", lambda tasks, **_: [task.function(**task.arguments) for task in tasks])
+def test_what_is_torn_of_a_training_set_is_prepared_again(prepared, workspace, tmp_path, torn):
     [path] = workspace.root.rglob(torn)
     whole = path.read_bytes()
     path.unlink()  # in the workspace alone: a case is linked to the store
@@ -162,8 +161,7 @@ def test_what_is_torn_of_a_training_set_is_prepared_again(prepared, workspace, t
     "git, DVC and settings", "`dvc config cache.type symlink`: scans are links to files without an ending",
     "read as files are",
 )  # fmt: skip
-def test_scans_that_are_links_into_dvcs_cache(prepared, tmp_path, monkeypatch):
-    monkeypatch.setattr(dataset, "run", lambda tasks, **_: [task.function(**task.arguments) for task in tasks])
+def test_scans_that_are_links_into_dvcs_cache(prepared, tmp_path):
     (tmp_path / "cache").mkdir()
     linked = []
     for item in prepared.items:

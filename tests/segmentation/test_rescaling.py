@@ -9,7 +9,6 @@ import pytest
 
 from gbaseg.augmentation.rescale import rescale
 from gbaseg.runtime.store import Store
-from gbaseg.segmentation import dataset
 from gbaseg.segmentation.dataset import prepare
 from gbaseg.segmentation.preprocessing import RESCALING, _Cases
 from gbaseg.segmentation.rescaling import Rescaling, RescalingDataset, read_rescaling
@@ -20,9 +19,8 @@ CHOICES = ((1, 0.5), (1, 1.6))
 
 
 @pytest.fixture
-def rescaled(prepared, tmp_path, monkeypatch):
+def rescaled(prepared, tmp_path):
     """The tiny set at the scans' own spacing, case `a` with two factors."""
-    monkeypatch.setattr(dataset, "run", lambda tasks, **_: [task.function(**task.arguments) for task in tasks])
     items = [replace(item, rescaled=CHOICES if item.name == "a" else ()) for item in prepared.items]
     workspace = Workspace(tmp_path / "nnunet")
     prepare(

@@ -6,14 +6,16 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
-import pandas as pd
 
 from gbaseg.errors import UserError
 from gbaseg.evaluation.metrics import both_assd_mm, dice
 from gbaseg.evaluation.settings import EMPTY_ASSD_MM, LOW_DICE
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 DECIMALS = 4
 
@@ -66,6 +68,8 @@ def score_case(
 
 def scores_table(rows: Iterable[CaseScore]) -> pd.DataFrame:
     """One line a case and structure, ordered by structure, split and case, whatever the order of `rows`."""
+    import pandas as pd  # which stages that only score do without: a quarter of a second
+
     table = pd.DataFrame([astuple(row) for row in rows], columns=list(COLUMNS))
     return table.sort_values(["structure", "split", "case"], kind="stable", ignore_index=True)
 
@@ -86,6 +90,8 @@ def read_scores(path: str | Path, stream: TextIO | None = None) -> list[CaseScor
     Raises:
         UserError: it is empty or torn, columns are missing, or a score is not a number.
     """
+    import pandas as pd
+
     # As text: a centre may well be called "NA".
     try:
         table = pd.read_csv(path if stream is None else stream, dtype=str, keep_default_na=False)

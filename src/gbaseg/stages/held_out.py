@@ -9,7 +9,7 @@ import numpy as np
 
 from gbaseg import volume
 from gbaseg.cases import Case, read_table
-from gbaseg.evaluation.settings import EvaluationSettings
+from gbaseg.evaluation.settings import EMPTY_ASSD_MM
 from gbaseg.evaluation.summary import CaseScore, score_case, summarise
 from gbaseg.params import Params
 from gbaseg.runtime.device import is_gpu
@@ -24,8 +24,6 @@ from gbaseg.stages import layout
 from gbaseg.stages.folds import fold_seed, patient_pools
 
 _CASES_A_TASK = 6
-# CrossMoDA's for an empty mask, whatever evaluation.empty_assd_mm says: no mask is to be made anew because of it.
-_EMPTY_MM: float = EvaluationSettings.model_fields["empty_assd_mm"].default
 
 
 def score_folds(model: Path, settings: Params, round_id: str) -> dict[str, Any]:
@@ -64,7 +62,8 @@ def score_cases(model: Path, fold: int, cases: list[Case], settings: Params) -> 
                 centre=case.centre,
                 split=case.split,
                 structure=name,
-                empty_mm=_EMPTY_MM,
+                # Whatever evaluation.empty_assd_mm says: no mask is to be made anew because of it.
+                empty_mm=EMPTY_ASSD_MM,
             )
             for name, value in settings.labels.items()
         ]

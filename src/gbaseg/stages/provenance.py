@@ -15,9 +15,10 @@ from typing import Any
 
 from gbaseg.errors import UserError
 from gbaseg.git import GitRefuses, git
+from gbaseg.stages.itinerary import PIPELINE
 from gbaseg.text_file import read_yaml
 
-LOCK, PIPELINE = Path("dvc.lock"), Path("dvc.yaml")
+LOCK = Path("dvc.lock")
 _CAME_WITH_GIT = "as it came with git; not made here"
 _ABSENT = object()
 
@@ -69,11 +70,10 @@ class _Lock:
         if not isinstance(stages, dict):
             raise UserError(f"{LOCK}: no stages; `git checkout {LOCK}` brings back the last one that was committed")
         # DVC keeps what it knew of a stage that is no longer there; its outputs may be another's by now.
-        described = read_yaml(PIPELINE).get("stages") if PIPELINE.is_file() else None
-        there = described if isinstance(described, dict) else {name.partition("@")[0]: None for name in stages}
-        self.stages: dict[str, dict[str, Any]] = {
-            name: stage for name, stage in stages.items() if name.partition("@")[0] in there
-        }
+        there = read_yaml(PIPELINE).get("stages") if PIPELINE.is_file() else None
+        if isinstance(there, dict):
+            stages = {name: stage for name, stage in stages.items() if name.partition("@")[0] in there}
+        self.stages: dict[str, dict[str, Any]] = stages
         self._known: dict[str, str] = {}
         self._files: dict[str, Any] = {}
 

@@ -156,7 +156,7 @@ def on_scan(probabilities: np.ndarray, record: StandardCase, settings: Params) -
 def agreement_with(settings: Params, folder: Path, previous: str) -> Agreement:
     """Between these pseudo-labels of the target's training cases and those of another round."""
     before = layout.pseudo_labelled(previous) / "standard"
-    cases = select(read_table(layout.STANDARD), domain="target", splits=["train"])
+    cases = _training_cases()
     pairs = (
         (
             volume.read(before / f"{case.case}.nii.gz").array,
@@ -174,13 +174,8 @@ def _agreement_of_folds(settings: Params, folder: Path) -> dict[str, Any]:
     Cases on which no fold finds it have no agreement (`nan` in the table): they are left out, and counted where there
     are some.
     """
-    chosen = {case.case for case in select(read_table(layout.STANDARD), domain="target", splits=["train"])}
-    with (folder / TABLE).open(newline="") as stream:
-        rows = [
-            row
-            for row in csv.DictReader(stream)
-            if row["structure"] == settings.dataset.tumour and row["case"] in chosen
-        ]
+    chosen = {case.case for case in _training_cases()}
+    rows = [row for row in _rows(folder) if row["structure"] == settings.dataset.tumour and row["case"] in chosen]
     known = [dice for dice in (float(row["fold_dice"]) for row in rows) if not math.isnan(dice)]
     # A single fold has no agreement whatever it finds.
     both_empty = len(rows) - len(known) if settings.segmentation.folds > 1 else 0
@@ -194,23 +189,30 @@ def _agreement_of_folds(settings: Params, folder: Path) -> dict[str, Any]:
 
 def doubtful_cases(folder: Path) -> set[str]:
     """Cases whose pseudo-label of any structure something speaks against."""
-    with (folder / TABLE).open(newline="") as stream:
-        return {row["case"] for row in csv.DictReader(stream) if row["doubts"]}
+    return {row["case"] for row in _rows(folder) if row["doubts"]}
 
 
 def found_nothing(settings: Params, folder: Path) -> bool:
     """Whether a round's pseudo-labels show the tumour in none of the target's training cases."""
     volumes = volumes_mm3(folder, settings.dataset.tumour)
-    cases = select(read_table(layout.STANDARD), domain="target", splits=["train"])
+    cases = _training_cases()
     return bool(cases) and not any(volumes[case.case] > 0 for case in cases)
 
 
 def volumes_mm3(folder: Path, structure: str) -> dict[str, float]:
     """Volume of one structure in each pseudo-label of a round."""
+    return {row["case"]: float(row["volume_mm3"]) for row in _rows(folder) if row["structure"] == structure}
+
+
+def _rows(folder: Path) -> list[dict[str, str]]:
+    """The table of a round's pseudo-labels."""
     with (folder / TABLE).open(newline="") as stream:
-        return {
-            row["case"]: float(row["volume_mm3"]) for row in csv.DictReader(stream) if row["structure"] == structure
-        }
+        return list(csv.DictReader(stream))
+
+
+def _training_cases() -> list[Case]:
+    """Of the target: those whose pseudo-labels the next round is trained on."""
+    return select(read_table(layout.STANDARD), domain="target", splits=["train"])
 
 
 def source_range_mm3(value: int) -> tuple[float, float]:

@@ -140,9 +140,7 @@ def turn_to_slices(own: Grid, slices: Slices) -> Turn:
     ]
 
     def nearness(turn: Turn) -> float:
-        _, y_axis, x_axis = (
-            direction[:, 2 - axis] * (-1 if flip else 1) for axis, flip in zip(turn.axes, turn.flipped, strict=True)
-        )
+        x_axis, y_axis, _ = np.array(turn.grid(own).direction).reshape(3, 3).T
         return float(y_axis @ y + x_axis @ x)
 
     return max(turns, key=nearness)
