@@ -10,6 +10,7 @@ import click
 
 from gbaseg.cost.counted import KINDS
 from gbaseg.cost.speeds import known_machines, speeds_of_ledger
+from gbaseg.runtime.device import PROCESSOR, would_compute_on
 from gbaseg.runtime.ledger import LEDGER, read_lines
 
 
@@ -17,7 +18,7 @@ from gbaseg.runtime.ledger import LEDGER, read_lines
 @click.argument("name")
 @click.argument("about")
 def main(name: str, about: str) -> None:
-    found = speeds_of_ledger(read_lines())
+    found = speeds_of_ledger(read_lines(), would_compute_on())
     missing = sorted(set(KINDS.values()) - found.keys())
     if missing:
         raise click.ClickException(
@@ -27,7 +28,7 @@ def main(name: str, about: str) -> None:
         kind: [round(speed.measured_units, 6), round(speed.measured_units * speed.seconds_per_unit, 1)]
         for kind, speed in sorted(found.items())
     }
-    machines = known_machines() | {name: {"about": about, "speeds": speeds}}
+    machines = known_machines() | {name: {"about": about, "gpu": would_compute_on() != PROCESSOR, "speeds": speeds}}
     path = files("gbaseg.cost").joinpath("machines.json")
     path.write_text(json.dumps(machines, indent=1) + "\n", encoding="utf-8")  # type: ignore[attr-defined]
     click.echo(f"{path}: {name}")

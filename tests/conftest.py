@@ -25,6 +25,10 @@ sys.meta_path.insert(0, NoDistutils)
 for _name in [name for name in sys.modules if name.partition(".")[0] == "distutils"]:
     del sys.modules[_name]
 
+# What a user has set for runs (GBASEG_WORKERS, GBASEG_GPU_TASKS, ...) is not for tests.
+for _name in [name for name in os.environ if name.startswith("GBASEG_")]:
+    del os.environ[_name]
+
 _spec = importlib.util.spec_from_file_location("scans", Path(__file__).parent / "faults" / "scans.py")
 assert _spec and _spec.loader
 _scans = importlib.util.module_from_spec(_spec)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from gbaseg.cost import speeds
 from gbaseg.cost.counted import KINDS, DataSize, kind_of
 from gbaseg.cost.speeds import Speed, known_machines, speeds_of, speeds_of_ledger, stage_in_ledger
 from gbaseg.cost.work import count_work
@@ -110,6 +111,13 @@ def test_every_machine_has_every_kind_of_work():
         assert speeds_of(name).keys() == set(KINDS.values())
 
 
+def test_what_was_never_done_here_goes_by_a_machine_of_the_same_kind(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    for device, name in (("cpu", "2-cores"), ("NVIDIA H200", "h100")):
+        monkeypatch.setattr(speeds, "would_compute_on", lambda device=device: device)
+        assert speeds.speeds_here()[0] == speeds_of(name)
+
+
 def test_a_machine_that_nobody_measured():
-    with pytest.raises(UserError, match=r"--gpu h900: not measured yet; measured are: 2-cores.*`make run`"):
+    with pytest.raises(UserError, match=r"--gpu h900: not measured yet; measured are: 2-cores, h100.*`make run`"):
         speeds_of("h900")

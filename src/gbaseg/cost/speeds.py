@@ -33,7 +33,7 @@ class Speed:
 
 
 def known_machines() -> dict[str, dict[str, Any]]:
-    """Name -> `about`, and `speeds`: kind -> [units, seconds]."""
+    """Name -> `about`, `gpu` (whether it has one), and `speeds`: kind -> [units, seconds]."""
     found: dict[str, dict[str, Any]] = json.loads(files("gbaseg.cost").joinpath(_MACHINES).read_text("utf-8"))
     return found
 
@@ -58,14 +58,14 @@ def speeds_here(gpu: str | None = None) -> tuple[dict[str, Speed], dict[str, lis
 
     Args:
         gpu: a machine of `machines.json`; None: this folder's ledger for each kind of work that it has measured on the
-            device that would be used now, the first machine there for the others.
+            device that would be used now, for the others the first machine there that has a GPU, or none, as this one.
 
     Raises:
         UserError: that machine is not there.
     """
     device = would_compute_on() if gpu is None else ""
     measured = speeds_of_ledger(read_lines(), device) if gpu is None else {}
-    name = gpu or next(iter(known_machines()))
+    name = gpu or next(name for name, one in known_machines().items() if one["gpu"] == (device != PROCESSOR))
     known = speeds_of(name)
     sources = {
         f"{LEDGER}, what the stages here took on {device} that did most of each kind of work": sorted(measured),
