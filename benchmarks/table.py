@@ -15,7 +15,7 @@ Made by `make bench`; do not edit. Every line is a ratio to a baseline that ran 
 line against `allowed` or `wall time` has none): above 1 is faster. A bar is the least ratio aimed at. How long a whole
 run takes: `gbaseg cost`.
 
-On a GPU these commands measure the networks at the paper's size (below with fewer iterations: recording them counts more):
+On a GPU these commands measure the networks at the paper's size (below with fewer iterations, mostly start-up):
 
 ```
 python benchmarks/singan.py --size 256 --iterations 100 --turns 1 --bar 10
