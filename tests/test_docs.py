@@ -12,7 +12,10 @@ from gbaseg.presets import preset_content
 from gbaseg.runtime import device, engine
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "data/README.md", "models/README.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 
 
 def blocks(page, language):
@@ -43,6 +46,19 @@ def test_the_table_of_own_data_is_one(tmp_path):
     assert {(case.domain, case.split) for case in read_table(tmp_path)} == {
         ("source", "train"), ("target", "train"), ("target", "test"),
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("room", ["data", "models"])
+def test_a_folder_of_outputs_says_what_will_be_in_it(room):
+    said = re.findall(r"`(\S+)`", (ROOT / room / "README.md").read_text())
+    stages = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"].values()
+    outputs = [str(output).replace("${item.round.id}", "ROUND") for stage in stages for output in stage.get("outs", [])]
+    of_room = [output.removeprefix(f"{room}/") for output in outputs if output.startswith(f"{room}/")]
+    assert len(of_room) > 3
+    for output in of_room:
+        assert {output, f"{output}/", output.replace("survey", "ROUND"), f"{output.replace('survey', 'ROUND')}/"} & {
+            *said
+        }
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
