@@ -1,25 +1,47 @@
 """What a round trains on."""
 
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
 from gbaseg.params import Params
 from gbaseg.runtime.scratch import atomic_outputs
+from gbaseg.segmentation.dataset import TrainingItem
 from gbaseg.stages import train_segmentation
 from gbaseg.stages.train_segmentation import target_weight
 
 
-def test_the_papers_share_needs_no_weight_and_a_diluted_target_gets_it_back():
-    assert target_weight(498, 210, 0.3) == 1
-    weight = target_weight(216, 16, 0.3)
-    assert weight == 6
-    assert 16 * weight / (216 + 16 * weight) == pytest.approx(0.3, abs=0.02)
+def source(*counts_and_weights):
+    return [
+        TrainingItem(f"{n}_{weight}", "p", Path("i"), Path("l"), weight=Fraction(weight))
+        for count, weight in counts_and_weights
+        for n in range(count)
+    ]
 
 
-@pytest.mark.parametrize(("source", "target", "share"), [(216, 16, None), (216, 0, 0.3), (0, 16, 0.3), (16, 200, 0.3)])
-def test_never_less_than_once(source, target, share):
-    assert target_weight(source, target, share) == 1
+@pytest.mark.parametrize(
+    ("items", "target"),
+    [
+        pytest.param(source((24, 1)), 16, id="none"),
+        pytest.param(source((120, 1)), 16, id="naive"),
+        pytest.param(source((24, 1), (192, "1/2")), 16, id="gba"),
+        pytest.param(source((24, 5)), 16, id="online"),
+        pytest.param(source((24, 1)), 1, id="one is left"),
+        pytest.param(source((16, 1)), 200, id="a large target"),
+        pytest.param(source((210, 1), (288, 1)), 210, id="the paper's set"),
+    ],
+)
+def test_the_target_has_its_share_whatever_the_arm(items, target):
+    weight = target_weight(items, target, 0.3)
+    drawn = float(weight * target)
+    assert drawn / (float(sum(item.weight for item in items)) + drawn) == pytest.approx(0.3, abs=0.01)
+    assert max(weight.denominator, weight.numerator if weight < 1 else 0) <= 100  # a list that stays short
+
+
+@pytest.mark.parametrize(("items", "target", "share"), [(216, 16, None), (216, 0, 0.3), (0, 16, 0.3)])
+def test_without_a_share_a_real_image_is_drawn_as_an_unaltered_one(items, target, share):
+    assert target_weight(source((items, "1/2")), target, share) == 1
 
 
 def test_finished_folds_survive_an_interruption(tmp_path, monkeypatch):

@@ -5,7 +5,15 @@ import pytest
 from scipy import ndimage
 
 from gbaseg.patches import sample_patches
-from gbaseg.translation.checks import check_case, cycle_error, edge_agreement, tumour_to_ring_contrast
+from gbaseg.translation.checks import (
+    check_case,
+    cycle_error,
+    edge_agreement,
+    edge_strength,
+    noise_level,
+    sharpening,
+    tumour_to_ring_contrast,
+)
 
 SPACING = (2.0, 1.0, 1.0)
 
@@ -75,3 +83,26 @@ def test_check_case_tells_a_good_translation_from_a_poor_one():
     assert good["patch_distance"] < 0.3 * good["source_patch_distance"]
     assert good["patch_distance"] < 0.3 * poor["patch_distance"]
     assert np.isnan(check(target, source, None)["pseudo_target_contrast"])
+
+
+def test_noise_and_edges_are_told_apart():
+    rng = np.random.default_rng(0)
+    steps = np.full((6, 40, 40), 0.2, np.float32)
+    steps[:, :, 20:] = 0.8
+    noisy = steps + 0.02 * rng.standard_normal(steps.shape, np.float32)
+    assert noise_level(noisy) == pytest.approx(0.02, rel=0.05)
+    assert noise_level(steps) == 0.0 and edge_strength(steps) == pytest.approx(0.3)
+    assert edge_strength(noisy) == pytest.approx(0.3, abs=0.04)
+    gains = sharpening(noisy, steps + 2.0 * (noisy - steps))
+    assert gains["noise_gain"] == pytest.approx(2.0, rel=0.01) and gains["edge_gain"] < 1.2
+    assert np.isnan(sharpening(np.zeros_like(steps), steps)["edge_gain"])
+
+
+def test_a_translation_as_sharp_as_the_target_is_told_from_a_blurred_one():
+    rng = np.random.default_rng(0)
+    image = rng.random((4, 24, 24), dtype=np.float32)
+    blurred = ndimage.gaussian_filter(image, (0, 1, 1))
+    real = sample_patches(image, 7, 800, rng)
+    same, dull = (check_case(image, shown, image, real, SPACING, rng) for shown in (image, blurred))
+    for found in ("edges_to_target", "noise_to_target"):
+        assert same[found] == pytest.approx(1.0, abs=0.05) and dull[found] < 0.5

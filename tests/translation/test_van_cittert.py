@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gbaseg.translation.settings import VanCittertSettings
-from gbaseg.translation.van_cittert import blur, sigma_voxels, van_cittert
+from gbaseg.translation.van_cittert import blur, gains, kernel, sigma_voxels, van_cittert, without_effect
 
 SPACING = (1.0, 0.6, 0.6)  # z, y, x in mm, the method's grid
 
@@ -23,6 +23,42 @@ def test_scale_is_in_mm_and_xyz():
     as_fwhm = sigma_voxels(SPACING, VanCittertSettings())
     assert as_fwhm == pytest.approx((2.5 / 2.35482, 1 / 2.35482 / 0.6, 1 / 2.35482 / 0.6), rel=1e-5)
     assert sigma_voxels(SPACING, VanCittertSettings(psf_is="sigma")) == pytest.approx((2.5, 1 / 0.6, 1 / 0.6))
+
+
+@pytest.mark.parametrize("fwhm_voxels", [0.1, 0.3, 0.5, 0.667, 1.0, 1.67, 2.5, 3.0])
+def test_the_kernels_response_is_that_of_a_gaussian_integrated_over_a_voxel(fwhm_voxels):
+    """Sampled at the centres, a width of 0.667 voxels left 0.996 in the middle, and the step without effect."""
+    sigma = fwhm_voxels / 2.35482
+    weights = kernel(sigma)
+    places = np.arange(len(weights)) - len(weights) // 2
+    frequency, copies = np.linspace(0.0, 0.5, 51)[:, None], np.arange(-2000, 2001)
+    # Poisson's sum: the spectra of Gaussian and voxel, and their copies, which sampling puts on every whole frequency.
+    spectrum = np.exp(-2.0 * (np.pi * sigma * (frequency + copies)) ** 2) * np.sinc(frequency + copies)
+    response = (weights * np.cos(2.0 * np.pi * frequency * places)).sum(axis=1)
+    np.testing.assert_allclose(response, spectrum.sum(axis=1), atol=5e-4)
+    # Of a wave that many voxels long there is as much left as of the Gaussian without any voxels.
+    slow = 0.02
+    left = float((weights * np.cos(2.0 * np.pi * slow * places)).sum())
+    assert left == pytest.approx(np.exp(-2.0 * (np.pi * sigma * slow) ** 2), abs=2e-3)
+
+
+def test_a_width_without_effect_is_told_from_one_with_some():
+    narrow = VanCittertSettings(psf_mm_xyz=(0.3, 1.0, 1.0))
+    [said] = without_effect((2.0, 1.5, 1.5), narrow)
+    assert "0.3 mm (fwhm) along x has no effect on voxels of 1.5 mm" in said and "van_cittert.psf_mm_xyz" in said
+    assert without_effect(SPACING, VanCittertSettings()) == []
+    assert without_effect((2.0, 1.5, 1.5), VanCittertSettings(psf_mm_xyz=(0.3, 1.0, 1.0), iterations=0)) == []
+    assert len(without_effect((50.0, 50.0, 50.0), VanCittertSettings())) == 3
+
+
+@pytest.mark.parametrize("alpha", [0.7, 1.0])
+def test_the_finest_structure_grows_by_the_gain(alpha):
+    settings = VanCittertSettings(psf_mm_xyz=(1.0, 1.0, 2.0), alpha=alpha)
+    spacing = (2.0, 1.5, 1.5)
+    for axis, gain in enumerate(gains(spacing, settings)):
+        image = (0.5 + 0.01 * (-1.0) ** np.indices((21, 22, 23))[axis]).astype(np.float32)
+        middle = van_cittert(image, spacing, settings)[8:12, 8:12, 8:12]
+        assert np.abs(middle - 0.5).max() == pytest.approx(0.01 * gain, rel=0.01)
 
 
 @pytest.mark.parametrize("alpha", [0.5, 1.0, 1.5])

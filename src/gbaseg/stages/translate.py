@@ -16,13 +16,14 @@ from gbaseg.runtime.device import choose_device, is_gpu
 from gbaseg.runtime.engine import Task
 from gbaseg.runtime.engine import run as run_tasks
 from gbaseg.runtime.fork_server import import_for_workers
+from gbaseg.runtime.progress import log
 from gbaseg.runtime.seeds import numpy_generator
 from gbaseg.runtime.turns import beside_gpu, dealt_out, on_gpu
 from gbaseg.stages import layout
 from gbaseg.stages.context import read_json, stage, write_json
 from gbaseg.stages.train_translation import MODE, WEIGHTS
-from gbaseg.translation.checks import check_case
-from gbaseg.translation.van_cittert import van_cittert
+from gbaseg.translation.checks import check_case, sharpening
+from gbaseg.translation.van_cittert import van_cittert, without_effect
 
 # Few enough to share the work out, enough to pay for loading the generator.
 _CASES_A_TASK = 4
@@ -40,6 +41,8 @@ def run() -> None:
         cases = read_table(layout.STANDARD)
         source = select(cases, domain="source", splits=["train"])
         patches = real_patches(settings)
+        for sentence in _idle_deconvolution(settings):
+            log(f"warning: {sentence}; metrics/translation.json says how sharp the translation is beside the target")
         import_for_workers("gbaseg.translation.translate")
         exclusive = is_gpu()
         chunks = dealt_out(source, _CASES_A_TASK, exclusive)
@@ -76,7 +79,7 @@ def translate_cases(
         _check_image(image, scan.array, case.case)
         volume.write(scan.with_array(image), folder / case.image)
         volume.write(label, folder / case.label)
-        return check_case(
+        checks = check_case(
             scan.array,
             image,
             translator.back(before),
@@ -85,8 +88,15 @@ def translate_cases(
             numpy_generator(settings.seed, "checks", case.case),
             tumour=label.array == settings.labels[settings.dataset.tumour],
         )
+        return checks | sharpening(before, image)
 
     return beside_gpu(translate_case, cases, f"translate from {cases[0].case}")
+
+
+def _idle_deconvolution(settings: Params) -> list[str]:
+    if settings.translation.mode == "none":
+        return []
+    return without_effect(settings.standardise.spacing_xyz_mm[::-1], settings.translation.van_cittert)
 
 
 def _check_image(image: np.ndarray, scan: np.ndarray, name: str) -> None:
