@@ -28,6 +28,13 @@ def structures_of(metrics: Mapping[str, Any]) -> list[str]:
     return [name for name, value in metrics.items() if isinstance(value, Mapping) and "dice" in value]
 
 
+def proxies_of(structure: str, proxies: Mapping[str, Any]) -> dict[str, Any]:
+    """What metrics/proxies/round_r.json says of one structure: that of the first stands at its top."""
+    known = {key: value for key, value in proxies.items() if key not in ("others", "pseudo_target")}
+    held_out = proxies.get("pseudo_target", {}).get(structure, {}).get("dice", {}).get("mean")
+    return {**known, **proxies.get("others", {}).get(structure, {}), "pseudo_target_dice": held_out}
+
+
 def summarise_rounds(
     rounds: Rounds,
     structure: str = "tumour",
@@ -90,7 +97,7 @@ def print_rounds_table(
     """Print one table a structure, one line a round: mean ± SD (ddof = 1), median, failures, convergence.
 
     Without scores in any round it says so, and shows what is known without labels: `agreement` of the pseudo-labels
-    with the round before, and Dice of `tumour` on held-out folds, where `proxies` stands in a round's metrics.
+    with the round before, and Dice on held-out folds, where `proxies` stands in a round's metrics; `tumour` first.
     """
     console = console or Console()
     structures = list(dict.fromkeys(name for _, metrics in rounds for name in structures_of(metrics)))
@@ -111,19 +118,20 @@ def print_rounds_table(
     if structures:
         console.print(f"mean ± SD over the cases; < {low_dice:g}: cases with a lower Dice")
         return
-    table = plain_table("Rounds of self-training, without labels to score with")
-    for heading in ("round", "pseudo-target", "folds", "rounds", "doubtful"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("converged", no_wrap=True)
-    for name, metrics in rounds:
-        known: Mapping[str, Any] = metrics.get("proxies", {})
-        held_out = known.get("pseudo_target", {}).get(tumour, {}).get("dice", {}).get("mean")
-        doubtful = f"{known['doubtful']} of {known['pseudo_labelled']}" if "doubtful" in known else "–"
-        table.add_row(
-            name, number(held_out, 3), number(known.get("fold_agreement"), 3), number(metrics.get("agreement"), 3),
-            doubtful, _state(metrics),
-        )  # fmt: skip
-    console.print(table)
+    proxies = [metrics.get("proxies", {}) for _, metrics in rounds]
+    for structure in dict.fromkeys([tumour, *(name for one in proxies for name in one.get("others", {}))]):
+        table = plain_table(f"Rounds without labels to score with: {structure}")
+        for heading in ("round", "pseudo-target", "folds", "rounds", "doubtful"):
+            table.add_column(heading, justify="right", no_wrap=True)
+        table.add_column("converged", no_wrap=True)
+        for name, metrics in rounds:
+            known = proxies_of(structure, metrics.get("proxies", {}))
+            doubtful = f"{known['doubtful']} of {known['pseudo_labelled']}" if "doubtful" in known else "–"
+            table.add_row(
+                name, number(known.get("pseudo_target_dice"), 3), number(known.get("fold_agreement"), 3),
+                number(metrics.get("agreement"), 3), doubtful, _state(metrics),
+            )  # fmt: skip
+        console.print(table)
     console.print("Dice: on held-out pseudo-target images, of the folds with each other, with the round before")
     console.print("None of it is the Dice on the target.")
 

@@ -97,5 +97,5 @@ def reference_mask(settings: Params, case: Case) -> np.ndarray | None:
         if scored.case == case.case:
             record = read_record(layout.STANDARD / "records" / f"{case.case}.json")
             label = standardise_label(volume.read(layout.SCORING / scored.label), record)
-            return label.array == settings.dataset.structures[settings.dataset.tumour]
+            return label.array == settings.dataset.tumour_label
     return None
