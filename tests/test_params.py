@@ -245,6 +245,22 @@ def test_the_defaults_are_the_paper_wherever_a_preset_does_not_say_otherwise(cro
     assert paper == own
 
 
+def test_the_reports_second_structure_is_all_that_its_preset_adds_to_the_paper(crossmoda2022, tmp_path):
+    """Report: lambda 2, 3, 4, one start scale; a patient has two cochleas."""
+    both = with_preset("crossmoda2022_cochlea", tmp_path)
+    assert both.labels == {"VS": 1, "Cochlea": 2} and both.pieces == {"VS": 1, "Cochlea": 2}
+    *large_and_small, cochlea = both.augmentation.rules
+    assert large_and_small == list(crossmoda2022.augmentation.rules)
+    assert (cochlea.structure, cochlea.lambdas, len(cochlea.k_star)) == ("Cochlea", [2, 3, 4], 1)
+    bounds = (cochlea.volume_mm3_above, cochlea.volume_mm3_below, cochlea.std_above)
+    assert cochlea.centres == "both" and set(bounds) == {None}
+    same = {
+        "dataset": both.dataset.model_copy(update={"structures": crossmoda2022.dataset.structures}),
+        "augmentation": both.augmentation.model_copy(update={"rules": crossmoda2022.augmentation.rules}),
+    }
+    assert both.model_copy(update=same) == crossmoda2022
+
+
 @pytest.mark.parametrize(
     ("key", "value", "says"),
     [

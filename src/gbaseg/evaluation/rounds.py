@@ -40,6 +40,7 @@ def summarise_rounds(
     structure: str = "tumour",
     facts: Mapping[str, Any] | None = None,
     low_dice: float = LOW_DICE[0],
+    others: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The metrics of a run (metrics/summary.json): flat, few keys, so that `dvc exp show` reads well.
 
@@ -48,12 +49,14 @@ def summarise_rounds(
         structure: whose scores are the run's headline.
         facts: what else stands beside them (arm, translation mode, seed ...); put first.
         low_dice: the threshold whose count is shown.
+        others: more structures, whose means stand behind.
 
     Returns:
         Scores of the last round, its gain in mean Dice over the first, rounds trained, whether they
         converged. Scores are None where the last round has none.
     """
-    last = rounds[-1][1].get(structure, {}) if rounds else {}
+    end = rounds[-1][1] if rounds else {}
+    last = end.get(structure, {})
     first = rounds[0][1].get(structure, {}) if rounds else {}
     final_dice, first_dice = _mean(last, "dice"), _mean(first, "dice")
     gain = None if final_dice is None or first_dice is None else round(final_dice - first_dice, DECIMALS)
@@ -68,6 +71,8 @@ def summarise_rounds(
         "dice_gain_over_first_round": gain,
         "rounds_trained": sum(not metrics.get("passed_on", False) for _, metrics in rounds),
         "converged": any(bool(metrics.get("converged")) for _, metrics in rounds),
+        **{f"{name}_dice_mean": _mean(end.get(name, {}), "dice") for name in others},
+        **{f"{name}_assd_mm_mean": _mean(end.get(name, {}), "assd_mm") for name in others},
     }
 
 

@@ -15,7 +15,7 @@ class SurveySettings(Settings):
 
     epochs: Count = Field(500, description="epochs of the one fold")
     lambdas: tuple[Positive, ...] = Field(
-        (), description="naive copies of every case to train on too; empty in the paper's setting"
+        (), description="naive copies of every case to train on too, of each structure; empty in the paper's setting"
     )
 
 
