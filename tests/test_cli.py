@@ -235,7 +235,7 @@ def test_preset_writes_one_and_takes_it_back(project):
     shipped = (project / "params.yaml").read_text()
     assert call("preset", "lgg").stdout == "params.yaml: preset lgg written\n"
     params = load()
-    assert (params.dataset.root, params.dataset.structures) == ("data/raw/lgg", {"tumour": 1})
+    assert (params.dataset.root, params.dataset.label_values) == ("data/raw/lgg", {"tumour": 1})
     assert "# every place that draws derives its own seed from this one" in (project / "params.yaml").read_text()
     call("preset", "default")
     assert (project / "params.yaml").read_text() == shipped

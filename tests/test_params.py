@@ -97,8 +97,41 @@ def test_the_file_is_what_the_settings_become(default):
 
 
 def test_labels_on_the_standard_grid_have_no_gaps():
-    params = Params(dataset={"structures": {"VS": 7, "Cochlea": 2}, "known_labels": [2, 7]})
+    params = Params(dataset={"structures": {"VS": 7, "Cochlea": {"value": 2, "pieces": 2}}, "known_labels": [2, 7]})
     assert params.labels == {"VS": 1, "Cochlea": 2}
+    assert params.dataset.label_values == {"VS": 7, "Cochlea": 2}
+    assert params.pieces == {"VS": 1, "Cochlea": 2}
+    assert check(params.model_dump(mode="json")) == params
+
+
+@pytest.mark.parametrize(
+    ("cochlea", "says"),
+    [
+        ({"value": 2, "piece": 2}, ".piece: no such key; did you mean 'pieces'? (allowed here: value, pieces)"),
+        ({"pieces": 2}, ".value: found {'pieces': 2}; field required"),
+        ({"value": 2, "pieces": 0}, ".pieces: found 0; input should be greater than or equal to 1"),
+        ({"value": 0}, ".value: found 0; input should be greater than or equal to 1"),
+        (256, ".value: found 256; input should be less than or equal to 255"),
+        ("two", ".value: found 'two'; input should be a valid integer"),
+        (None, ".value: found None; input should be a valid integer"),
+        ([2, 2], ".value: found [2, 2]; input should be a valid integer"),
+    ],
+)
+def test_what_a_structure_may_be(default, cochlea, says):
+    default["dataset"]["structures"] = {"VS": 1, "Cochlea": cochlea}
+    [first, fault] = refused(default)
+    assert first == "params.yaml: 1 fault(s)"
+    assert fault.startswith(f"  - dataset.structures.Cochlea{says}")
+
+
+@pytest.mark.unusual(
+    "git, DVC and settings", "a params.yaml of before structures had their own number of pieces", "where it is said now"
+)
+def test_a_key_that_is_gone_says_what_is_in_its_place(default):
+    default["segmentation"]["prediction"]["components"] = 2
+    [_, fault] = refused(default)
+    assert fault.startswith("  - segmentation.prediction.components: no longer a key; said of each structure, such as ")
+    assert "Cochlea: {value: 2, pieces: 2}" in fault
 
 
 def test_an_empty_mapping_is_the_papers_setting():
@@ -109,7 +142,7 @@ def test_crossmoda2022_translates_as_the_paper_does(crossmoda2022):
     """METHOD 1 to 4."""
     params = crossmoda2022
     assert (params.dataset.root, params.dataset.layout) == ("data/raw/crossmoda2022", "crossmoda2022")
-    assert params.dataset.structures == {"VS": 1}
+    assert (params.dataset.label_values, params.pieces) == ({"VS": 1}, {"VS": 1})
 
     standardise = params.standardise
     assert standardise.spacing_xyz_mm == (0.6, 0.6, 1.0)
@@ -168,7 +201,7 @@ def test_crossmoda2022_segments_as_the_paper_does(crossmoda2022):
     assert (segmentation.learning_rate, segmentation.oversample_foreground) == (0.01, 0.33)
     assert segmentation.start == "scratch"
     prediction = segmentation.prediction
-    assert (prediction.threshold, prediction.components) == (0.5, 1)
+    assert prediction.threshold == 0.5
     assert (prediction.tile_step, prediction.mirroring) == (0.5, True)
     assert set(segmentation.network.model_dump().values()) == {None}  # as nnU-Net plans
 
@@ -212,6 +245,22 @@ def test_the_defaults_are_the_paper_wherever_a_preset_does_not_say_otherwise(cro
     # Every image alike in the paper; by default arms differ in what a copy is alone.
     own["augmentation"]["draws"] = "images"
     assert paper == own
+
+
+def test_the_reports_second_structure_is_all_that_its_preset_adds_to_the_paper(crossmoda2022, tmp_path):
+    """Report: lambda 2, 3, 4, one start scale; a patient has two cochleas."""
+    both = with_preset("crossmoda2022_cochlea", tmp_path)
+    assert both.labels == {"VS": 1, "Cochlea": 2} and both.pieces == {"VS": 1, "Cochlea": 2}
+    *large_and_small, cochlea = both.augmentation.rules
+    assert large_and_small == list(crossmoda2022.augmentation.rules)
+    assert (cochlea.structure, cochlea.lambdas, len(cochlea.k_star)) == ("Cochlea", [2, 3, 4], 1)
+    bounds = (cochlea.volume_mm3_above, cochlea.volume_mm3_below, cochlea.std_above)
+    assert cochlea.centres == "both" and set(bounds) == {None}
+    same = {
+        "dataset": both.dataset.model_copy(update={"structures": crossmoda2022.dataset.structures}),
+        "augmentation": both.augmentation.model_copy(update={"rules": crossmoda2022.augmentation.rules}),
+    }
+    assert both.model_copy(update=same) == crossmoda2022
 
 
 @pytest.mark.parametrize(

@@ -283,6 +283,36 @@ def test_files_that_are_no_presets(project):
             apply(project, "bad")
 
 
+def test_a_preset_on_another_one(project):
+    """What the other changes stands, lists and comments with it, where the preset does not say otherwise."""
+    (project / "presets/child.yaml").write_text(
+        "# More.\nbase: lgg\ndataset:\n  structures: {VS: 1}\nsegmentation: {mirroring: true}\n"
+        "augmentation:\n  rules:\n    - name: other # of them\n      lambdas: [2]\n"
+    )
+    lgg, text = apply(project, "lgg"), apply(project, "child")
+    wanted = content(lgg)
+    wanted["dataset"]["structures"] = {"VS": 1}
+    wanted["segmentation"]["mirroring"] = True
+    wanted["augmentation"]["rules"] = [{"name": "other", "lambdas": [2]}]
+    assert content(text) == wanted
+    assert "  rules: # which cases\n    - name: other # of them\n      lambdas: [2]\n\n# after the rules" in text
+    assert apply(project, "default") == DEFAULT
+    [child] = [preset for preset in list_presets(project / "presets") if preset.name == "child"]
+    assert child.description == "More."
+    assert (child.changes["dataset.root"], child.changes["segmentation.mirroring"]) == ("data/raw/lgg", True)
+
+
+@pytest.mark.parametrize(
+    ("base", "says"),
+    [("lggg", "no preset 'lggg'; did you mean 'lgg'"), ("child", r"child\.yaml: base: no such key")],
+)
+def test_a_base_that_is_none_or_has_one_is_named(project, base, says):
+    (project / "presets/child.yaml").write_text("base: lgg\n")
+    (project / "presets/bad.yaml").write_text(f"base: {base}\n")
+    with pytest.raises(UserError, match=says):
+        apply(project, "bad")
+
+
 def test_true_is_not_one(project):
     (project / "presets/one.yaml").write_text("seed: true\n")
     assert "seed: true # the one seed\n" in apply(project, "one")

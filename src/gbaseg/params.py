@@ -22,6 +22,11 @@ from gbaseg.text_file import read_yaml
 from gbaseg.translation.settings import TranslationSettings
 
 PATH = Path("params.yaml")
+# Keys that older files have, and where it is said now.
+_GONE = {
+    "segmentation.prediction.components": "said of each structure, such as dataset.structures: "
+    "{VS: 1, Cochlea: {value: 2, pieces: 2}}; a bare number is one of a single piece"
+}
 
 
 class Params(Settings):
@@ -42,6 +47,11 @@ class Params(Settings):
     def labels(self) -> dict[str, int]:
         """Label value of each structure on the standard grid: 1, 2, ... in the order of `dataset.structures`."""
         return {name: value for value, name in enumerate(self.dataset.structures, start=1)}
+
+    @property
+    def pieces(self) -> dict[str, int]:
+        """Connected components that a mask keeps of each structure, in the order of `labels`."""
+        return {name: structure.pieces for name, structure in self.dataset.structures.items()}
 
     @property
     def last_round_differs(self) -> bool:
@@ -128,6 +138,8 @@ def _describe(fault: Mapping[str, Any]) -> str:
     key = ""
     for part in fault["loc"]:
         key += f"[{part}]" if isinstance(part, int) else f"{'.' if key else ''}{part}"
+    if key in _GONE:
+        return f"{key}: no longer a key; {_GONE[key]}"
     if fault["type"] == "extra_forbidden":
         known = _keys_at(fault["loc"][:-1])
         close = difflib.get_close_matches(str(fault["loc"][-1]), known, n=1)
@@ -143,8 +155,8 @@ def _keys_at(location: tuple[str | int, ...]) -> list[str]:
     for part in location:
         if isinstance(part, int) or not (isinstance(model, type) and issubclass(model, BaseModel)):
             continue
-        field = model.model_fields.get(part)
-        model = _model_in(field.annotation) if field is not None else None
+        if (field := model.model_fields.get(part)) is not None:  # else a name that is the user's own
+            model = _model_in(field.annotation)
     return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
 
 

@@ -2,7 +2,7 @@
 
 A preset is a YAML file that holds only the keys it changes, nested as in params.yaml; the comment at its top says what
 it is for. `default.yaml` is the shipped params.yaml itself. A preset is always laid on those defaults, so that presets
-do not add up, and `default` takes every change back.
+do not add up, and `default` takes every change back. One that says `base: NAME` is laid on that preset, which has none.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ from gbaseg.errors import UserError
 from gbaseg.text_file import parse_yaml, read_yaml, text_of
 from gbaseg.yaml_edit import edited
 
-DEFAULT = "default"
+# The shipped params.yaml, and a preset's key for the preset that it is laid on.
+DEFAULT, BASE = "default", "base"
 # Mappings whose keys are the user's own names: a preset gives them whole.
 NAMED_BY_USER = frozenset({("dataset", "structures")})
 Key = tuple[str, ...]
@@ -61,9 +63,8 @@ def list_presets(folder: Path) -> list[Preset]:
     Raises:
         UserError: no `default.yaml` there, a file that is no YAML, or a key that the defaults do not have.
     """
-    defaults = _load(_file(DEFAULT, folder))
-    names = sorted((path.stem for path in folder.glob("*.yaml")), key=lambda name: (name != DEFAULT, name))
-    return [_preset(name, folder, defaults) for name in names]
+    names = sorted(path.stem for path in folder.glob("*.yaml"))
+    return [_preset(name, folder) for name in sorted(names, key=lambda name: name != DEFAULT)]
 
 
 def describe(presets: list[Preset]) -> str:
@@ -97,12 +98,11 @@ def apply_preset(
         UserError: no such preset, a key that the defaults do not have, or values that `validate` refuses.
     """
     default_file, preset_file = _file(DEFAULT, folder), _file(name, folder)
-    defaults, changes = _defaults_and_changes(name, folder)
-    wanted = _laid_on(defaults, changes)
+    defaults, (wanted, layers) = _load(default_file), _layers(name, folder)
     validate(wanted)
 
-    default_text, preset_text = text_of(default_file), text_of(preset_file)
-    text = edited(default_text, preset_text, changes)
+    default_text = text_of(default_file)
+    text = _edited(default_text, layers)
     if _parse(text) != wanted:
         raise UserError(f"{preset_file}: cannot be written in the layout of {default_file}; allowed: plain YAML")
     overwritten = None
@@ -113,7 +113,7 @@ def apply_preset(
     if own.strip():
         # What is not UTF-8 can be read for its values, but not kept.
         kept = _restored(own, default_text, defaults) if "\ufffd" not in own else None
-        kept = None if kept is None else edited(kept, preset_text, changes)
+        kept = None if kept is None else _edited(kept, layers)
         text_stays = kept is not None and _parse(kept) == wanted
         text = kept if kept is not None and text_stays else text
         values = _lost(_parse(own), wanted, defaults, folder)
@@ -131,12 +131,27 @@ def preset_content(name: str, folder: Path) -> dict[str, Any]:
     Raises:
         UserError: as `apply_preset`.
     """
-    return _laid_on(*_defaults_and_changes(name, folder))
+    return _layers(name, folder)[0]
 
 
-def _defaults_and_changes(name: str, folder: Path) -> tuple[dict[str, Any], dict[Key, Any]]:
-    defaults, file = _load(_file(DEFAULT, folder)), _file(name, folder)
-    return defaults, {} if name == DEFAULT else _changes(_load(file), defaults, file)
+def _layers(name: str, folder: Path) -> tuple[dict[str, Any], list[tuple[Path, dict[Key, Any]]]]:
+    """The defaults with all that is laid on them; and each layer's file, with what it changes of those below."""
+    content, layers = _load(_file(DEFAULT, folder)), []
+    files = {} if name == DEFAULT else {_file(name, folder): _load(_file(name, folder))}
+    for own in [one for one in files.values() if BASE in one]:
+        below = _file(str(own.pop(BASE)), folder)
+        files = {below: _load(below), **files}
+    for file, part in files.items():
+        changes = _changes(part, content, file)
+        content = _laid_on(content, changes)
+        layers.append((file, changes))
+    return content, layers
+
+
+def _edited(text: str, layers: list[tuple[Path, dict[Key, Any]]]) -> str:
+    for file, changes in layers:
+        text = edited(text, text_of(file), changes)
+    return text
 
 
 def _lost(content: object, wanted: dict[str, Any], defaults: dict[str, Any], folder: Path) -> list[str]:
@@ -254,14 +269,10 @@ def _laid_on(defaults: dict[str, Any], changes: Mapping[Key, Any]) -> dict[str, 
     return laid
 
 
-def _preset(name: str, folder: Path, defaults: dict[str, Any]) -> Preset:
-    file = _file(name, folder)
-    comment = []
-    for line in text_of(file).splitlines():
-        if not line.startswith("#"):
-            break
-        comment.append(line.removeprefix("#").strip())
-    changes = {} if name == DEFAULT else _changes(_load(file), defaults, file)
+def _preset(name: str, folder: Path) -> Preset:
+    lines = text_of(_file(name, folder)).splitlines()
+    comment = [line.removeprefix("#").strip() for line in takewhile(lambda line: line.startswith("#"), lines)]
+    changes = {key: value for _, layer in _layers(name, folder)[1] for key, value in layer.items()}
     return Preset(name, "\n".join(comment), {".".join(key): value for key, value in changes.items()})
 
 

@@ -87,6 +87,18 @@ def test_gba_touches_the_surroundings_of_the_tumour_alone(model, volume):
     assert np.array_equal(nothing, volume)
 
 
+def test_gba_leaves_other_structures_alone(model, volume):
+    """They may lie within the blending's reach, and touch the one that is rescaled."""
+    mask, others = np.zeros((2, *volume.shape), bool)
+    mask[1:3, 8:12, 10:14] = others[2:4, 8:12, 14:18] = True
+    settings = AugmentationSettings(blend=BlendSettings(dilation_px=2, sigma_px=2.0))
+    given = {"factor": 0.6, "k_star": 1, "model": model, "settings": settings, "seed": 0}
+    alone, out = apply_gba(volume, mask, **given), apply_gba(volume, mask, **given, others=others)
+    assert not np.array_equal(alone[others], volume[others])
+    assert np.array_equal(out[others], volume[others])
+    assert np.array_equal(out[~others], alone[~others])
+
+
 def test_psi_stands_where_the_blend_is_one(model, volume):
     """Eq. 7 with a mask that fills the slice: the result is psi of the rescaled slice."""
     mask = np.zeros(volume.shape, bool)

@@ -325,6 +325,17 @@ def test_what_speaks_against_a_mask_is_said(image, says):
     assert "2 mask(s) of round_1 in masks, 1 with warnings" in result.stderr
 
 
+def test_a_structure_of_several_pieces_is_not_in_pieces():
+    text = Path("params.yaml").read_text()
+    Path("params.yaml").write_text(text.replace("structures: {VS: 1}", "structures: {VS: {value: 1, pieces: 2}}"))
+    write(bright(((2, 5), (4, 8), (4, 8)), ((2, 5), (14, 18), (14, 18))), "two.nii.gz")
+    assert gbaseg("two.nii.gz").exit_code == 0
+    [row] = table()
+    assert (row["pieces"], row["warnings"]) == ("2", "")
+    halves = read("masks/two.nii.gz").array
+    assert halves[:, :12].any() and halves[:, 12:].any()
+
+
 @pytest.mark.unusual("Commands", "`predict`: a mask comes out empty", "a warning")
 def test_an_empty_mask_is_said(monkeypatch):
     nothing = np.float32([[1.0], [0.0]])[None, :, :, None, None]

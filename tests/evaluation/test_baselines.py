@@ -37,6 +37,18 @@ def test_finds_a_tumour_that_stands_out(value, polarity):
     assert mask.dtype == bool and dice(truth, mask) > 0.7
 
 
+def test_a_structure_of_two_pieces_keeps_two():
+    image, _, truth = patient(0, 0.8)
+    second = np.zeros(SHAPE, bool)
+    second[5:8, 10:14, 22:26] = True
+    array = np.where(second, np.float32(0.8), image.array)
+    both = truth | second
+    given = [Volume(array, GRID)], [Volume(both.astype(np.uint8), GRID)]
+    one, two = (next(bright_threshold_baseline(*given, given[0], pieces=pieces)[1]) for pieces in (1, 2))
+    assert not (one & second).any() and (two & second).sum() > 0.8 * second.sum()
+    assert dice(both, two) > dice(both, one)
+
+
 def test_a_polarity_may_be_known():
     image, label, _ = patient(0, 0.15)
     threshold, _ = bright_threshold_baseline([image], [label], [], polarities=("bright",))
@@ -62,5 +74,5 @@ def test_sources_without_tumour():
     empty = label.with_array(np.zeros_like(label.array))
     threshold, _ = bright_threshold_baseline([image, image], [empty, label], [])
     assert threshold == bright_threshold_baseline([image], [label], [])[0]  # says nothing about the threshold
-    with pytest.raises(ValueError, match="no source label with tumour"):
+    with pytest.raises(ValueError, match="no source label with the structure"):
         bright_threshold_baseline([image], [empty], [image])

@@ -84,7 +84,11 @@ def test_densities_have_unit_area_and_say_n(tmp_path):
         for curve in curves:
             assert np.trapezoid(curve.get_ydata(), curve.get_xdata()) == pytest.approx(1.0, abs=0.02)
     assert texts(figure) == ["before GBA (n = 20)", "after GBA (n = 40)", "target, pseudo-labels (n = 15)"]
-    assert "mm³" in figure.axes[1].get_xlabel()
+    assert figure.axes[1].get_xlabel() == "Tumour volume (mm³)"
+    of_another = appearance_density(*[tumours(0, 20, 0.4)] * 3, structure="Cochlea")
+    assert [axes.get_xlabel() for axes in of_another.axes] == [
+        "Mean intensity inside the Cochlea (0 to 1)", "Cochlea volume (mm³)",
+    ]  # fmt: skip
     save(figure, tmp_path / "appearance.png")
 
 

@@ -51,6 +51,14 @@ def test_the_run_in_a_few_flat_keys():
     assert not any(isinstance(value, dict | list) for value in summary.values())
 
 
+def test_other_structures_stand_behind():
+    both = [(name, {**metrics, **round_metrics(0.4, 0.6, structure="Cochlea")}) for name, metrics in ROUNDS]
+    summary = summarise_rounds(both, others=["Cochlea"])
+    assert list(summary.items())[-2:] == [("Cochlea_dice_mean", 0.5), ("Cochlea_assd_mm_mean", 1.0)]
+    assert {**summarise_rounds(ROUNDS), **summary} == summary
+    assert summarise_rounds(UNLABELLED, others=["Cochlea"])["Cochlea_dice_mean"] is None
+
+
 def test_the_run_without_labels():
     summary = summarise_rounds(UNLABELLED)
     assert summary["dice_mean"] is summary["dice_gain_over_first_round"] is summary["cases_under_0.4"] is None

@@ -34,7 +34,7 @@ def test_a_face_an_edge_or_a_corner_connects(neighbour):
 
 def test_the_largest_is_kept_whole():
     mask = mask_of(BIG, SMALL)
-    kept = largest_components(mask)
+    kept = largest_components(mask, keep=1)
     assert kept.dtype == bool
     assert np.array_equal(kept, mask_of(BIG))
     assert mask.sum() == 14  # what came in is as it was
@@ -48,9 +48,9 @@ def test_several_are_kept_by_size():
 
 
 def test_of_equals_the_first_is_kept():
-    assert np.array_equal(largest_components(mask_of(SECOND, FIRST)), mask_of(FIRST))
+    assert np.array_equal(largest_components(mask_of(SECOND, FIRST), keep=1), mask_of(FIRST))
 
 
 def test_an_empty_mask_stays_empty():
-    assert not largest_components(mask_of()).any()
+    assert not largest_components(mask_of(), keep=2).any()
     assert len(components(mask_of())[1]) == 0

@@ -22,6 +22,7 @@ from gbaseg.segmentation.settings import PredictionSettings
 from gbaseg.volume import Grid, Volume
 
 ONE = {"VS": 1}
+ONE_OF_EACH = {"VS": 1, "Cochlea": 1}
 SETTINGS = PredictionSettings(tile_step=1.0, mirroring=False)
 
 
@@ -54,7 +55,7 @@ def test_a_voxel_belongs_to_a_structure_from_the_threshold_on(threshold, expecte
 def test_a_structure_must_be_the_most_probable_and_probable_enough():
     probabilities = np.zeros((1, 3, 1, 1, 4))
     probabilities[0, :, 0, 0] = np.array([[0.1, 0.2, 0.7], [0.2, 0.6, 0.2], [0.2, 0.45, 0.35], [0.5, 0.3, 0.2]]).T
-    decision = decide(probabilities, {"VS": 1, "Cochlea": 2}, SETTINGS, "a", 1.0)
+    decision = decide(probabilities, ONE_OF_EACH, SETTINGS, "a", 1.0)
     assert decision.mask.tolist() == [[[2, 1, 0, 0]]]
     assert [(item.structure, item.volume_mm3) for item in decision.agreements] == [("VS", 1.0), ("Cochlea", 1.0)]
 
@@ -62,20 +63,32 @@ def test_a_structure_must_be_the_most_probable_and_probable_enough():
 def test_the_largest_component_of_each_structure_is_kept():
     vs, cochlea = row(0.9, 0.9, 0.9, 0, 0, 0, 0.9, 0.9, 0, 0), row(0, 0, 0, 0, 0.9, 0, 0, 0, 0, 0)
     folds = np.stack([1 - vs - cochlea, vs, cochlea])[None]
-    decision = decide(folds, {"VS": 1, "Cochlea": 2}, SETTINGS, "a", 2.5)
+    decision = decide(folds, ONE_OF_EACH, SETTINGS, "a", 2.5)
     about_vs, about_cochlea = decision.agreements
     assert decision.mask.tolist() == [[[1, 1, 1, 0, 2, 0, 0, 0, 0, 0]]]
     # What was not kept is gone from the probabilities too, so that another grid's mask has the same pieces.
     assert decision.probabilities[0, 0, 0] == pytest.approx([0.9, 0.9, 0.9, 0, 0, 0, 0, 0, 0, 0], abs=1e-3)
-    assert to_mask(decision.probabilities, SETTINGS).tolist() == decision.mask.tolist()
+    assert to_mask(decision.probabilities, ONE_OF_EACH, SETTINGS).tolist() == decision.mask.tolist()
     assert (about_vs.pieces, about_vs.largest_share, about_vs.volume_mm3) == (2, 0.6, 7.5)
     assert (about_cochlea.pieces, about_cochlea.largest_share, about_cochlea.volume_mm3) == (1, 1.0, 2.5)
 
-    both = SETTINGS.model_copy(update={"components": 2})
-    decision = decide(folds, {"VS": 1, "Cochlea": 2}, both, "a", 2.5)
-    about_vs, _ = decision.agreements
-    assert decision.mask.tolist() == [[[1, 1, 1, 0, 2, 0, 1, 1, 0, 0]]]
-    assert about_vs.volume_mm3 == 12.5
+
+def test_a_structure_of_two_pieces_keeps_two_beside_one_of_one():
+    """Two cochleas, a speck each of VS and cochlea: a perfect network's masks are whole, on another grid as well."""
+    vs = row(0.9, 0.9, 0, 0.9, 0, 0, 0, 0, 0, 0, 0, 0)
+    cochlea = row(0, 0, 0, 0, 0, 0.9, 0.9, 0, 0.9, 0.9, 0, 0.9)
+    folds = np.stack([1 - vs - cochlea, vs, cochlea])[None]
+    pieces = {"VS": 1, "Cochlea": 2}
+    decision = decide(folds, pieces, SETTINGS, "a", 1.0)
+    assert decision.mask.tolist() == [[[1, 1, 0, 0, 0, 2, 2, 0, 2, 2, 0, 0]]]
+    about_vs, about_cochlea = decision.agreements
+    assert (about_vs.pieces, about_vs.largest_share) == (2, pytest.approx(2 / 3))
+    assert (about_cochlea.pieces, about_cochlea.largest_share, about_cochlea.volume_mm3) == (3, 0.8, 4.0)
+    assert decision.probabilities[1, 0, 0, -1] == 0
+    assert to_mask(decision.probabilities, pieces, SETTINGS).tolist() == decision.mask.tolist()
+    # What one piece alone would make of it: the other cochlea is lost, and half of what was found is reason to doubt.
+    [_, lost] = decide(folds, ONE_OF_EACH, SETTINGS, "a", 1.0).agreements
+    assert (lost.largest_share, lost.volume_mm3) == (0.4, 2.0)
 
 
 def test_agreement_is_the_mean_dice_of_the_pairs_of_folds():
@@ -141,7 +154,7 @@ def test_masks_are_written_on_the_images_grids(model, tmp_path):
         volume.write(scan(seed, grid), tmp_path / f"{name}.nii.gz")
         paths = (tmp_path / f"{name}.nii.gz", tmp_path / "masks" / f"{name}.nii.gz")
         items.append(PredictionItem(name, *paths, tmp_path / "probabilities" / f"{name}.npy"))
-    agreements = predict(model, items, SETTINGS, "tiny")
+    agreements = predict(model, items, ONE, SETTINGS, "tiny")
 
     # More than one task's worth of cases; the order is the items'.
     assert [(item.name, item.structure) for item in agreements] == [(name, "VS") for name in grids]
@@ -167,7 +180,7 @@ def predicted(model, folder, cases=5):
         items.append(
             PredictionItem(str(seed), *(folder / f"{part}{seed}.nii.gz" for part in ("", "m")), folder / f"{seed}.npy")
         )
-    agreements = predict(model, items, SETTINGS, "tiny")
+    agreements = predict(model, items, ONE, SETTINGS, "tiny")
     return agreements, [item.mask.read_bytes() for item in items], [np.load(item.probabilities) for item in items]
 
 
@@ -281,7 +294,7 @@ def test_a_kept_component_grows_into_the_voxels_it_touches():
     [about] = decision.agreements
     assert (about.volume_mm3, about.pieces, about.largest_share) == (4.0, 2, pytest.approx(2 / 3))
     # The same rule on another grid gives the same pieces, half widths of the stored probabilities apart.
-    assert to_mask(decision.probabilities.astype(np.float32) + 1e-3, GROWING).tolist() == decision.mask.tolist()
+    assert to_mask(decision.probabilities.astype(np.float32) + 1e-3, ONE, GROWING).tolist() == decision.mask.tolist()
 
 
 def test_a_piece_that_is_joined_to_a_kept_one_belongs_to_it_and_leaves_no_hole():
@@ -295,14 +308,14 @@ def test_a_piece_that_is_joined_to_a_kept_one_belongs_to_it_and_leaves_no_hole()
     joined = decide(binary(plane), ONE, GROWING, "a", 1.0)
     assert joined.mask.sum() == 25 + 2 + 35
     for decision in (apart, joined):
-        again = to_mask(decision.probabilities.astype(np.float32) + 1e-3, GROWING)
+        again = to_mask(decision.probabilities.astype(np.float32) + 1e-3, ONE, GROWING)
         assert again.tolist() == decision.mask.tolist()
 
 
 def test_a_structure_does_not_grow_into_another():
     vs, cochlea = row(0.9, 0.4, 0.35, 0.3, 0.0), row(0.0, 0.3, 0.4, 0.6, 0.6)
     folds = np.stack([1 - vs - cochlea, vs, cochlea])[None]
-    mask = decide(folds, {"VS": 1, "Cochlea": 2}, GROWING, "a", 1.0).mask
+    mask = decide(folds, ONE_OF_EACH, GROWING, "a", 1.0).mask
     assert mask.tolist() == [[[1, 1, 2, 2, 2]]]
 
 

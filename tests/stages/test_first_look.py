@@ -25,8 +25,8 @@ def case(tmp_path, name, domain="source", split="train", tumour=0, patient=None)
     return Case(name, patient or name, "A", domain, split, modality, f"images/{name}.nii.gz", labelled)
 
 
-def look(tmp_path, *cases):
-    return first_look(Params(), cases, tmp_path)
+def look(tmp_path, *cases, settings=Params()):  # noqa: B008 - frozen
+    return first_look(settings, cases, tmp_path)
 
 
 def test_the_largest_tumour_and_another_patient_without_a_label(tmp_path):
@@ -37,6 +37,19 @@ def test_the_largest_tumour_and_another_patient_without_a_label(tmp_path):
     assert [len([c for c in axes.collections if hasattr(c, "levels")]) for axes in (known, sought)] == [1, 0]
     # About the same height of both heads.
     assert [axes.images[0].get_array().max() for axes in (known, sought)] == pytest.approx([0.2, 0.2])
+
+
+def test_every_structure_is_outlined(tmp_path):
+    one = case(tmp_path, "s", tumour=4)
+    label = volume.read(tmp_path / one.label)
+    label.array[2, 9:11, 6:9] = 2
+    volume.write(label, tmp_path / one.label)
+    both = Params(dataset={"structures": {"VS": 1, "Cochlea": {"value": 2, "pieces": 2}}})
+    [known] = look(tmp_path, one, settings=both).axes
+    assert known.get_title() == "ceT1: VS, Cochlea are labelled"
+    [contour] = [found for found in known.collections if hasattr(found, "levels")]
+    alone = look(tmp_path, case(tmp_path, "s", tumour=4), settings=both).axes[0].collections[0]
+    assert len(contour.get_paths()[0].to_polygons()) == len(alone.get_paths()[0].to_polygons()) + 1
 
 
 def test_held_out_scans_are_not_shown(tmp_path):

@@ -99,6 +99,34 @@ def test_the_papers_rule_without_labels_says_what_decides_in_its_place(project, 
     assert "self-training stops here: rule agreement" in said
 
 
+def test_every_structure_has_its_own_proxies(project, monkeypatch):
+    """The tumour's at the top, as of a set of one structure; what speaks against one is not counted of another."""
+    _, run = project
+    two = Params(dataset={"structures": {"VS": 1, "Cochlea": {"value": 2, "pieces": 2}}})
+    monkeypatch.setattr(pseudo_label.params, "load", lambda: two)
+
+    def label_target(settings, model, folder, *, fine, name):
+        found = [FoldAgreement(case, "VS", 0.9, 1, 1.0, 8.0) for case in TARGETS]
+        found += [FoldAgreement(case, "Cochlea", 0.5, 3, 0.4, 0.0) for case in TARGETS]
+        folder.mkdir()
+        pseudo_label._write_table(settings, found, folder)
+
+    monkeypatch.setattr(pseudo_label, "label_target", label_target)
+    held_out = {"VS": {"dice": {"mean": 0.7}}, "Cochlea": {"dice": {"mean": 0.6}}}
+    monkeypatch.setattr(pseudo_label, "score_folds", lambda *_: held_out)
+    metrics, _ = run("round_0")
+    known = read_json(layout.proxies("round_0"))
+    assert (known["fold_agreement"], known["doubtful"], known["pseudo_labelled"]) == (0.9, 0, 2)
+    assert known["others"] == {"Cochlea": {"fold_agreement": 0.5, "doubtful": 2, "pseudo_labelled": 2}}
+    stream = io.StringIO()
+    print_rounds_table([("round_0", {**metrics, "proxies": known})], Console(file=stream, width=80), tumour="VS")
+    lines = [line.split() for line in stream.getvalue().splitlines()]
+    assert [line for line in lines if line[:1] == ["round_0"]] == [
+        ["round_0", "0.700", "0.900", "–", "0", "of", "2", "no"],
+        ["round_0", "0.600", "0.500", "–", "2", "of", "2", "no"],
+    ]
+
+
 def test_one_tumour_is_something(project, capsys):
     found, run = project
     found["t1"] = 8.0

@@ -40,15 +40,15 @@ def settings(arm="gba"):
 def test_naive_against_gba_shows_the_largest_tumour_that_was_copied(copies):
     """With one SinGAN a case there is none for the largest of all where no rule selects it."""
     copies("s1_small_l0.7_k1", "s2_small_l0.7_k1", "s2_large_l1.2_k1")
-    rules = copied_by(settings())
+    rules = copied_by(settings(), "VS")
     assert rules == {"s1": SMALL, "s2": LARGE}
-    assert source_case(settings())[0].case == "s3"
-    shown, mask, z = source_case(settings(), rules)
+    assert source_case(settings(), "VS")[0].case == "s3"
+    shown, mask, _, z = source_case(settings(), "VS", rules)
     assert (shown.case, int(mask.sum()), z) == ("s2", 2, 1)
 
 
 def test_nothing_is_shown_where_gba_copied_nothing(copies):
     copies()
-    assert copied_by(settings()) == {}
+    assert copied_by(settings(), "VS") == {}
     copies("s1_small_l0.7")
-    assert copied_by(settings(arm="naive")) == {}
+    assert copied_by(settings(arm="naive"), "VS") == {}

@@ -90,7 +90,7 @@ def test_every_number_is_watched_by_some_stage_and_no_stage_watches_what_there_i
 def test_who_tells_structures_apart_watches_their_list(stage):
     module = STAGES[stage]["cmd"].split()[1].replace("-", "_")
     source = (ROOT / "src/gbaseg/stages" / f"{module}.py").read_text()
-    if re.search(r"settings\.(labels|dataset\.(tumour|structures))\b", source):
+    if re.search(r"settings\.(labels|pieces|dataset\.(tumour|structures|label_values))\b", source):
         assert {"dataset", "dataset.structures"} & set(watched(stage))
 
 

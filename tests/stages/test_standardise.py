@@ -41,10 +41,10 @@ def project(tmp_path, monkeypatch):
     return tmp_path
 
 
-def run(project, **changes):
+def run(project, dataset=None, **changes):
     crop = {"spacing_xyz_mm": (1, 1, 2), "crop_xy_px": 12, "foreground": "all", "brain_percentile": 98, **changes}
     settings = Params(
-        dataset={"root": "raw", "layout": "table"},
+        dataset={"root": "raw", "layout": "table", **(dataset or {})},
         standardise=crop,
         augmentation={"arm": "none"},
         segmentation={"folds": 2},
@@ -71,6 +71,29 @@ def test_the_log_ends_with_a_warning_of_labels_that_the_crop_cuts(project, capfd
 def test_along_z_the_other_key_is_named_too(project, capfd):
     run(project, crop_xy_px=30, crop_z_px=1)
     assert last_line(capfd).endswith("enlarge standardise.crop_xy_px (30) or standardise.crop_z_px (1)")
+
+
+@pytest.mark.unusual(
+    "Data sets and folders",
+    "labels of two cochleas, and `dataset.structures: {Cochlea: 2}`, of which a mask keeps one piece",
+    "a warning at the end of standardise, with the number of pieces to set",
+)
+def test_a_structure_of_more_pieces_than_masks_keep_is_a_warning(project, capfd):
+    for number, name in enumerate(COLUMNS):
+        label = np.zeros(GRID.shape, np.uint8)
+        label[1:3, 15:17, 12:20] = 1
+        label[1, 12, 12] = 1  # a speck is no piece
+        label[1:3, 8:11, 12:20] = label[1:3, 20:23, 12:20] = 2
+        if number == 0:
+            label[1:3, 8:11] = 0
+        write(Volume(label, GRID), project / f"raw/{name}_l.nii.gz")
+    run(project, dataset={"structures": {"VS": 1, "Cochlea": 2}}, crop_xy_px=32)
+    assert (
+        "WARNING: Cochlea has more pieces in 4 of 5 source label(s), 2 in most, than masks keep of it (1): the others "
+        "would be lost. dataset.structures: Cochlea: {value: 2, pieces: 2} keeps 2"
+    ) in last_line(capfd)
+    run(project, dataset={"structures": {"VS": 1, "Cochlea": {"value": 2, "pieces": 2}}}, crop_xy_px=32)
+    assert "WARNING" not in capfd.readouterr().err
 
 
 def test_a_crop_that_holds_every_label_warns_of_none(project, capfd):

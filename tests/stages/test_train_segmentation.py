@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from gbaseg.cases import Case, write_table
 from gbaseg.params import Params
 from gbaseg.runtime.scratch import atomic_outputs
 from gbaseg.segmentation.dataset import TrainingItem
-from gbaseg.stages import train_segmentation
-from gbaseg.stages.train_segmentation import target_weight
+from gbaseg.stages import layout, train_segmentation
+from gbaseg.stages.pseudo_label import TABLE
+from gbaseg.stages.train_segmentation import target_items, target_weight
 
 
 def source(*counts_and_weights):
@@ -42,6 +44,39 @@ def test_the_target_has_its_share_whatever_the_arm(items, target):
 @pytest.mark.parametrize(("items", "target", "share"), [(216, 16, None), (216, 0, 0.3), (0, 16, 0.3)])
 def test_without_a_share_a_real_image_is_drawn_as_an_unaltered_one(items, target, share):
     assert target_weight(source((items, "1/2")), target, share) == 1
+
+
+@pytest.mark.parametrize(
+    ("action", "expected"),
+    [
+        ("keep", {"sound": (), "no_vs": (), "no_cochlea": (), "neither": ()}),
+        ("drop", {"sound": (), "no_vs": (1,), "no_cochlea": (2,)}),
+    ],
+)
+def test_a_doubtful_structure_is_left_out_and_not_its_case(tmp_path, monkeypatch, capsys, action, expected):
+    monkeypatch.chdir(tmp_path)
+    doubts = {"sound": ("", ""), "no_vs": ("empty", ""), "no_cochlea": ("", "folds disagree"), "neither": ("x", "y")}
+    write_table(
+        [Case(name, name, "A", "target", "train", "hrT2", f"images/{name}.nii.gz") for name in doubts], layout.STANDARD
+    )
+    lines = [
+        f"{name},{structure},1,1,1,1,{doubt}"
+        for name, pair in doubts.items()
+        for structure, doubt in zip(("VS", "Cochlea"), pair, strict=True)
+    ]
+    folder = layout.pseudo_labelled("round_0")
+    folder.mkdir(parents=True)
+    header = "case,structure,volume_mm3,fold_dice,pieces,largest_share,doubts"
+    (folder / TABLE).write_text("\n".join([header, *lines]))
+    settings = Params(
+        dataset={"structures": {"VS": 1, "Cochlea": {"value": 2, "pieces": 2}}},
+        self_training={"confidence": {"action": action}},
+    )
+    items = target_items(settings, "round_0", False, tmp_path)
+    assert {item.name: item.unknown for item in items} == expected
+    said = capsys.readouterr().err
+    left_out = "VS of 2, Cochlea of 2" if action == "drop" else "VS of 0, Cochlea of 0"
+    assert f"{len(expected)} of 4 pseudo-labelled target cases; left out as doubtful: {left_out}" in said
 
 
 def test_finished_folds_survive_an_interruption(tmp_path, monkeypatch):

@@ -29,6 +29,7 @@ def apply_gba(
     model: SinGAN,
     settings: AugmentationSettings,
     seed: int,
+    others: np.ndarray | None = None,
 ) -> np.ndarray:
     """Rescale the structure, harmonise every slice that has some of it, blend it in (Eq. 5, 6, 7).
 
@@ -40,6 +41,7 @@ def apply_gba(
         model: the SinGAN, trained on a slice of shape (Y, X).
         settings: numbers.
         seed: of the noise.
+        others: same shape, non-zero in other structures, which so wide a blending may reach: y^ is 0 there.
 
     Returns:
         (Z, Y, X) float32 in [0, 1]. Voxels where y^ is 0, and slices without the structure, are those of `image`, bit
@@ -57,5 +59,7 @@ def apply_gba(
     out = image.copy()
     for z, harmonised in zip(z_indices, psi, strict=True):
         y_hat = blend_mask(mask[z], settings.blend.dilation_px, settings.blend.sigma_px)
+        if others is not None:
+            y_hat[others[z] != 0] = 0.0
         out[z] = blend(harmonised, rescaled[z], image[z], y_hat)
     return out

@@ -136,14 +136,15 @@ def leaderboard(
 @click.command()
 @click.argument("experiments", nargs=-1)
 @click.option("--out", default="figures", show_default=True, type=OUT_FOLDER, help="Folder of the figures.")
-def figures(experiments: tuple[str, ...], out: Path) -> None:
+@click.option("--structure", default="", help="Whose scores; default: the tumour.")
+def figures(experiments: tuple[str, ...], out: Path, structure: str) -> None:
     """Draw what compares experiments: translations (Fig. 4) and scores by arm (Fig. 10).
 
     EXPERIMENTS as for `tables`.
     """
     from gbaseg.commands.figures import run
 
-    run(experiments, out)
+    run(experiments, out, structure)
 
 
 @click.group()

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from gbaseg import params, volume
 from gbaseg.errors import UserError
+from gbaseg.evaluation.rounds import proxies_of
 from gbaseg.evaluation.runs import Run
 from gbaseg.evaluation.summary import CaseScore, read_scores
 from gbaseg.git import below_the_top, check_repository
@@ -173,8 +174,7 @@ def read_run(name: str, settings: Mapping[str, Any], files: Files, structure: st
     for round_id in round_ids:
         found = _json(name, files, layout.proxies(round_id), optional=True)
         if found:
-            pseudo_target = found.pop("pseudo_target", {}).get(structure, {})
-            proxies[round_id] = {**found, "pseudo_target_dice": pseudo_target.get("dice", {}).get("mean")}
+            proxies[round_id] = proxies_of(structure, found)
     translation = settings["translation"]
     return Run(
         name,

@@ -27,14 +27,15 @@ from gbaseg.stages import layout
 _CASES = 3
 
 
-def run(experiments: Sequence[str], out: Path) -> None:
+def run(experiments: Sequence[str], out: Path, structure: str = "") -> None:
     """Write `scores_by_arm.svg` and `.png`, and `translations.png` where there are translations, into `out`.
 
     Args:
         experiments: see `load_runs`.
         out: folder of the figures.
+        structure: whose scores; empty: the tumour.
     """
-    runs = load_runs(experiments)
+    runs = load_runs(experiments, structure)
     scored = [one for one in runs if all(one.rounds.values())]
     written = []
     if scored:

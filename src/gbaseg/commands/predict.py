@@ -180,12 +180,12 @@ def _segment(path: Path, name: str, model: _Model, settings: Params) -> tuple[vo
         image, record = standardise_finely(scan, record, grid.fine_spacing_xyz_mm, grid.smooth_shrinking)
     folds = model.ensemble.fold_probabilities(image)
     structures = model.ensemble.structures
-    decision = decide(folds, structures, settings.segmentation.prediction, path.name, image.grid.voxel_mm3)
+    decision = decide(folds, settings.pieces, settings.segmentation.prediction, path.name, image.grid.voxel_mm3)
     mask = on_scan(decision.probabilities, record, settings)
     rows = []
     for agreement in decision.agreements:
         structure = agreement.structure
-        inside = mask.array == settings.dataset.structures[structure]
+        inside = mask.array == settings.dataset.label_values[structure]
         volume_mm3 = float(np.count_nonzero(inside)) * mask.grid.voxel_mm3
         low, high = model.ranges_mm3.get(structure, (0.0, np.inf))
         warnings = [

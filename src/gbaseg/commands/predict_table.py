@@ -33,7 +33,8 @@ class Row:
         status: `done`, `failed`, or `waiting` where the command was ended before.
         structure: of the mask.
         volume_mm3: of the structure in the mask, on the scan's own grid.
-        pieces: connected components of what the folds found together, of which the mask has the largest.
+        pieces: connected components of what the folds found together, of which the mask has the largest (of a
+            structure of several pieces as many).
         fold_dice: mean Dice over the pairs of folds of which either finds something; NaN where there is none.
         warnings: what speaks against the mask.
         error: why there is none.
@@ -137,7 +138,7 @@ def print_table(rows: Sequence[Row], console: Console | None = None) -> None:
         )
     console = console or Console()
     console.print(table)
-    console.print("mm3: volume of the mask; pieces: found, of which the largest is kept; folds: Dice with each other")
+    console.print("mm3: volume of the mask; pieces: found, of which the largest are kept; folds: Dice with each other")
 
 
 def _cells(row: Row) -> dict[str, object]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from gbaseg.commands.submission import entries
 from gbaseg.evaluation.figures import dice_assd_by_round
 from gbaseg.evaluation.image_figures import intensity_distributions, segmentation_overlays
 from gbaseg.evaluation.report import Picture, Section, Table, as_image, as_vector, render
+from gbaseg.evaluation.rounds import Rounds, proxies_of
 from gbaseg.evaluation.summary import CaseScore
 from gbaseg.evaluation.text import number
 from gbaseg.params import Params
@@ -33,7 +33,7 @@ from gbaseg.stages.pictures import (
     sample_intensities,
 )
 from gbaseg.stages.provenance import LOCK, refuse_strangers
-from gbaseg.stages.summarise import appearance_figure, read_rounds, tumour_scores
+from gbaseg.stages.summarise import appearance_figure, read_rounds, scores_of
 from gbaseg.text_file import read_yaml, text_of
 
 PACKAGES = ("gbaseg", "torch", "nnunetv2", "SimpleITK", "numpy", "scipy", "dvc")
@@ -50,21 +50,19 @@ def run(out: Path) -> None:
     last = settings.self_training.last
     need([layout.STANDARD, layout.TRANSLATED, layout.pseudo_labelled(last)])
     proxies = [layout.proxies(item.id) for item in settings.self_training.rounds]
-    others = [layout.AUGMENTED, layout.METRICS / "translation.json", layout.METRICS / f"{BASELINE}.json"]
-    refuse_strangers([layout.STANDARD, layout.TRANSLATED, layout.pseudo_labelled(last), *proxies, *others])
+    more = [layout.AUGMENTED, layout.METRICS / "translation.json", layout.METRICS / f"{BASELINE}.json"]
+    refuse_strangers([layout.STANDARD, layout.TRANSLATED, layout.pseudo_labelled(last), *proxies, *more])
     rounds = read_rounds(settings)
-    scores = tumour_scores(settings, rounds)
+    # Part by part, so that what several structures have of one stands together.
+    of_each = (_of_structure(settings, structure, rounds) for structure in settings.labels)
+    scored, *others = zip(*of_each, strict=True)
+    intensities = intensity_distributions(sample_intensities())
+    pictures = [as_vector(intensities, "Intensities by modality and centre (Fig. 6)")]
     sections = [
-        Section(
-            "Rounds",
-            _ROUNDS_NOTE.format(empty_mm=settings.evaluation.empty_assd_mm),
-            tables=[_rounds(settings, rounds), *_leaderboard()],
-            pictures=_curves(settings, scores),
-        ),
-        Section("Known without the target's labels", _PROXIES_NOTE, tables=_proxies(settings)),
-        Section("Translation and augmentation", pictures=_steps(settings), tables=[_checks()]),
-        Section("Cases by round", pictures=[as_image(overlays(settings, scores[1:]), "Worst to best (Fig. 9)", 150)]),
-        _cases(settings, scores[1:]),
+        *scored,
+        *([Section("Leaderboard", tables=tables)] if (tables := _leaderboard()) else []),
+        *(section for part in others for section in part),
+        Section("Translation", pictures=pictures, tables=[_checks()]),
         Section("Time", _TIME_NOTE, tables=_times()),
         Section("Data", "Hashes of what each stage wrote (dvc.lock).", tables=_hashes()),
         Section("Versions", tables=[Table(["package", "version"], [[name, version(name)] for name in PACKAGES])]),
@@ -89,12 +87,31 @@ _TIME_NOTE = """As this machine's logs/stages.jsonl has them: the last run of ea
 with all else that ran, where the machine tells."""
 
 
-def _rounds(settings: Params, rounds: list[tuple[str, dict[str, Any]]]) -> Table:
+def _of_structure(settings: Params, structure: str, rounds: Rounds) -> list[Section]:
+    """What the page says of one structure, which titles and captions name where there are several."""
+    scores = scores_of(structure, rounds)
+    name = f": {structure}" if len(settings.labels) > 1 else ""
+    by_round = as_image(overlays(settings, structure, scores[1:]), f"Worst to best (Fig. 9){name}", 150)
+    return [
+        Section(
+            f"Rounds{name}",
+            _ROUNDS_NOTE.format(empty_mm=settings.evaluation.empty_assd_mm),
+            tables=[_rounds(settings, structure, rounds)],
+            pictures=_curves(structure, name, scores),
+        ),
+        Section(f"Known without the target's labels{name}", _PROXIES_NOTE, tables=_proxies(settings, structure)),
+        Section(f"Augmentation{name}", pictures=_steps(settings, structure, name)),
+        Section(f"Cases by round{name}", pictures=[by_round]),
+        _cases(settings, structure, name, scores[1:]),
+    ]
+
+
+def _rounds(settings: Params, structure: str, rounds: Rounds) -> Table:
     threshold = layout.METRICS / f"{BASELINE}.json"
     named = [*rounds, ("threshold", read_json(threshold))] if threshold.is_file() else rounds
     rows = []
     for name, metrics in named:
-        found = metrics.get(settings.dataset.tumour)
+        found = metrics.get(structure)
         if not found or found["dice"]["mean"] is None:
             rows.append([name, "–", "–", "–", "–", "–"])
             continue
@@ -126,34 +143,34 @@ def _leaderboard() -> list[Table]:
     return [Table(headings, rows)]
 
 
-def _curves(settings: Params, scores: list[tuple[str, list[CaseScore]]]) -> list[Picture]:
+def _curves(structure: str, name: str, scores: list[tuple[str, list[CaseScore]]]) -> list[Picture]:
     if not any(rows for _, rows in scores):
         return []
-    return [as_vector(dice_assd_by_round(scores, settings.dataset.tumour), "Dice and ASSD by round")]
+    return [as_vector(dice_assd_by_round(scores, structure), f"Dice and ASSD by round{name}")]
 
 
-def _proxies(settings: Params) -> list[Table]:
+def _proxies(settings: Params, structure: str) -> list[Table]:
     rows = []
     for item in settings.self_training.rounds:
         path = layout.proxies(item.id)
         if path.is_file():
-            known = read_json(path)
-            held_out = known.get("pseudo_target", {}).get(settings.dataset.tumour, {}).get("dice", {}).get("mean")
+            known = proxies_of(structure, read_json(path))
             doubtful = f"{known['doubtful']} of {known['pseudo_labelled']}" if "doubtful" in known else "–"
             agreements = (number(known.get("fold_agreement")), number(known.get("round_agreement")))
-            rows.append([item.id, number(held_out), *agreements, doubtful])
+            rows.append([item.id, number(known["pseudo_target_dice"]), *agreements, doubtful])
     headings = ["round", "Dice, held-out pseudo-target", "folds agree", "agrees with round before", "doubtful"]
     return [Table(headings, rows)] if rows else []
 
 
-def _steps(settings: Params) -> list[Picture]:
+def _steps(settings: Params, structure: str, name: str) -> list[Picture]:
     pictures = [
-        as_image(draw_panel(settings), "A case through every step", 150),
-        as_vector(intensity_distributions(sample_intensities()), "Intensities by modality and centre (Fig. 6)"),
-        as_vector(appearance_figure(settings), "Tumours before and after augmentation (Fig. 7)"),
+        as_image(draw_panel(settings, structure), f"A case through every step{name}", 150),
+        as_vector(appearance_figure(settings, structure), f"Appearance before and after augmentation (Fig. 7){name}"),
     ]
-    blending = naive_and_gba(settings)
-    return pictures if blending is None else [*pictures, as_image(blending, "Naive rescaling and GBA (Fig. 8)", 150)]
+    blending = naive_and_gba(settings, structure)
+    if blending is not None:
+        pictures.append(as_image(blending, f"Naive rescaling and GBA (Fig. 8){name}", 150))
+    return pictures
 
 
 def _checks() -> Table:
@@ -161,20 +178,20 @@ def _checks() -> Table:
     return Table(["check of the translation", "value"], [[key, number(value, 4)] for key, value in checks.items()])
 
 
-def _cases(settings: Params, scores: list[tuple[str, list[CaseScore]]]) -> Section:
+def _cases(settings: Params, structure: str, name: str, scores: list[tuple[str, list[CaseScore]]]) -> Section:
     """Every held-out case at its worst and at its median slice, worst case first."""
     last = settings.self_training.last
     of_last = {row.case: row for row in dict(scores).get(last, [])}
     # A case without a label, or with an empty one, comes last: its Dice is undefined.
-    dice = {name: row.dice for name, row in of_last.items() if not math.isnan(row.dice)}
+    dice = {case: row.dice for case, row in of_last.items() if not math.isnan(row.dice)}
     cases = select(read_table(layout.STANDARD), domain="target", splits=settings.evaluation.splits)
     ordered = sorted(cases, key=lambda case: (dice.get(case.case, math.inf), case.case))
     pictures, rows = [], []
     with meter("overlays", len(ordered)) as bar:
         for case in ordered:
-            held_out = read_held_out(settings, case, [last])
+            held_out = read_held_out(settings, structure, case, [last])
             slices = interesting_slices(held_out.masks[last], held_out.reference)
-            drawn = [overlay_row(name, held_out, {}, z) for name, z in slices.items()]
+            drawn = [overlay_row(which, held_out, {}, z) for which, z in slices.items()]
             score = of_last.get(case.case)
             caption = case.case
             if score is not None:
@@ -184,8 +201,9 @@ def _cases(settings: Params, scores: list[tuple[str, list[CaseScore]]]) -> Secti
             pictures.append(as_image(segmentation_overlays(drawn, _CASE_ZOOM_MM), caption))
             bar.advance()
     headings = ["case", "centre", "Dice", "ASSD (mm)", "label (mm3)", "prediction (mm3)"]
-    note = f"Masks of {last}, worst case first; the slice with the lowest Dice, and the tumour's middle one."
-    return Section("Every case", note, tables=[Table(headings, rows)] if rows else [], pictures=pictures, grid=True)
+    note = f"Masks of {last}, worst case first; the slice with the lowest Dice, and the middle one."
+    tables = [Table(headings, rows)] if rows else []
+    return Section(f"Every case{name}", note, tables=tables, pictures=pictures, grid=True)
 
 
 def interesting_slices(mask: np.ndarray, reference: np.ndarray | None) -> dict[str, int]:

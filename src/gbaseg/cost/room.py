@@ -96,7 +96,7 @@ def count_room(settings: Params, size: DataSize, machine: Machine, raw_voxels: f
             memory=machine.processes * (_LOADED + machine.cases_a_process * _TRANSLATING * voxels),
         )
     )
-    naive = size.source * len(settings.survey.lambdas)
+    naive = size.source * len(settings.survey.lambdas) * len(settings.labels)
     new = (size.source + naive) * _PREPROCESSED * voxels
     found.append(_training(settings, machine, "survey", 1, weights, new, naive * image))
     found.append(_labelling(settings, size, machine, "pseudo_label/survey", voxels, 1, raw_voxels))

@@ -1,4 +1,4 @@
-"""A baseline without learning: the largest bright (or dark) component inside the head. It says how hard a set is."""
+"""A baseline without learning: the largest bright (or dark) components inside the head. It says how hard a set is."""
 
 from __future__ import annotations
 
@@ -41,39 +41,41 @@ def bright_threshold_baseline(
     source_labels: Sequence[Volume],
     target_images: Sequence[Volume],
     polarities: Sequence[Polarity] = ("bright", "dark"),
+    pieces: int = 1,
 ) -> tuple[Threshold, Iterator[np.ndarray]]:
-    """The largest component beyond the threshold that is best on the source, on every target image.
+    """The largest component(s) beyond the threshold that is best on the source, on every target image.
 
     The threshold is a share of each head's own voxels, not an intensity: so it passes from one modality to another,
     which an intensity does not. No target label is seen.
 
     Args:
         source_images: labelled images (the scans, or their pseudo-target images).
-        source_labels: their masks; non-zero is tumour.
+        source_labels: their masks; non-zero is the structure.
         target_images: images to segment.
         polarities: `("bright",)` is for tumours that are known to be bright in the target, whatever the source shows.
+        pieces: components that are kept.
 
     Returns:
         The threshold, and one bool mask (Z, Y, X) for each target image in turn.
 
     Raises:
-        ValueError: not one label for each source image, or no source label with tumour.
+        ValueError: not one label for each source image, or no source label with the structure.
     """
-    # Without tumour Dice is undefined: such a case says nothing about the threshold.
+    # Without it Dice is undefined: such a case says nothing about the threshold.
     pairs = [pair for pair in zip(source_images, source_labels, strict=True) if pair[1].array.any()]
     if not pairs:
-        raise ValueError("no source label with tumour")
+        raise ValueError("no source label with the structure")
     candidates = [
         Threshold(polarity, share, scalp, smoothing)
         for scalp, smoothing, polarity, share in product(_SCALPS_MM, _SMOOTHINGS_MM, polarities, _SHARES_PERCENT)
     ]
     scores = np.zeros(len(candidates))
     for image, label in pairs:
-        scores += [dice(label.array, mask) for mask in _segment(image, candidates)]
+        scores += [dice(label.array, mask) for mask in _segment(image, candidates, pieces)]
     scores /= len(pairs)
     best = int(np.argmax(scores))
     chosen = replace(candidates[best], source_dice=float(scores[best]))
-    return chosen, (next(_segment(image, [chosen])) for image in target_images)
+    return chosen, (next(_segment(image, [chosen], pieces)) for image in target_images)
 
 
 def depth_mm(image: Volume) -> np.ndarray:
@@ -94,8 +96,8 @@ def depth_mm(image: Volume) -> np.ndarray:
     return depths
 
 
-def _segment(image: Volume, thresholds: Sequence[Threshold]) -> Iterator[np.ndarray]:
-    """One mask a threshold: the largest component of the voxels beyond it."""
+def _segment(image: Volume, thresholds: Sequence[Threshold], pieces: int) -> Iterator[np.ndarray]:
+    """One mask a threshold: the largest components of the voxels beyond it."""
     depth = depth_mm(image)
     smoothed = {sigma: _smooth(image, sigma) for sigma in {threshold.smoothing_mm for threshold in thresholds}}
     for threshold in thresholds:
@@ -104,10 +106,10 @@ def _segment(image: Volume, thresholds: Sequence[Threshold]) -> Iterator[np.ndar
             yield inside
         elif threshold.polarity == "bright":
             bound = np.percentile(values[inside], 100.0 - threshold.share_percent)
-            yield cc3d.largest_k(inside & (values > bound), k=1, connectivity=6) > 0
+            yield cc3d.largest_k(inside & (values > bound), k=pieces, connectivity=6) > 0
         else:
             bound = np.percentile(values[inside], threshold.share_percent)
-            yield cc3d.largest_k(inside & (values < bound), k=1, connectivity=6) > 0
+            yield cc3d.largest_k(inside & (values < bound), k=pieces, connectivity=6) > 0
 
 
 def _smooth(image: Volume, sigma_mm: float) -> np.ndarray:

@@ -140,13 +140,14 @@ class Appearance(NamedTuple):
 
 
 @styled
-def appearance_density(before: Appearance, after: Appearance, target: Appearance) -> Figure:
+def appearance_density(before: Appearance, after: Appearance, target: Appearance, structure: str = "tumour") -> Figure:
     """Fig. 7: density of the tumours' mean intensity and volume (Gaussian kernels, Scott's bandwidth).
 
     Args:
         before: the pseudo-target set.
         after: the same set with its GBA copies.
         target: the pseudo-labelled target.
+        structure: what they are the tumours of, in the axes' words.
 
     Below the axis each tumour is a tick. A set of fewer than 3 tumours, or of equal values, has ticks alone.
     Volumes are on a log scale, and so is their density: per decade.
@@ -173,8 +174,8 @@ def appearance_density(before: Appearance, after: Appearance, target: Appearance
         axes.set_yticks([place for place in places if 0 <= place <= top])
         axes.axhline(0, color="0.6", linewidth=0.6)
         axes.set_ylabel(label)
-    intensity_axes.set_xlabel("Mean intensity inside the tumour (0 to 1)")
-    volume_axes.set_xlabel("Tumour volume (mm³)")
+    intensity_axes.set_xlabel(f"Mean intensity inside the {structure} (0 to 1)")
+    volume_axes.set_xlabel(f"{structure[:1].upper()}{structure[1:]} volume (mm³)")
     _label_powers_of_ten(volume_axes)
     figure.legend(handles=handles, loc="outside lower center", ncols=3)
     return figure

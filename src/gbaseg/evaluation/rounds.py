@@ -28,11 +28,19 @@ def structures_of(metrics: Mapping[str, Any]) -> list[str]:
     return [name for name, value in metrics.items() if isinstance(value, Mapping) and "dice" in value]
 
 
+def proxies_of(structure: str, proxies: Mapping[str, Any]) -> dict[str, Any]:
+    """What metrics/proxies/round_r.json says of one structure: that of the first stands at its top."""
+    known = {key: value for key, value in proxies.items() if key not in ("others", "pseudo_target")}
+    held_out = proxies.get("pseudo_target", {}).get(structure, {}).get("dice", {}).get("mean")
+    return {**known, **proxies.get("others", {}).get(structure, {}), "pseudo_target_dice": held_out}
+
+
 def summarise_rounds(
     rounds: Rounds,
     structure: str = "tumour",
     facts: Mapping[str, Any] | None = None,
     low_dice: float = LOW_DICE[0],
+    others: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The metrics of a run (metrics/summary.json): flat, few keys, so that `dvc exp show` reads well.
 
@@ -41,12 +49,14 @@ def summarise_rounds(
         structure: whose scores are the run's headline.
         facts: what else stands beside them (arm, translation mode, seed ...); put first.
         low_dice: the threshold whose count is shown.
+        others: more structures, whose means stand behind.
 
     Returns:
         Scores of the last round, its gain in mean Dice over the first, rounds trained, whether they
         converged. Scores are None where the last round has none.
     """
-    last = rounds[-1][1].get(structure, {}) if rounds else {}
+    end = rounds[-1][1] if rounds else {}
+    last = end.get(structure, {})
     first = rounds[0][1].get(structure, {}) if rounds else {}
     final_dice, first_dice = _mean(last, "dice"), _mean(first, "dice")
     gain = None if final_dice is None or first_dice is None else round(final_dice - first_dice, DECIMALS)
@@ -61,6 +71,8 @@ def summarise_rounds(
         "dice_gain_over_first_round": gain,
         "rounds_trained": sum(not metrics.get("passed_on", False) for _, metrics in rounds),
         "converged": any(bool(metrics.get("converged")) for _, metrics in rounds),
+        **{f"{name}_dice_mean": _mean(end.get(name, {}), "dice") for name in others},
+        **{f"{name}_assd_mm_mean": _mean(end.get(name, {}), "assd_mm") for name in others},
     }
 
 
@@ -90,7 +102,7 @@ def print_rounds_table(
     """Print one table a structure, one line a round: mean ± SD (ddof = 1), median, failures, convergence.
 
     Without scores in any round it says so, and shows what is known without labels: `agreement` of the pseudo-labels
-    with the round before, and Dice of `tumour` on held-out folds, where `proxies` stands in a round's metrics.
+    with the round before, and Dice on held-out folds, where `proxies` stands in a round's metrics; `tumour` first.
     """
     console = console or Console()
     structures = list(dict.fromkeys(name for _, metrics in rounds for name in structures_of(metrics)))
@@ -111,19 +123,20 @@ def print_rounds_table(
     if structures:
         console.print(f"mean ± SD over the cases; < {low_dice:g}: cases with a lower Dice")
         return
-    table = plain_table("Rounds of self-training, without labels to score with")
-    for heading in ("round", "pseudo-target", "folds", "rounds", "doubtful"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("converged", no_wrap=True)
-    for name, metrics in rounds:
-        known: Mapping[str, Any] = metrics.get("proxies", {})
-        held_out = known.get("pseudo_target", {}).get(tumour, {}).get("dice", {}).get("mean")
-        doubtful = f"{known['doubtful']} of {known['pseudo_labelled']}" if "doubtful" in known else "–"
-        table.add_row(
-            name, number(held_out, 3), number(known.get("fold_agreement"), 3), number(metrics.get("agreement"), 3),
-            doubtful, _state(metrics),
-        )  # fmt: skip
-    console.print(table)
+    proxies = [metrics.get("proxies", {}) for _, metrics in rounds]
+    for structure in dict.fromkeys([tumour, *(name for one in proxies for name in one.get("others", {}))]):
+        table = plain_table(f"Rounds without labels to score with: {structure}")
+        for heading in ("round", "pseudo-target", "folds", "rounds", "doubtful"):
+            table.add_column(heading, justify="right", no_wrap=True)
+        table.add_column("converged", no_wrap=True)
+        for name, metrics in rounds:
+            known = proxies_of(structure, metrics.get("proxies", {}))
+            doubtful = f"{known['doubtful']} of {known['pseudo_labelled']}" if "doubtful" in known else "–"
+            table.add_row(
+                name, number(known.get("pseudo_target_dice"), 3), number(known.get("fold_agreement"), 3),
+                number(metrics.get("agreement"), 3), doubtful, _state(metrics),
+            )  # fmt: skip
+        console.print(table)
     console.print("Dice: on held-out pseudo-target images, of the folds with each other, with the round before")
     console.print("None of it is the Dice on the target.")
 

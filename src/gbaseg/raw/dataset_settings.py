@@ -1,12 +1,33 @@
 """Settings of the data set that goes in: section `dataset` of params.yaml."""
 
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, model_serializer, model_validator
 
-from gbaseg.settings import Positive, Settings
+from gbaseg.settings import Count, Positive, Settings
 
 LabelValue = Annotated[int, Field(ge=1, le=255)]
+
+
+class Structure(Settings):
+    """A structure to segment; a bare number is the short form of one of a single piece."""
+
+    value: LabelValue = Field(description="in the label files (CrossMoDA: 1 VS, 2 cochlea)")
+    pieces: Count = Field(
+        default=1,
+        description="largest connected components of it that a mask keeps: as many as a patient has (paper: 1; "
+        "cochleas: 2)",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_number(cls, given: Any) -> Any:
+        return given if isinstance(given, (Mapping, cls)) else {"value": given}
+
+    @model_serializer
+    def _to_number(self) -> Any:
+        return self.value if self.pieces == 1 else {"value": self.value, "pieces": self.pieces}
 
 
 class DatasetSettings(Settings):
@@ -21,10 +42,10 @@ class DatasetSettings(Settings):
         default="crossmoda2022",
         description="crossmoda2022: folders and file names of the official archives; table: cases.csv in root",
     )
-    structures: dict[str, LabelValue] = Field(
-        default={"VS": 1},
+    structures: dict[str, Structure] = Field(
+        default={"VS": Structure(value=1)},
         min_length=1,
-        description="structures to segment and their label values; the first one is the tumour (paper: VS = 1)",
+        description="structures to segment: label value, or value and pieces; the first is the tumour (paper: VS = 1)",
     )
     known_labels: tuple[LabelValue, ...] = Field(
         default=(1, 2),
@@ -41,17 +62,22 @@ class DatasetSettings(Settings):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        values = list(self.structures.values())
+        values = list(self.label_values.values())
         if "background" in self.structures:
             raise ValueError("a structure called background; that is nnU-Net's name for label 0, which is always there")
         if len(set(values)) < len(values):
-            raise ValueError(f"structures {self.structures}: two structures share a label value")
+            raise ValueError(f"structures {self.label_values}: two structures share a label value")
         unknown = sorted(set(values) - set(self.known_labels))
         if unknown:
             raise ValueError(f"structures hold {unknown}, which known_labels {list(self.known_labels)} lacks")
         if self.spacing_mm_range[0] >= self.spacing_mm_range[1]:
             raise ValueError(f"spacing_mm_range {list(self.spacing_mm_range)}: the first must be the smaller one")
         return self
+
+    @property
+    def label_values(self) -> dict[str, int]:
+        """Value of each structure in the label files."""
+        return {name: structure.value for name, structure in self.structures.items()}
 
     @property
     def tumour(self) -> str:
@@ -61,4 +87,4 @@ class DatasetSettings(Settings):
     @property
     def tumour_label(self) -> int:
         """Label value of the tumour."""
-        return self.structures[self.tumour]
+        return self.structures[self.tumour].value

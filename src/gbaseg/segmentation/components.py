@@ -1,4 +1,4 @@
-"""The largest connected component of a mask."""
+"""The largest connected components of a mask."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def components(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return labelled, np.bincount(labelled.ravel())[1:]
 
 
-def largest_components(mask: np.ndarray, keep: int = 1) -> np.ndarray:
+def largest_components(mask: np.ndarray, keep: int) -> np.ndarray:
     """The `keep` largest connected components (26 neighbours) of a boolean mask (Z, Y, X); of equals, the first."""
     labelled, sizes = components(mask)
     largest = np.argsort(-sizes, kind="stable")[:keep] + 1

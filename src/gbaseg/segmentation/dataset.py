@@ -16,6 +16,7 @@ from gbaseg.runtime.markers import read_marker, write_marker
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.store import Store
 from gbaseg.segmentation.fingerprint import FINGERPRINT, look_at, write_fingerprint
+from gbaseg.segmentation.partial import UNKNOWN
 from gbaseg.segmentation.planning import PLANS_NAME, adapt_plans, at_spacing
 from gbaseg.segmentation.preprocessing import RESCALING, preprocess
 from gbaseg.segmentation.settings import SegmentationSettings
@@ -30,6 +31,7 @@ class TrainingItem:
     Args:
         weight: how often it is drawn, relative to the others.
         rescaled: (label value, lambda), of which one or none is applied each time it is drawn (arm `online`).
+        unknown: label values of structures that the label is not to be believed about: see `partial`.
     """
 
     name: str
@@ -38,6 +40,7 @@ class TrainingItem:
     label: Path
     weight: Fraction = Fraction(1)
     rescaled: tuple[tuple[int, float], ...] = ()
+    unknown: tuple[int, ...] = ()
 
 
 def prepare(
@@ -127,6 +130,8 @@ def prepare(
         name="preprocessing (8 cases a step)",
     )
     _write_json(workspace.preprocessed / RESCALING, {name: one for group in found for name, one in group.items()})
+    if unknown := {item.name: item.unknown for item in items if item.unknown}:
+        _write_json(workspace.preprocessed / UNKNOWN, unknown)
     store.prune()
     # The store vouches for the cases' files: tens of GiB are not to be read once more.
     write_marker(marker, [workspace.raw, workspace.preprocessed], plans, sized=lambda file: file.suffix != ".json")

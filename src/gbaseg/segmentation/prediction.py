@@ -1,8 +1,8 @@
-"""Segment images with the folds of a model: ensemble softmax, threshold, largest component, its rim."""
+"""Segment images with the folds of a model: ensemble softmax, threshold, largest components, their rims."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,8 +39,8 @@ class FoldAgreement:
     Args:
         pairwise_dice: mean Dice over the pairs of folds of which either finds something; NaN where there is none, as
             for a single fold.
-        pieces: connected components of the ensemble's mask before the largest was kept.
-        largest_share: share of that mask's voxels which the largest component holds; 0 where empty.
+        pieces: connected components of the ensemble's mask before the largest were kept.
+        largest_share: share of that mask's voxels which the kept ones hold; 0 where empty.
         volume_mm3: of the final mask, its rim included.
         both_empty: pairs of folds that find nothing, left out of `pairwise_dice`: as agreement they would make folds
             that find nothing the best of all.
@@ -72,12 +72,13 @@ class Decision:
 
 
 def predict(
-    model: Path, items: Sequence[PredictionItem], settings: PredictionSettings, name: str
+    model: Path, items: Sequence[PredictionItem], pieces: Mapping[str, int], settings: PredictionSettings, name: str
 ) -> list[FoldAgreement]:
     """Segment every item, write its mask (uint8, the image's grid), and say how far the folds agreed.
 
     Args:
         model: folder written by `train_folds`; every fold in it votes.
+        pieces: see `decide`.
     """
     import_for_workers(*IMPORTED)
     exclusive = is_gpu()
@@ -87,7 +88,7 @@ def predict(
             Task(
                 f"{name} {index + 1}/{len(chunks)}",
                 predict_cases,
-                {"model": model, "items": chunk, "settings": settings},
+                {"model": model, "items": chunk, "pieces": pieces, "settings": settings},
             )
             for index, chunk in enumerate(chunks)
         ],
@@ -97,14 +98,16 @@ def predict(
     return [agreement for result in results for agreement in result]
 
 
-def predict_cases(model: Path, items: Sequence[PredictionItem], settings: PredictionSettings) -> list[FoldAgreement]:
+def predict_cases(
+    model: Path, items: Sequence[PredictionItem], pieces: Mapping[str, int], settings: PredictionSettings
+) -> list[FoldAgreement]:
     """Segment some items in one process. Runs in a worker."""
     ensemble = Ensemble(model, settings)
 
     def predict_case(item: PredictionItem) -> list[FoldAgreement]:
         scan = volume.read(item.image, np.float32)
         folds = ensemble.fold_probabilities(scan)
-        decision = decide(folds, ensemble.structures, settings, item.name, scan.grid.voxel_mm3)
+        decision = decide(folds, pieces, settings, item.name, scan.grid.voxel_mm3)
         volume.write(scan.with_array(decision.mask), item.mask)
         item.probabilities.parent.mkdir(parents=True, exist_ok=True)
         np.save(item.probabilities, decision.probabilities)
@@ -115,21 +118,22 @@ def predict_cases(model: Path, items: Sequence[PredictionItem], settings: Predic
 
 
 def decide(
-    folds: np.ndarray, structures: dict[str, int], settings: PredictionSettings, name: str, voxel_mm3: float
+    folds: np.ndarray, pieces: Mapping[str, int], settings: PredictionSettings, name: str, voxel_mm3: float
 ) -> Decision:
     """From fold probabilities (fold, class, Z, Y, X) to one mask: the folds' softmax is averaged, then `to_mask`.
 
-    Class 0 is the background, and 1, 2, ... are the structures' values.
+    Args:
+        pieces: structure -> connected components of it that are kept; class 0 is the background, and 1, 2, ... are the
+            structures in this order.
     """
     probabilities = folds.mean(axis=0)[1:]
     before = _found(probabilities, settings)
-    cores = _largest(before, settings)
+    cores = _largest(before, pieces)
     mask = _grown(cores, probabilities, settings)
-    for value in structures.values():
-        probabilities[value - 1][(before == value) & (mask != value)] = 0.0
     votes = folds.argmax(axis=1)
     agreements = []
-    for structure, value in structures.items():
+    for value, structure in enumerate(pieces, start=1):
+        probabilities[value - 1][(before == value) & (mask != value)] = 0.0
         found = before == value
         pairwise_dice, both_empty = _mean_pairwise_dice(votes == value)
         agreements.append(
@@ -146,13 +150,14 @@ def decide(
     return Decision(mask, probabilities.astype(np.float16), agreements)
 
 
-def to_mask(probabilities: np.ndarray, settings: PredictionSettings) -> np.ndarray:
+def to_mask(probabilities: np.ndarray, pieces: Mapping[str, int], settings: PredictionSettings) -> np.ndarray:
     """From mean probabilities (structure, Z, Y, X) to a mask (Z, Y, X), uint8, with values 1, 2, ... (METHOD 6).
 
     A voxel belongs to the most probable structure where that reaches `settings.threshold`, under 0.5 also where none
-    is more probable; the largest component(s) of each structure are kept, and grow down to `grow_threshold`.
+    is more probable; of each structure its `pieces` largest components (see `decide`) are kept, and grow down to
+    `grow_threshold`.
     """
-    return _grown(_largest(_found(probabilities, settings), settings), probabilities, settings)
+    return _grown(_largest(_found(probabilities, settings), pieces), probabilities, settings)
 
 
 def _found(probabilities: np.ndarray, settings: PredictionSettings) -> np.ndarray:
@@ -161,10 +166,10 @@ def _found(probabilities: np.ndarray, settings: PredictionSettings) -> np.ndarra
     return np.where(highest >= settings.threshold, best + 1, 0).astype(np.uint8)
 
 
-def _largest(found: np.ndarray, settings: PredictionSettings) -> np.ndarray:
+def _largest(found: np.ndarray, pieces: Mapping[str, int]) -> np.ndarray:
     mask = np.zeros_like(found)
-    for value in np.unique(found[found > 0]):
-        mask[largest_components(found == value, settings.components)] = value
+    for value, keep in enumerate(pieces.values(), start=1):
+        mask[largest_components(found == value, keep)] = value
     return mask
 
 

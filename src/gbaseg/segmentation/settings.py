@@ -33,7 +33,6 @@ class PredictionSettings(Settings):
     threshold: Annotated[float, Field(gt=0, le=1)] = Field(
         0.5, description="lowest ensemble softmax of a structure's voxel; under 0.5 also where none is more probable"
     )
-    components: Count = Field(1, description="largest connected components kept of each structure")
     grow_threshold: Annotated[float, Field(gt=0, le=1)] | None = Field(
         None,
         description="softmax down to which a kept component grows into the voxels it touches (hysteresis thresholding, "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ from gbaseg.runtime.checkpoint import load_checkpoint, save_checkpoint
 from gbaseg.runtime.finite import broken_losses, diverged, not_finite
 from gbaseg.runtime.precision import suit
 from gbaseg.segmentation.nnunet import nnUNetTrainer
+from gbaseg.segmentation.partial import UNKNOWN, PartialLoss
 from gbaseg.segmentation.preprocessed import CaseDataset
 from gbaseg.segmentation.preprocessing import RESCALING
 from gbaseg.segmentation.rescaling import RescalingDataset, read_rescaling
@@ -32,7 +34,10 @@ CHECKPOINT_EVERY = 10
 
 
 class Trainer(nnUNetTrainer):
-    """nnU-Net's training loop, loss, augmentations and schedule, unchanged; only its surroundings are ours."""
+    """nnU-Net's training loop, loss, augmentations and schedule; only its surroundings are ours.
+
+    Its loss is another one where a label leaves a structure open, and only there (`partial`).
+    """
 
     def __init__(
         self,
@@ -73,7 +78,17 @@ class Trainer(nnUNetTrainer):
         schedule = OneCycle if self._schedule == "one_cycle" else PolyLRScheduler
         return optimiser, schedule(optimiser, self.initial_lr, self.num_epochs)
 
+    def _build_loss(self) -> PartialLoss:
+        path = Path(self.preprocessed_dataset_folder_base) / UNKNOWN
+        self._unknown: dict[str, list[int]] = json.loads(path.read_text()) if path.is_file() else {}
+        return PartialLoss(super()._build_loss())
+
+    def validation_step(self, batch: dict) -> dict:
+        self.loss.unknown = [self._unknown.get(name, ()) for name in batch["keys"]]
+        return super().validation_step(batch)
+
     def train_step(self, batch: dict) -> dict:
+        self.loss.unknown = [self._unknown.get(name, ()) for name in batch["keys"]]
         if isinstance(self.lr_scheduler, OneCycle):
             self.lr_scheduler.step(self.current_epoch + self._steps_of_epoch / self.num_iterations_per_epoch)
         self._steps_of_epoch += 1

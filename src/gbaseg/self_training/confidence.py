@@ -21,13 +21,15 @@ def doubts(
     """Why a pseudo-label should not be trained on; empty where nothing speaks against it.
 
     Everything is judged relative to size, so that small tumours survive: the range is the source's own, pieces count
-    by their share of the mask, and Dice between folds is relative by itself.
+    by their share of the mask, and Dice between folds is relative by itself. One call a structure: another one's
+    pseudo-label in the same case is judged by itself.
 
     Args:
         pairwise_dice: mean Dice over the pairs of folds that find something; NaN where there is no such pair.
         both_empty: pairs of folds that find nothing. With a mask all the same (one below the threshold at which a
             fold by itself finds it) and no other pair, that is a doubt; a single fold, which has no pairs, is none.
-        largest_share: share of the mask that its largest component holds.
+        largest_share: share of what was found that its largest component holds; of a structure of several pieces, that
+            its as many largest hold.
         volume_mm3: of the pseudo-label.
         source_range_mm3: smallest and largest volume of the structure in the source domain.
     """

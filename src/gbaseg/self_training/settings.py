@@ -15,7 +15,7 @@ class SurveySettings(Settings):
 
     epochs: Count = Field(500, description="epochs of the one fold")
     lambdas: tuple[Positive, ...] = Field(
-        (), description="naive copies of every case to train on too; empty in the paper's setting"
+        (), description="naive copies of every case to train on too, of each structure; empty in the paper's setting"
     )
 
 
@@ -31,12 +31,17 @@ class Round(Settings):
 
 
 class ConfidenceSettings(Settings):
-    """Which pseudo-labels are left out of the next round's training set (the paper's stated future work)."""
+    """Which pseudo-labels are left out of the next round's training set (the paper's stated future work).
+
+    A structure of a case is left out, not the case, of which the others are trained on; it goes when all are doubtful.
+    """
 
     action: Literal["keep", "drop"] = Field("keep", description="keep: the paper's own setting")
-    fold_dice_below: Fraction = Field(0.7, description="mean pairwise Dice of the folds under which a case is left out")
+    fold_dice_below: Fraction = Field(0.7, description="mean pairwise Dice of the folds under which it is left out")
     largest_share_below: Fraction = Field(
-        0.5, description="share of the mask held by its largest piece under which a case is left out"
+        0.5,
+        description="share of what was found in its largest piece (of a structure of several, in as many) under which "
+        "it is left out",
     )
     volume_factor: Annotated[float, Field(ge=1.0)] = Field(
         2.0, description="a volume under the source's smallest / factor or over its largest x factor is left out"

@@ -157,6 +157,7 @@ def write_copies(case: Case, copies: list[Copy], folder: Path, settings: Params)
                 model=model,
                 settings=settings.augmentation,
                 seed=derive(settings.seed, "gba", copy.name),
+                others=(label.array != 0) & ~mask,
             )
         row = replace(case, case=copy.name, image=f"images/{copy.name}.nii.gz", label=f"labels/{copy.name}.nii.gz")
         volume.write(image.with_array(array), folder / row.image)
@@ -175,9 +176,8 @@ def load_model(case: str, settings: Params) -> Any:
     return load_singan(layout.SINGAN_MODEL / f"{name}.safetensors", choose_device())
 
 
-def appearances(settings: Params, images: list[tuple[Path, Path]]) -> list[Appearance]:
-    """How the tumour looks in each (image, label) on the standard grid; without those where it is absent."""
-    tumour = settings.dataset.tumour
+def appearances(settings: Params, images: list[tuple[Path, Path]]) -> dict[str, list[Appearance]]:
+    """How each structure looks in each (image, label) on the standard grid; without those where it is absent."""
     groups = run_tasks(
         [
             Task(f"measure {image.name}", measure_case, {"image": image, "label": label, "values": settings.labels})
@@ -186,13 +186,13 @@ def appearances(settings: Params, images: list[tuple[Path, Path]]) -> list[Appea
         name="measure tumours",
         light=True,
     )
-    return [seen[tumour] for seen in groups if seen[tumour].volume_mm3 > 0]
+    return {name: [seen[name] for seen in groups if seen[name].volume_mm3 > 0] for name in settings.labels}
 
 
 def appearance_groups(
     settings: Params, augmented: Path, round_id: str
-) -> tuple[list[Appearance], list[Appearance], list[Appearance]]:
-    """The tumours of Fig. 7: of the pseudo-target set, of its copies, and of the target as a round pseudo-labels it."""
+) -> dict[str, tuple[list[Appearance], list[Appearance], list[Appearance]]]:
+    """Fig. 7 of each structure: in the pseudo-target set, in its copies, and in the target as a round labels it."""
     labels = layout.pseudo_labelled(round_id) / "standard"
     cases = select(read_table(layout.STANDARD), domain="target", splits=["train"])
     before, added = (
@@ -200,13 +200,24 @@ def appearance_groups(
         for folder in (layout.TRANSLATED, augmented)
     )
     target = appearances(settings, [(layout.STANDARD / c.image, labels / f"{c.case}.nii.gz") for c in cases])
-    return before, added, target
+    return {name: (before[name], added[name], target[name]) for name in settings.labels}
 
 
 def _summary(settings: Params, folder: Path, copies: list[Copy]) -> dict[str, Any]:
-    """Tumour appearance before and after, against the survey's pseudo-labelled target (Fig. 7 in numbers)."""
-    before, added, target = appearance_groups(settings, folder, layout.SURVEY)
+    """Appearance before and after, against the survey's pseudo-labelled target (Fig. 7 in numbers)."""
+    groups = appearance_groups(settings, folder, layout.SURVEY)
+    others = {name: _change(*of_structure) for name, of_structure in groups.items()}
+    tumour = others.pop(settings.dataset.tumour)
+    return {
+        "copies": len(copies),
+        "cases_copied": len({copy.case for copy in copies}),
+        "tumour_mean": tumour.pop("mean"),
+        **tumour,
+        **({"others": others} if others else {}),
+    }
 
+
+def _change(before: list[Appearance], added: list[Appearance], target: list[Appearance]) -> dict[str, Any]:
     def mean(group: list[Appearance]) -> float | None:
         values = finite(group, "mean")
         return round(float(values.mean()), 4) if len(values) else None
@@ -216,8 +227,6 @@ def _summary(settings: Params, folder: Path, copies: list[Copy]) -> dict[str, An
         return round(found, 4) if np.isfinite(found) else None
 
     return {
-        "copies": len(copies),
-        "cases_copied": len({copy.case for copy in copies}),
-        "tumour_mean": {"before": mean(before), "after": mean(before + added), "survey": mean(target)},
+        "mean": {"before": mean(before), "after": mean(before + added), "survey": mean(target)},
         "contrast_distance_to_survey": {"before": apart(before), "after": apart(before + added)},
     }

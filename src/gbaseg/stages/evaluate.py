@@ -89,7 +89,7 @@ def score(case: Case, folder: Path, settings: Params) -> list[CaseScore]:
         raise UserError(f"{path} lies on {prediction.grid}; its label {case.label} on {reference.grid}")
     return [
         score_structure(case, name, reference, prediction.array == value, settings)
-        for name, value in settings.dataset.structures.items()
+        for name, value in settings.dataset.label_values.items()
     ]
 
 
@@ -98,7 +98,7 @@ def score_structure(
 ) -> CaseScore:
     """Score a mask (Z, Y, X) of one structure against the case's label, which lies on the same grid."""
     return score_case(
-        reference.array == settings.dataset.structures[structure],
+        reference.array == settings.dataset.label_values[structure],
         mask,
         reference.grid.spacing_zyx_mm,
         case=case.case,

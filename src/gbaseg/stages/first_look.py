@@ -28,27 +28,31 @@ def first_look(settings: Params, cases: Sequence[Case], standard: Path) -> Figur
         cases: as standardised.
         standard: the folder that they lie in.
     """
-    tumour = settings.dataset.tumour
+    tumour, *others = settings.labels
+    are = "are" if others else "is"
+    names = ", ".join(settings.labels)
+    labelled, to_find = f"{names} {are} labelled", f"{names} {are} to be found"
     images: list[PanelImage] = []
     spacing, patient, height = (1.0, 1.0), "", 0.5
     if sources := select(cases, domain="source", splits=["train"]):
-        source, mask = _largest(sources, settings.labels[tumour], standard)
+        source, label = _largest(sources, settings.labels[tumour], standard)
+        mask = label == settings.labels[tumour]
         scan = volume.read(standard / source.image, np.float32)
         areas = np.count_nonzero(mask, axis=(1, 2))
         z = int(areas.argmax()) if areas.any() else len(areas) // 2
         patient, height, spacing = source.patient, (z + 0.5) / len(areas), scan.grid.spacing_zyx_mm[1:]
-        images.append(PanelImage(f"{source.modality}: {tumour} is labelled", scan.array[z], reference=mask[z]))
+        images.append(PanelImage(f"{source.modality}: {labelled}", scan.array[z], reference=label[z] > 0))
     if targets := select(cases, domain="target", splits=["train"]):
         target = next((case for case in targets if case.patient != patient), targets[0])
         scan = volume.read(standard / target.image, np.float32)
         spacing = scan.grid.spacing_zyx_mm[1:]
         z = int(height * len(scan.array))
-        images.append(PanelImage(f"{target.modality}: no label; {tumour} is to be found", scan.array[z]))
+        images.append(PanelImage(f"{target.modality}: no label; {to_find}", scan.array[z]))
     return case_panel(images, spacing, side_inches=_SIDE_INCHES)
 
 
 def _largest(sources: Sequence[Case], value: int, standard: Path) -> tuple[Case, np.ndarray]:
-    """Of some source cases the one with the largest structure, and its mask (Z, Y, X)."""
+    """Of some source cases the one with the largest structure, and its label (Z, Y, X)."""
     looked_at = sources[:: -(-len(sources) // _LOOKED_AT)]
-    masks = [(case, volume.read(standard / case.label).array == value) for case in looked_at if case.label]
-    return max(masks, key=lambda pair: int(pair[1].sum()))
+    labels = [(case, volume.read(standard / case.label).array) for case in looked_at if case.label]
+    return max(labels, key=lambda pair: np.count_nonzero(pair[1] == value))

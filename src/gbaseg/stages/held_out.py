@@ -52,7 +52,7 @@ def score_cases(model: Path, fold: int, cases: list[Case], settings: Params) -> 
         label = volume.read(layout.TRANSLATED / case.label)
         folds = ensemble.fold_probabilities(image)
         voxel_mm3 = image.grid.voxel_mm3
-        mask = decide(folds, ensemble.structures, prediction, case.case, voxel_mm3).mask
+        mask = decide(folds, settings.pieces, prediction, case.case, voxel_mm3).mask
         return [
             score_case(
                 label.array == value,

@@ -24,12 +24,12 @@ from gbaseg.standardise.case import standardise_label
 _ZOOM_MM = 60.0
 
 
-def draw_panel(settings: Params) -> Figure:
+def draw_panel(settings: Params, structure: str) -> Figure:
     """ceT1, pseudo-target, deconvolved, naive, GBA, and a held-out target case with the last round's prediction.
 
-    The source case is the one with the largest tumour; the target case the one of median predicted volume.
+    The source case is the one with most of the structure; the target case the one of median predicted volume.
     """
-    case, mask, z = source_case(settings)
+    case, mask, others, z = source_case(settings, structure)
     scan = volume.read(layout.STANDARD / case.image, np.float32)
     deconvolved, before = Translator(settings)(scan)
     spacing_zyx = scan.grid.spacing_zyx_mm
@@ -38,7 +38,7 @@ def draw_panel(settings: Params) -> Figure:
         PanelImage("pseudo-target", before[z], reference=mask[z]),
         PanelImage("deconvolved", deconvolved[z], reference=mask[z]),
     ]
-    rules = settings.augmentation.rules
+    rules = [rule for rule in settings.augmentation.rules if rule.structure == structure]
     if rules:
         factor, k_star = rules[0].lambdas[0], rules[0].k_star[-1]
         images.append(
@@ -58,44 +58,53 @@ def draw_panel(settings: Params) -> Figure:
                 model=load_singan(path, choose_device()),
                 settings=settings.augmentation,
                 seed=derive(settings.seed, "panel"),
+                others=others,
             )
             images.append(PanelImage(f"GBA, λ = {factor:g}, k* = {k_star}", blended[z], reference=mask[z]))
-    images.append(_target_image(settings))
+    images.append(_target_image(settings, structure))
     return case_panel(images, spacing_yx_mm=spacing_zyx[1:], zoom_mm=_ZOOM_MM)
 
 
-def source_case(settings: Params, among: Collection[str] | None = None) -> tuple[Case, np.ndarray, int]:
-    """The source case (of some names, or of all) with the largest tumour, its mask (Z, Y, X), and its central slice."""
-    value = settings.labels[settings.dataset.tumour]
-    masks = {}
+def source_case(
+    settings: Params, structure: str, among: Collection[str] | None = None
+) -> tuple[Case, np.ndarray, np.ndarray, int]:
+    """The source case (of some names, or of all) with most of a structure: it, its mask, that of the others (Z, Y, X),
+    and its central slice."""
+    value, labels = settings.labels[structure], {}
     for case in select(read_table(layout.STANDARD), domain="source", splits=["train"]):
         if among is None or case.case in among:
-            masks[case.case] = (case, volume.read(layout.STANDARD / case.label).array == value)
-    case, mask = max(masks.values(), key=lambda pair: int(pair[1].sum()))
-    return case, mask, central_tumour_slice(mask)
+            labels[case.case] = (case, volume.read(layout.STANDARD / case.label).array)
+    case, label = max(labels.values(), key=lambda pair: int(np.count_nonzero(pair[1] == value)))
+    mask = label == value
+    return case, mask, (label != 0) & ~mask, central_slice(mask)
 
 
-def _target_image(settings: Params) -> PanelImage:
+def central_slice(mask: np.ndarray) -> int:
+    """The structure's central slice in a mask (Z, Y, X); the volume's where there is none of it."""
+    return central_tumour_slice(mask) if mask.any() else len(mask) // 2
+
+
+def _target_image(settings: Params, structure: str) -> PanelImage:
     """A held-out target case at the central slice of its prediction."""
-    tumour, last = settings.dataset.tumour, settings.self_training.last
+    last = settings.self_training.last
     cases = select(read_table(layout.STANDARD), domain="target")
     held_out = [case for case in cases if case.split != "train"] or cases
-    volumes = volumes_mm3(layout.pseudo_labelled(last), tumour)
+    volumes = volumes_mm3(layout.pseudo_labelled(last), structure)
     found = sorted((case for case in held_out if volumes[case.case] > 0), key=lambda case: volumes[case.case])
     case = found[len(found) // 2] if found else held_out[0]
     image = volume.read(layout.STANDARD / case.image, np.float32).array
     mask = volume.read(layout.pseudo_labelled(last) / "standard" / f"{case.case}.nii.gz").array
-    mask = mask == settings.labels[tumour]
-    z = central_tumour_slice(mask) if mask.any() else image.shape[0] // 2
-    label = reference_mask(settings, case)
+    mask = mask == settings.labels[structure]
+    z = central_slice(mask)
+    label = reference_mask(settings, structure, case)
     return PanelImage(f"{case.modality} ({case.case})", image[z], mask[z], None if label is None else label[z])
 
 
-def reference_mask(settings: Params, case: Case) -> np.ndarray | None:
-    """The tumour's label (Z, Y, X) on the standard grid, where the case has one."""
+def reference_mask(settings: Params, structure: str, case: Case) -> np.ndarray | None:
+    """A structure's label (Z, Y, X) on the standard grid, where the case has one."""
     for scored in read_table(layout.SCORING):
         if scored.case == case.case:
             record = read_record(layout.STANDARD / "records" / f"{case.case}.json")
             label = standardise_label(volume.read(layout.SCORING / scored.label), record)
-            return label.array == settings.dataset.structures[settings.dataset.tumour]
+            return label.array == settings.dataset.label_values[structure]
     return None

@@ -14,7 +14,6 @@ from gbaseg import volume
 from gbaseg.augmentation.gba import apply_gba, apply_naive
 from gbaseg.augmentation.rules import copy_prefix
 from gbaseg.augmentation.settings import Rule
-from gbaseg.augmentation.singan.slices import central_tumour_slice
 from gbaseg.cases import Case, read_table, select
 from gbaseg.evaluation.image_figures import (
     BlendingRow,
@@ -27,7 +26,7 @@ from gbaseg.params import Params
 from gbaseg.runtime.seeds import derive
 from gbaseg.stages import layout
 from gbaseg.stages.augment import load_model
-from gbaseg.stages.panel import reference_mask, source_case
+from gbaseg.stages.panel import central_slice, reference_mask, source_case
 from gbaseg.stages.pseudo_label import volumes_mm3
 
 _ZOOM_MM = 40.0
@@ -61,12 +60,12 @@ def _head_voxels(path: Path, count: int) -> np.ndarray:
     return np.clip(values[:: max(1, values.size // count)], 0.0, 1.0)
 
 
-def naive_and_gba(settings: Params) -> Figure | None:
-    """Fig. 8: every factor of a rule on the largest tumour that it copied; `None` where GBA made no copies."""
-    rules = copied_by(settings)
+def naive_and_gba(settings: Params, structure: str) -> Figure | None:
+    """Fig. 8: every factor of a rule on the largest one that it copied; `None` where GBA made no copies of it."""
+    rules = copied_by(settings, structure)
     if not rules:
         return None
-    case, mask, z = source_case(settings, rules)
+    case, mask, others, z = source_case(settings, structure, rules)
     rule = rules[case.case]
     image = volume.read(layout.TRANSLATED / f"images/{case.case}.nii.gz", np.float32)
     model = load_model(case.case, settings)
@@ -80,6 +79,7 @@ def naive_and_gba(settings: Params) -> Figure | None:
             model=model,
             settings=settings.augmentation,
             seed=derive(settings.seed, "picture", f"{factor:g}"),
+            others=others,
         )
         naive = apply_naive(image.array, mask, factor)
         spacing = image.grid.spacing_zyx_mm[1:]
@@ -87,8 +87,8 @@ def naive_and_gba(settings: Params) -> Figure | None:
     return naive_against_gba(rows, _ZOOM_MM)
 
 
-def copied_by(settings: Params) -> dict[str, Rule]:
-    """Case -> the first rule for the tumour that GBA copied it by; those cases have a SinGAN."""
+def copied_by(settings: Params, structure: str) -> dict[str, Rule]:
+    """Case -> the first rule for a structure that GBA copied it by; those cases have a SinGAN."""
     if settings.augmentation.arm != "gba":
         return {}
     copies = [copy.case for copy in read_table(layout.AUGMENTED)]
@@ -96,20 +96,21 @@ def copied_by(settings: Params) -> dict[str, Rule]:
     for case in read_table(layout.TRANSLATED):
         for rule in settings.augmentation.rules:
             made = any(copy.startswith(copy_prefix(case.case, rule.name)) for copy in copies)
-            if made and rule.structure == settings.dataset.tumour:
+            if made and rule.structure == structure:
                 found.setdefault(case.case, rule)
     return found
 
 
-def overlays(settings: Params, scores: Sequence[tuple[str, Sequence[CaseScore]]]) -> Figure:
+def overlays(settings: Params, structure: str, scores: Sequence[tuple[str, Sequence[CaseScore]]]) -> Figure:
     """Fig. 9: held-out cases from the worst to the best (without scores: the smallest to the largest), by round.
 
     Args:
         settings: of the run.
-        scores: (round, scores of the tumour), in order.
+        structure: which is drawn.
+        scores: (round, its scores), in order.
     """
     last = settings.self_training.last
-    volumes = volumes_mm3(layout.pseudo_labelled(last), settings.dataset.tumour)
+    volumes = volumes_mm3(layout.pseudo_labelled(last), structure)
     by_dice = {row.case: row.dice for row in dict(scores).get(last, []) if row.dice == row.dice}
     held_out = [
         case
@@ -122,33 +123,32 @@ def overlays(settings: Params, scores: Sequence[tuple[str, Sequence[CaseScore]]]
     names = [item.id for item in settings.self_training.rounds]
     rows = []
     for case in chosen:
-        read = read_held_out(settings, case, names)
+        read = read_held_out(settings, structure, case, names)
         wanted = read.reference
         if wanted is None or not wanted.any():
             wanted = read.masks[last]
-        z = central_tumour_slice(wanted) if wanted.any() else len(wanted) // 2
         dice = {name: row.dice for name, rows_of in scores for row in rows_of if row.case == case.case}
-        rows.append(overlay_row(case.case, read, dice, z))
+        rows.append(overlay_row(case.case, read, dice, central_slice(wanted)))
     return segmentation_overlays(rows, _ZOOM_MM)
 
 
 class HeldOut(NamedTuple):
-    """A target case on the standard grid, with the tumour (Z, Y, X) by round as predicted, and as labelled."""
+    """A target case on the standard grid, with a structure (Z, Y, X) by round as predicted, and as labelled."""
 
     image: volume.Volume
     masks: dict[str, np.ndarray]
     reference: np.ndarray | None
 
 
-def read_held_out(settings: Params, case: Case, rounds: Sequence[str]) -> HeldOut:
+def read_held_out(settings: Params, structure: str, case: Case, rounds: Sequence[str]) -> HeldOut:
     """Image, masks of some rounds, and the label where the case has one."""
-    value = settings.labels[settings.dataset.tumour]
+    value = settings.labels[structure]
     masks = {
         name: volume.read(layout.pseudo_labelled(name) / "standard" / f"{case.case}.nii.gz").array == value
         for name in rounds
     }
     image = volume.read(layout.STANDARD / case.image, np.float32)
-    return HeldOut(image, masks, reference_mask(settings, case))
+    return HeldOut(image, masks, reference_mask(settings, structure, case))
 
 
 def overlay_row(name: str, case: HeldOut, dice: Mapping[str, float], z: int) -> OverlayRow:

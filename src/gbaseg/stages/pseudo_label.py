@@ -73,7 +73,10 @@ def run(round_id: str) -> None:
             # As in `_write_about`, only where there are some.
             if both_empty:
                 found["round_both_empty"] = both_empty
-            found |= _agreement_of_folds(settings, folder)
+            tumour, *others = settings.labels
+            found |= _agreement_of_folds(settings, folder, tumour)
+            if others:
+                found["others"] = {name: _agreement_of_folds(settings, folder, name) for name in others}
             found["pseudo_target"] = score_folds(model, settings, round_id)
             write_json(scratch.output(layout.proxies(round_id)), found)
 
@@ -105,6 +108,7 @@ def label_target(settings: Params, model: Path, folder: Path, *, fine: bool, nam
             )
             for case in cases
         ],
+        settings.pieces,
         settings.segmentation.prediction,
         f"{name}: predict",
     )
@@ -148,8 +152,9 @@ def on_scan(probabilities: np.ndarray, record: StandardCase, settings: Params) -
         record: how the scan was standardised.
     """
     carried = [probability_to_raw(volume.Volume(structure, record.grid), record) for structure in probabilities]
-    mask = to_mask(np.stack([structure.array for structure in carried]), settings.segmentation.prediction)
-    values = np.array([0, *settings.dataset.structures.values()], np.uint8)
+    found = np.stack([structure.array for structure in carried])
+    mask = to_mask(found, settings.pieces, settings.segmentation.prediction)
+    values = np.array([0, *settings.dataset.label_values.values()], np.uint8)
     return volume.Volume(values[mask], record.raw)
 
 
@@ -168,28 +173,32 @@ def agreement_with(settings: Params, folder: Path, previous: str) -> Agreement:
     return found if found.dice is None else found._replace(dice=round(found.dice, 6))
 
 
-def _agreement_of_folds(settings: Params, folder: Path) -> dict[str, Any]:
-    """Of the tumour's pseudo-labels on the target's training cases.
+def _agreement_of_folds(settings: Params, folder: Path, structure: str) -> dict[str, Any]:
+    """Of a structure's pseudo-labels on the target's training cases.
 
     Cases on which no fold finds it have no agreement (`nan` in the table): they are left out, and counted where there
     are some.
     """
     chosen = {case.case for case in _training_cases()}
-    rows = [row for row in _rows(folder) if row["structure"] == settings.dataset.tumour and row["case"] in chosen]
+    rows = [row for row in _rows(folder) if row["structure"] == structure and row["case"] in chosen]
     known = [dice for dice in (float(row["fold_dice"]) for row in rows) if not math.isnan(dice)]
     # A single fold has no agreement whatever it finds.
     both_empty = len(rows) - len(known) if settings.segmentation.folds > 1 else 0
     return {
         "fold_agreement": round(float(np.mean(known)), 4) if known else None,
         **({"fold_both_empty": both_empty} if both_empty else {}),
-        "doubtful": len(doubtful_cases(folder) & chosen),  # for any structure, as they are left out
+        "doubtful": sum(bool(row["doubts"]) for row in rows),
         "pseudo_labelled": len(rows),
     }
 
 
-def doubtful_cases(folder: Path) -> set[str]:
-    """Cases whose pseudo-label of any structure something speaks against."""
-    return {row["case"] for row in _rows(folder) if row["doubts"]}
+def doubtful_structures(folder: Path) -> dict[str, set[str]]:
+    """Case -> structures whose pseudo-label something speaks against; cases without any are not in it."""
+    found: dict[str, set[str]] = {}
+    for row in _rows(folder):
+        if row["doubts"]:
+            found.setdefault(row["case"], set()).add(row["structure"])
+    return found
 
 
 def found_nothing(settings: Params, folder: Path) -> bool:

@@ -8,6 +8,7 @@ picture of a run.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from gbaseg.raw.sources import load_cases
 from gbaseg.runtime.engine import Task
 from gbaseg.runtime.engine import run as run_tasks
 from gbaseg.runtime.progress import log
+from gbaseg.segmentation.components import components
 from gbaseg.stages import layout
 from gbaseg.stages.context import stage, write_json
 from gbaseg.stages.counted import size_here
@@ -37,6 +39,8 @@ from gbaseg.standardise.case import standardise_finely, standardise_image, stand
 _CUT_SHARE = 0.01
 # and more than this one makes the log end with a warning, which names so many.
 _WARNING_SHARE, _NAMED = 0.05, 5
+# What is smaller than this share of a structure is no piece of it.
+_PIECE_SHARE = 0.1
 
 
 def run() -> None:
@@ -88,6 +92,7 @@ def run() -> None:
     for warning in slices.warnings:
         log(f"WARNING: {warning}")
     _warn_of_cut_labels(reports, settings)
+    _warn_of_lost_pieces([report["pieces"] for report in reports if report["pieces"]], settings)
     for line in fallbacks(settings, cases):
         log(f"WARNING: {line}")
 
@@ -128,33 +133,36 @@ def standardise_case(case: Case, root: Path, standard: Path, scoring: Path, sett
         (standard / "records" / f"{name}.fine.json").write_text(json.dumps(fine_record.to_dict()))
     notes = record.notes
     row = replace(case, image=f"images/{name}.nii.gz", label="")
-    scored, cut_share = None, 0.0
+    scored, cut_share, pieces = None, 0.0, {}
     if case.label:
         label = volume.read_label(root / case.label)
         notes += label.notes
-        on_grid = standardise_label(label, record, keep=settings.dataset.structures.values())
+        on_grid = standardise_label(label, record, keep=settings.dataset.label_values.values())
         cut_share = _cut_share(label, on_grid, settings)
         if case.domain == "source":
             row = replace(row, label=f"labels/{name}.nii.gz")
-            volume.write(renumbered(on_grid, settings), standard / row.label)
+            renamed = renumbered(on_grid, settings)
+            pieces = {structure: _pieces(renamed.array == value) for structure, value in settings.labels.items()}
+            volume.write(renamed, standard / row.label)
         else:
             # On the scan's own grid, so that scoring sees what a clinician would.
             scored = replace(case, image="", label=f"labels/{name}.nii.gz")
             volume.write(label, scoring / scored.label)
-    return {"standard": row, "scoring": scored, "cut_share": cut_share, "notes": notes, "grid": record.raw}
+    found = {"standard": row, "scoring": scored, "cut_share": cut_share, "pieces": pieces}
+    return {**found, "notes": notes, "grid": record.raw}
 
 
 def renumbered(label: volume.Volume, settings: Params) -> volume.Volume:
     """The data set's label values as 1, 2, ... in the order of `dataset.structures`: nnU-Net wants no gaps."""
     out = np.zeros(label.array.shape, np.uint8)
-    for name, value in settings.dataset.structures.items():
+    for name, value in settings.dataset.label_values.items():
         out[label.array == value] = settings.labels[name]
     return label.with_array(out)
 
 
 def _cut_share(label: volume.Volume, on_grid: volume.Volume, settings: Params) -> float:
     """Share of the label's volume that the crop has lost; the resampling's own rounding counts as nothing lost."""
-    values = list(settings.dataset.structures.values())
+    values = list(settings.dataset.label_values.values())
     before = np.isin(label.array, values).sum() * label.grid.voxel_mm3
     after = np.count_nonzero(on_grid.array) * on_grid.grid.voxel_mm3
     touches = any(
@@ -165,6 +173,28 @@ def _cut_share(label: volume.Volume, on_grid: volume.Volume, settings: Params) -
     if before == 0 or (after > 0 and not touches):
         return 0.0
     return float(max(0.0, 1.0 - after / before))
+
+
+def _pieces(mask: np.ndarray) -> int:
+    sizes = components(mask)[1]
+    return int(np.count_nonzero(sizes >= _PIECE_SHARE * sizes.sum()))
+
+
+def _warn_of_lost_pieces(of_labels: list[dict[str, int]], settings: Params) -> None:
+    """Structures of which most source labels have more pieces than a mask will keep.
+
+    Args:
+        of_labels: structure -> pieces in each label.
+    """
+    for name, keep in settings.pieces.items():
+        more = [pieces[name] for pieces in of_labels if pieces[name] > keep]
+        if 2 * len(more) > len(of_labels):
+            [(usual, _)] = Counter(more).most_common(1)
+            said = f"{name}: {{value: {settings.dataset.label_values[name]}, pieces: {usual}}}"
+            log(
+                f"WARNING: {name} has more pieces in {len(more)} of {len(of_labels)} source label(s), {usual} in most, "
+                f"than masks keep of it ({keep}): the others would be lost. dataset.structures: {said} keeps {usual}"
+            )
 
 
 def _warn_of_cut_labels(reports: list[dict[str, Any]], settings: Params) -> None:

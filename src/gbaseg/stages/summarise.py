@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
+
+from matplotlib.figure import Figure
 
 from gbaseg import params
 from gbaseg.augmentation.appearance import Appearance
@@ -34,22 +38,12 @@ def run() -> None:
         plots.mkdir()
         rounds = read_rounds(settings)
         write_rounds(rounds, plots / "rounds.csv")
-        scores = tumour_scores(settings, rounds)
-        figures = {
-            "appearance": appearance_figure(settings),
-            "intensities": intensity_distributions(sample_intensities()),
-            "panel": draw_panel(settings),
-            "overlays": overlays(settings, [pair for pair in scores if pair[0] != layout.SURVEY]),
-        }
-        if any(rows for _, rows in scores):
-            figures["rounds"] = dice_assd_by_round(scores, settings.dataset.tumour)
-        if (blending := naive_and_gba(settings)) is not None:
-            figures["blending"] = blending
-        for name, figure in figures.items():
-            save(figure, plots / f"{name}.png")
-            if name in VECTORS:
-                save(figure, plots / f"{name}.svg")
-        tumour = settings.dataset.tumour
+        _save("intensities", "", intensity_distributions(sample_intensities()), plots)
+        tumour, *others = settings.labels
+        for structure in settings.labels:
+            suffix = "" if structure == tumour else f"_{quote(structure, safe='')}"
+            for name, figure in _figures(settings, structure, rounds).items():
+                _save(name, suffix, figure, plots)
         facts: dict[str, Any] = {
             "arm": settings.augmentation.arm,
             "translation": settings.translation.mode,
@@ -58,7 +52,27 @@ def run() -> None:
         }
         trained = [(name, metrics) for name, metrics in rounds if name != layout.SURVEY]
         low = settings.evaluation.shown_low_dice
-        write_json(scratch.output(SUMMARY), summarise_rounds(trained, tumour, facts=facts, low_dice=low))
+        write_json(scratch.output(SUMMARY), summarise_rounds(trained, tumour, facts=facts, low_dice=low, others=others))
+
+
+def _figures(settings: Params, structure: str, rounds: Rounds) -> dict[str, Figure]:
+    """Those that show one structure; its axes and contours are of no other."""
+    scores = scores_of(structure, rounds)
+    figures = {
+        "appearance": appearance_figure(settings, structure),
+        "panel": draw_panel(settings, structure),
+        "overlays": overlays(settings, structure, [pair for pair in scores if pair[0] != layout.SURVEY]),
+    }
+    if any(rows for _, rows in scores):
+        figures["rounds"] = dice_assd_by_round(scores, structure)
+    if (blending := naive_and_gba(settings, structure)) is not None:
+        figures["blending"] = blending
+    return figures
+
+
+def _save(name: str, suffix: str, figure: Figure, plots: Path) -> None:
+    for ending in ("png", "svg") if name in VECTORS else ("png",):
+        save(figure, plots / f"{name}{suffix}.{ending}")
 
 
 def read_rounds(settings: Params) -> list[tuple[str, dict[str, Any]]]:
@@ -74,18 +88,20 @@ def read_rounds(settings: Params) -> list[tuple[str, dict[str, Any]]]:
     return [(name, read_json(file, "agreement")) for name, file in zip(names, files, strict=True)]
 
 
-def tumour_scores(settings: Params, rounds: Rounds) -> list[tuple[str, list[CaseScore]]]:
-    """Scores of the tumour in each round, case by case."""
+def scores_of(structure: str, rounds: Rounds) -> list[tuple[str, list[CaseScore]]]:
+    """Scores of a structure in each round, case by case."""
     return [
-        (name, [row for row in read_scores(layout.case_scores(name)) if row.structure == settings.dataset.tumour])
+        (name, [row for row in read_scores(layout.case_scores(name)) if row.structure == structure])
         for name, _ in rounds
     ]
 
 
-def appearance_figure(settings: Params) -> Any:
+def appearance_figure(settings: Params, structure: str) -> Figure:
     """Fig. 7, against the pseudo-labels of the last round."""
-    before, added, target = appearance_groups(settings, layout.AUGMENTED, settings.self_training.last)
-    return appearance_density(_curve(before), _curve(before + added), _curve(target))
+    groups = appearance_groups(settings, layout.AUGMENTED, settings.self_training.last)
+    before, added, target = groups[structure]
+    words = "tumour" if structure == settings.dataset.tumour else structure
+    return appearance_density(_curve(before), _curve(before + added), _curve(target), words)
 
 
 def _curve(group: list[Appearance]) -> Curve:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -58,19 +59,19 @@ def run() -> None:
 
 
 def _items(settings: Params, folder: Path) -> list[TrainingItem]:
-    """Pseudo-target cases, and a naive copy of each for every factor of `survey.lambdas`."""
+    """Pseudo-target cases, and naive copies of each: one for every structure and factor of `survey.lambdas`."""
     cases = read_table(layout.TRANSLATED)
     items = [
         TrainingItem(case.case, case.patient, layout.TRANSLATED / case.image, layout.TRANSLATED / case.label)
         for case in cases
     ]
-    if settings.survey.lambdas:
+    if lambdas := list(settings.survey.lambdas):
         copies = run_tasks(
             [
                 Task(
                     f"copies of {case.case}",
                     write_copies,
-                    {"case": case, "factors": list(settings.survey.lambdas), "folder": folder},
+                    {"case": case, "values": list(settings.labels.values()), "factors": lambdas, "folder": folder},
                 )
                 for case in cases
             ],
@@ -81,14 +82,14 @@ def _items(settings: Params, folder: Path) -> list[TrainingItem]:
     return items
 
 
-def write_copies(case: Case, factors: list[float], folder: Path) -> list[TrainingItem]:
-    """Naive copies of one case, the tumour (the first structure) rescaled; runs in a worker."""
+def write_copies(case: Case, values: list[int], factors: list[float], folder: Path) -> list[TrainingItem]:
+    """Naive copies of one case, in each one structure (label value) rescaled that it has; runs in a worker."""
     image = volume.read(layout.TRANSLATED / case.image, np.float32)
-    label = layout.TRANSLATED / case.label
-    mask = volume.read(label).array == 1
+    label = volume.read(layout.TRANSLATED / case.label).array
     items = []
-    for factor in factors:
-        path = folder / f"{case.case}_survey_l{factor:g}.nii.gz"
-        volume.write(image.with_array(apply_naive(image.array, mask, factor)), path)
-        items.append(TrainingItem(path.name.removesuffix(".nii.gz"), case.patient, path, label))
+    for value, factor in product([value for value in values if (label == value).any()], factors):
+        name = f"{case.case}_survey_{value}_l{factor:g}"
+        path = folder / f"{name}.nii.gz"
+        volume.write(image.with_array(apply_naive(image.array, label == value, factor)), path)
+        items.append(TrainingItem(name, case.patient, path, layout.TRANSLATED / case.label))
     return items

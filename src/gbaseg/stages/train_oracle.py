@@ -100,7 +100,7 @@ def _items(settings: Params, cases: list[Case], folder: Path) -> list[TrainingIt
     for case in cases:
         record = read_record(layout.STANDARD / "records" / f"{case.case}.json")
         label = volume.read(layout.SCORING / case.label)
-        on_grid = standardise_label(label, record, keep=settings.dataset.structures.values())
+        on_grid = standardise_label(label, record, keep=settings.dataset.label_values.values())
         volume.write(renumbered(on_grid, settings), folder / f"{case.case}.nii.gz")
         image = layout.STANDARD / "images" / f"{case.case}.nii.gz"
         items.append(TrainingItem(case.case, case.patient, image, folder / f"{case.case}.nii.gz"))

@@ -27,7 +27,7 @@ from gbaseg.stages import layout
 from gbaseg.stages.augment import read_choices, read_draws
 from gbaseg.stages.context import read_json, recipe, stage, write_json
 from gbaseg.stages.folds import fold_seed, patient_pools
-from gbaseg.stages.pseudo_label import doubtful_cases, source_ranges_mm3
+from gbaseg.stages.pseudo_label import doubtful_structures, source_ranges_mm3
 from gbaseg.stages.verdict import read_verdict
 
 # Beside the stages' scratch folders: rounds and experiments share most of their images.
@@ -204,13 +204,25 @@ def source_items() -> list[TrainingItem]:
 
 
 def target_items(settings: Params, previous: str, fine: bool, work: Path) -> list[TrainingItem]:
-    """Real target training cases with the pseudo-labels of the round before; doubtful ones left out where asked."""
+    """Real target training cases with the pseudo-labels of the round before; doubtful ones left out where asked.
+
+    What is left out is a structure of a case: the others are trained on, and what is not one of them may be background
+    or the structure. A case of which all are doubtful is left out.
+    """
     labels = layout.pseudo_labelled(previous)
-    doubtful = doubtful_cases(labels) if settings.self_training.confidence.action == "drop" else set()
+    doubtful = doubtful_structures(labels) if settings.self_training.confidence.action == "drop" else {}
+    items, left_out = [], dict.fromkeys(settings.labels, 0)
     cases = select(read_table(layout.STANDARD), domain="target", splits=["train"])
-    kept = [case for case in cases if case.case not in doubtful]
-    log(f"{len(kept)} pseudo-labelled target cases, {len(doubtful)} left out as doubtful")
-    return [_target_item(case, labels / "standard", fine, work) for case in kept]
+    for case in cases:
+        names = doubtful.get(case.case, set())
+        for name in names:
+            left_out[name] += 1
+        if len(names) < len(settings.labels):
+            unknown = tuple(value for name, value in settings.labels.items() if name in names)
+            items.append(replace(_target_item(case, labels / "standard", fine, work), unknown=unknown))
+    of_each = ", ".join(f"{name} of {count}" for name, count in left_out.items())
+    log(f"{len(items)} of {len(cases)} pseudo-labelled target cases; left out as doubtful: {of_each}")
+    return items
 
 
 def _target_item(case: Case, labels: Path, fine: bool, work: Path) -> TrainingItem:

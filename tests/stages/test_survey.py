@@ -1,0 +1,29 @@
+"""The survey's naive copies."""
+
+import numpy as np
+
+from gbaseg.cases import Case
+from gbaseg.stages import layout
+from gbaseg.stages.survey import write_copies
+from gbaseg.volume import Grid, Volume, read, write
+
+GRID = Grid((3, 6, 6), (1.0, 1.0, 1.0))
+
+
+def test_each_structure_that_a_case_has_is_rescaled_in_copies_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    image = np.random.default_rng(0).uniform(0.2, 0.5, GRID.shape).astype(np.float32)
+    label = np.zeros(GRID.shape, np.uint8)
+    label[1, 1:3, 1:3] = 1
+    label[1, 3:5, 3:5] = 2
+    case = Case("s", "p", "A", "source", "train", "ceT1", "images/s.nii.gz", "labels/s.nii.gz")
+    write(Volume(image, GRID), layout.TRANSLATED / case.image)
+    write(Volume(label, GRID), layout.TRANSLATED / case.label)
+    items = write_copies(case, [1, 2, 3], [0.5, 1.5], tmp_path / "copies")
+    assert [item.name for item in items] == ["s_survey_1_l0.5", "s_survey_1_l1.5", "s_survey_2_l0.5", "s_survey_2_l1.5"]
+    assert {(item.patient, item.label) for item in items} == {("p", layout.TRANSLATED / case.label)}
+    for item in items:
+        value, factor = int(item.name[9]), float(item.name[12:])
+        copy = read(item.image).array
+        np.testing.assert_allclose(copy[label == value], factor * image[label == value], rtol=1e-6)
+        assert np.array_equal(copy[label != value], image[label != value])
