@@ -16,13 +16,14 @@ from gbaseg.runtime.device import choose_device, is_gpu
 from gbaseg.runtime.engine import Task
 from gbaseg.runtime.engine import run as run_tasks
 from gbaseg.runtime.fork_server import import_for_workers
+from gbaseg.runtime.progress import log
 from gbaseg.runtime.seeds import numpy_generator
 from gbaseg.runtime.turns import beside_gpu, dealt_out, on_gpu
 from gbaseg.stages import layout
 from gbaseg.stages.context import read_json, stage, write_json
 from gbaseg.stages.train_translation import MODE, WEIGHTS
 from gbaseg.translation.checks import check_case
-from gbaseg.translation.van_cittert import van_cittert
+from gbaseg.translation.van_cittert import van_cittert, without_effect
 
 # Few enough to share the work out, enough to pay for loading the generator.
 _CASES_A_TASK = 4
@@ -40,6 +41,7 @@ def run() -> None:
         cases = read_table(layout.STANDARD)
         source = select(cases, domain="source", splits=["train"])
         patches = real_patches(settings)
+        _warn_of_widths(source, settings)
         import_for_workers("gbaseg.translation.translate")
         exclusive = is_gpu()
         chunks = dealt_out(source, _CASES_A_TASK, exclusive)
@@ -78,6 +80,7 @@ def translate_cases(
         volume.write(label, folder / case.label)
         return check_case(
             scan.array,
+            before,
             image,
             translator.back(before),
             target_patches,
@@ -87,6 +90,15 @@ def translate_cases(
         )
 
     return beside_gpu(translate_case, cases, f"translate from {cases[0].case}")
+
+
+def _warn_of_widths(source: list[Case], settings: Params) -> None:
+    """Say which widths of the deconvolution do nothing on the grid, which all standard images share."""
+    if not source or read_json(layout.TRANSLATION_MODEL / MODE, "mode")["mode"] != "cyclegan":
+        return
+    spacing_zyx_mm = volume.read_grid(layout.STANDARD / source[0].image).spacing_zyx_mm
+    for line in without_effect(spacing_zyx_mm, settings.translation.van_cittert):
+        log(f"WARNING: {line}")
 
 
 def _check_image(image: np.ndarray, scan: np.ndarray, name: str) -> None:
