@@ -15,6 +15,7 @@ from gbaseg.errors import UserError
 from gbaseg.params import Params, check, load
 from gbaseg.presets import apply_preset
 from gbaseg.self_training.settings import Round
+from gbaseg.translation.van_cittert import sigma_voxels, without_effect
 
 ROOT = Path(__file__).parents[1]
 PRESETS = ROOT / "presets"
@@ -165,6 +166,14 @@ def test_crossmoda2022_translates_as_the_paper_does(crossmoda2022):
     van_cittert = params.translation.van_cittert
     assert (van_cittert.iterations, van_cittert.alpha) == (15, 1)
     assert (van_cittert.psf_mm_xyz, van_cittert.psf_is) == ((1, 1, 2.5), "fwhm")
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in PRESETS.glob("*.yaml")))
+def test_every_presets_deconvolution_acts_on_its_grid(name, tmp_path):
+    params = with_preset(name, tmp_path)
+    deconvolution, spacing_zyx_mm = params.translation.van_cittert, params.standardise.spacing_xyz_mm[::-1]
+    assert deconvolution.iterations > 0 and any(sigma_voxels(spacing_zyx_mm, deconvolution))
+    assert without_effect(spacing_zyx_mm, deconvolution) == []
 
 
 def test_crossmoda2022_augments_as_the_paper_does(crossmoda2022):

@@ -7,6 +7,7 @@ from gbaseg.cases import Case
 from gbaseg.errors import UserError
 from gbaseg.params import Params
 from gbaseg.stages import layout, translate
+from gbaseg.stages.context import write_json
 from gbaseg.volume import Grid, Volume, write
 
 SCAN = np.random.default_rng(0).random((4, 16, 16), np.float32)
@@ -50,3 +51,20 @@ def test_a_scan_without_contrast_may_stay_so():
     flat = np.full_like(SCAN, 0.5)
     translate._check_image(flat, flat, "c0")
     translate._check_image(SCAN, SCAN, "c0")
+
+
+@pytest.mark.parametrize(("mode", "said"), [("cyclegan", 1), ("none", 0)])
+def test_a_width_that_does_nothing_on_the_grid_is_said(tmp_path, monkeypatch, capsys, mode, said):
+    monkeypatch.chdir(tmp_path)
+    write_json(layout.TRANSLATION_MODEL / translate.MODE, {"mode": mode})
+    cases = [Case(f"c{n}", f"c{n}", "A", "source", "train", "ceT1", f"images/c{n}.nii.gz", "") for n in range(2)]
+    for case in cases:
+        write(Volume(SCAN, Grid(SCAN.shape, (5.0, 1.0, 1.0))), layout.STANDARD / case.image)
+    settings = Params.model_validate({"translation": {"van_cittert": {"psf_mm_xyz": [1.0, 1.0, 2.0]}}})
+    translate._warn_of_widths(cases, settings)
+    err = capsys.readouterr().err
+    assert (
+        err.count("WARNING: translation.van_cittert.psf_mm_xyz: 2 mm (fwhm) along z has no effect on voxels of 5 mm")
+        == said
+    )
+    assert err.count("WARNING") == said

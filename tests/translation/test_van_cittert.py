@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import ndtr
 
 from gbaseg.translation.settings import VanCittertSettings
-from gbaseg.translation.van_cittert import blur, gains, kernel, sigma_voxels, van_cittert, without_effect
+from gbaseg.translation.van_cittert import blur, sigma_voxels, van_cittert, without_effect
 
 SPACING = (1.0, 0.6, 0.6)  # z, y, x in mm, the method's grid
 
@@ -25,40 +26,61 @@ def test_scale_is_in_mm_and_xyz():
     assert sigma_voxels(SPACING, VanCittertSettings(psf_is="sigma")) == pytest.approx((2.5, 1 / 0.6, 1 / 0.6))
 
 
-@pytest.mark.parametrize("fwhm_voxels", [0.1, 0.3, 0.5, 0.667, 1.0, 1.67, 2.5, 3.0])
-def test_the_kernels_response_is_that_of_a_gaussian_integrated_over_a_voxel(fwhm_voxels):
-    """Sampled at the centres, a width of 0.667 voxels left 0.996 in the middle, and the step without effect."""
+@pytest.mark.parametrize("fwhm_voxels", [0.1, 0.2, 0.35, 0.5, 2 / 3, 1.0, 5 / 3, 2.5, 3.0])
+def test_the_blur_is_the_analytic_one_at_any_ratio_of_width_to_voxel(fwhm_voxels):
+    """A sampled Gaussian of 2/3 of a voxel is [0.002, 0.996, 0.002]."""
     sigma = fwhm_voxels / 2.35482
-    weights = kernel(sigma)
-    places = np.arange(len(weights)) - len(weights) // 2
-    frequency, copies = np.linspace(0.0, 0.5, 51)[:, None], np.arange(-2000, 2001)
-    # Poisson's sum: the spectra of Gaussian and voxel, and their copies, which sampling puts on every whole frequency.
-    spectrum = np.exp(-2.0 * (np.pi * sigma * (frequency + copies)) ** 2) * np.sinc(frequency + copies)
-    response = (weights * np.cos(2.0 * np.pi * frequency * places)).sum(axis=1)
-    np.testing.assert_allclose(response, spectrum.sum(axis=1), atol=5e-4)
-    # Of a wave that many voxels long there is as much left as of the Gaussian without any voxels.
-    slow = 0.02
-    left = float((weights * np.cos(2.0 * np.pi * slow * places)).sum())
-    assert left == pytest.approx(np.exp(-2.0 * (np.pi * sigma * slow) ** 2), abs=2e-3)
+    voxel = np.arange(-20, 21)
+
+    # Of an edge between two voxels, seen at the voxels' centres: the error function.
+    edge = blur((voxel > 0).astype(np.float64)[None, None], (0.0, 0.0, sigma))[0, 0]
+    np.testing.assert_allclose(edge, ndtr((voxel - 0.5) / sigma), atol=2e-4)
+
+    # Of a wave: the Gaussian's transform times that of the voxel, summed over the aliases.
+    for cycles_per_voxel in (0.05, 0.125, 0.25, 0.5):
+        wave = np.cos(2 * np.pi * cycles_per_voxel * voxel)
+        frequency = cycles_per_voxel + np.arange(-60, 61)
+        gain = np.sum(np.exp(-2 * (np.pi * sigma * frequency) ** 2) * np.sinc(frequency))
+        blurred = blur(wave[None, None], (0.0, 0.0, sigma))[0, 0]
+        np.testing.assert_allclose(blurred[10:-10], gain * wave[10:-10], atol=2e-4)
 
 
-def test_a_width_without_effect_is_told_from_one_with_some():
-    narrow = VanCittertSettings(psf_mm_xyz=(0.3, 1.0, 1.0))
-    [said] = without_effect((2.0, 1.5, 1.5), narrow)
-    assert "0.3 mm (fwhm) along x has no effect on voxels of 1.5 mm" in said and "van_cittert.psf_mm_xyz" in said
-    assert without_effect(SPACING, VanCittertSettings()) == []
-    assert without_effect((2.0, 1.5, 1.5), VanCittertSettings(psf_mm_xyz=(0.3, 1.0, 1.0), iterations=0)) == []
-    assert len(without_effect((50.0, 50.0, 50.0), VanCittertSettings())) == 3
+def test_a_width_of_0_leaves_the_axis_alone():
+    image = np.random.default_rng(2).random((6, 8, 10)).astype(np.float32)
+    along_y = blur(image, (0.0, 0.8, 0.0))
+    for z, x in itertools.product(range(6), range(10)):
+        line = np.zeros((1, 8, 1), np.float32)
+        line[0, :, 0] = image[z, :, x]
+        np.testing.assert_array_equal(along_y[z, :, x], blur(line, (0.0, 0.8, 0.0))[0, :, 0])
+    np.testing.assert_array_equal(van_cittert(image, SPACING, VanCittertSettings(psf_mm_xyz=(0, 0, 0))), image)
 
 
-@pytest.mark.parametrize("alpha", [0.7, 1.0])
-def test_the_finest_structure_grows_by_the_gain(alpha):
-    settings = VanCittertSettings(psf_mm_xyz=(1.0, 1.0, 2.0), alpha=alpha)
-    spacing = (2.0, 1.5, 1.5)
-    for axis, gain in enumerate(gains(spacing, settings)):
-        image = (0.5 + 0.01 * (-1.0) ** np.indices((21, 22, 23))[axis]).astype(np.float32)
-        middle = van_cittert(image, spacing, settings)[8:12, 8:12, 8:12]
-        assert np.abs(middle - 0.5).max() == pytest.approx(0.01 * gain, rel=0.01)
+@pytest.mark.parametrize(
+    ("psf", "psf_is", "axes"),
+    [
+        ((1.0, 1.0, 2.5), "fwhm", ""),  # the paper's, on its grid
+        ((0.25, 1.0, 0.4), "fwhm", "xz"),
+        ((0.35, 0.35, 0.6), "fwhm", ""),  # 0.6 of a voxel
+        ((0.1, 0.2, 0.3), "sigma", "x"),
+        ((0.0, 0.0, 0.0), "fwhm", ""),  # asked for
+    ],
+)
+def test_widths_that_do_nothing_on_the_grid_are_named(psf, psf_is, axes):
+    widths = VanCittertSettings(psf_mm_xyz=psf, psf_is=psf_is)
+    lines = without_effect(SPACING, widths)
+    assert [line.split(" along ")[1][0] for line in lines] == list(axes)
+    for line, axis in zip(lines, axes, strict=True):
+        voxel = dict(zip("zyx", SPACING, strict=True))[axis]
+        assert "psf_mm_xyz" in line and f"{psf['xyz'.index(axis)]:g} mm" in line and f"voxels of {voxel:g} mm" in line
+        # It says what it measures: such a grating is left as it was.
+        grating = np.full((16, 16, 16), 0.5, np.float32)
+        index = [None, None, None]
+        index["zyx".index(axis)] = slice(None)
+        grating += (0.1 * (-1.0) ** np.arange(16))[tuple(index)].astype(np.float32)
+        only = [width if name == axis else 0.0 for name, width in zip("xyz", psf, strict=True)]
+        sharp = van_cittert(grating, SPACING, VanCittertSettings(psf_mm_xyz=only, psf_is=psf_is))
+        assert sharp[8, 8, 8] == pytest.approx(grating[8, 8, 8], abs=0.006)
+    assert without_effect(SPACING, VanCittertSettings(psf_mm_xyz=(0.1, 0.1, 0.1), iterations=0)) == []
 
 
 @pytest.mark.parametrize("alpha", [0.5, 1.0, 1.5])

@@ -22,7 +22,7 @@ from gbaseg.runtime.turns import beside_gpu, dealt_out, on_gpu
 from gbaseg.stages import layout
 from gbaseg.stages.context import read_json, stage, write_json
 from gbaseg.stages.train_translation import MODE, WEIGHTS
-from gbaseg.translation.checks import check_case, sharpening
+from gbaseg.translation.checks import check_case
 from gbaseg.translation.van_cittert import van_cittert, without_effect
 
 # Few enough to share the work out, enough to pay for loading the generator.
@@ -41,8 +41,7 @@ def run() -> None:
         cases = read_table(layout.STANDARD)
         source = select(cases, domain="source", splits=["train"])
         patches = real_patches(settings)
-        for sentence in _idle_deconvolution(settings):
-            log(f"warning: {sentence}; metrics/translation.json says how sharp the translation is beside the target")
+        _warn_of_widths(source, settings)
         import_for_workers("gbaseg.translation.translate")
         exclusive = is_gpu()
         chunks = dealt_out(source, _CASES_A_TASK, exclusive)
@@ -79,8 +78,9 @@ def translate_cases(
         _check_image(image, scan.array, case.case)
         volume.write(scan.with_array(image), folder / case.image)
         volume.write(label, folder / case.label)
-        checks = check_case(
+        return check_case(
             scan.array,
+            before,
             image,
             translator.back(before),
             target_patches,
@@ -88,15 +88,17 @@ def translate_cases(
             numpy_generator(settings.seed, "checks", case.case),
             tumour=label.array == settings.labels[settings.dataset.tumour],
         )
-        return checks | sharpening(before, image)
 
     return beside_gpu(translate_case, cases, f"translate from {cases[0].case}")
 
 
-def _idle_deconvolution(settings: Params) -> list[str]:
-    if settings.translation.mode == "none":
-        return []
-    return without_effect(settings.standardise.spacing_xyz_mm[::-1], settings.translation.van_cittert)
+def _warn_of_widths(source: list[Case], settings: Params) -> None:
+    """Say which widths of the deconvolution do nothing on the grid, which all standard images share."""
+    if not source or read_json(layout.TRANSLATION_MODEL / MODE, "mode")["mode"] != "cyclegan":
+        return
+    spacing_zyx_mm = volume.read_grid(layout.STANDARD / source[0].image).spacing_zyx_mm
+    for line in without_effect(spacing_zyx_mm, settings.translation.van_cittert):
+        log(f"WARNING: {line}")
 
 
 def _check_image(image: np.ndarray, scan: np.ndarray, name: str) -> None:

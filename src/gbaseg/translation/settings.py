@@ -65,8 +65,8 @@ class VanCittertSettings(Settings):
 
     iterations: int = Field(15, ge=0, description="iterations; 0 = no deconvolution (paper)")
     alpha: float = Field(1.0, gt=0.0, lt=2.0, description="relaxation; converges between 0 and 2 (paper)")
-    psf_mm_xyz: tuple[Positive, Positive, Positive] = Field(
-        (1.0, 1.0, 2.5), description="scale of the Gaussian point spread function along x, y, z in mm (paper)"
+    psf_mm_xyz: tuple[NotNegative, NotNegative, NotNegative] = Field(
+        (1.0, 1.0, 2.5), description="scale of the Gaussian point spread function along x, y, z in mm (paper); 0: none"
     )
     psf_is: Literal["fwhm", "sigma"] = Field(
         "fwhm", description="what that scale is; the paper does not say (METHOD 4 on why fwhm)"
