@@ -253,7 +253,7 @@ def test_preset_says_what_it_overwrites_and_keeps_the_file(project):
 
 
 def test_an_unknown_preset_is_named_with_its_neighbour(project):
-    assert "no preset 'lg'; did you mean 'lgg'? (there are: crossmoda2022, default, " in mistake("preset", "lg")
+    assert "no preset 'lg'; did you mean 'lgg'? (there are: cochlea, crossmoda2022, " in mistake("preset", "lg")
     assert files(project) == ["params.yaml"]
 
 

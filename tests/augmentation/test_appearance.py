@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gbaseg.augmentation.appearance import distance, measure
+from gbaseg.augmentation.appearance import Appearance, distance, measure, overlap
 
 SPACING = (2.0, 0.5, 0.5)
 
@@ -48,3 +48,20 @@ def test_distance_is_the_shift_between_two_sets():
     assert distance(one, other) == pytest.approx(0.15, abs=1e-6)
     assert distance(one, one) == 0
     assert np.isnan(distance(one, []))
+
+
+def test_overlap_of_joint_densities():
+    """Of two normal densities d SDs apart it is 2 Phi(-d / 2)."""
+    rng = np.random.default_rng(0)
+
+    def group(shift, n=600):
+        points = rng.standard_normal((n, 2)) * (0.3, 0.05) + (3.0 + 0.3 * shift, 0.5)
+        return [Appearance(10.0**volume, mean, 0.1, 0.0) for volume, mean in points]
+
+    one = group(0.0)
+    assert overlap(one, one) == pytest.approx(1.0)
+    assert overlap(one, group(0.0)) > 0.85
+    assert overlap(one, group(2.0)) == pytest.approx(0.317, abs=0.06)
+    assert overlap(one, group(30.0)) < 1e-3
+    assert np.isnan(overlap(one, group(0.0, 3))) and np.isnan(overlap([], one))
+    assert np.isnan(overlap(one, one[:1] * 9))

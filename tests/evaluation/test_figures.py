@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gbaseg.evaluation.drawing import save
-from gbaseg.evaluation.figures import Appearance, appearance_density, dice_assd_by_round
+from gbaseg.evaluation.figures import dice_assd_by_round
 from gbaseg.evaluation.summary import CaseScore
 
 
@@ -69,35 +69,3 @@ def test_without_labels_the_plot_says_so(tmp_path):
         figure = dice_assd_by_round(rounds)
         assert [axes.texts[0].get_text() for axes in figure.axes] == ["no labels to score with"] * 2
         save(figure, tmp_path / "none.png")
-
-
-def tumours(seed, n, middle):
-    rng = np.random.default_rng(seed)
-    return Appearance(rng.normal(middle, 0.05, n).clip(0, 1), np.exp(rng.normal(7, 1, n)))
-
-
-def test_densities_have_unit_area_and_say_n(tmp_path):
-    figure = appearance_density(tumours(0, 20, 0.4), tumours(1, 40, 0.45), tumours(2, 15, 0.6))
-    for axes in figure.axes:
-        curves = [line for line in axes.lines if len(line.get_xdata()) > 2]
-        assert len(curves) == 3
-        for curve in curves:
-            assert np.trapezoid(curve.get_ydata(), curve.get_xdata()) == pytest.approx(1.0, abs=0.02)
-    assert texts(figure) == ["before GBA (n = 20)", "after GBA (n = 40)", "target, pseudo-labels (n = 15)"]
-    assert figure.axes[1].get_xlabel() == "Tumour volume (mm³)"
-    of_another = appearance_density(*[tumours(0, 20, 0.4)] * 3, structure="Cochlea")
-    assert [axes.get_xlabel() for axes in of_another.axes] == [
-        "Mean intensity inside the Cochlea (0 to 1)", "Cochlea volume (mm³)",
-    ]  # fmt: skip
-    save(figure, tmp_path / "appearance.png")
-
-
-@pytest.mark.parametrize(
-    "few", [Appearance([], []), Appearance([0.4, 0.5], [300, 900]), Appearance([0.5] * 4, [90] * 4)]
-)
-def test_too_few_tumours_have_ticks_and_no_density(tmp_path, few):
-    figure = appearance_density(few, few, few)
-    for axes in figure.axes:
-        assert not [line for line in axes.lines if len(line.get_xdata()) > 2]
-        assert sum(len(collection.get_segments()) for collection in axes.collections) == 3 * len(few.volume_mm3)
-    save(figure, tmp_path / "few.png")

@@ -48,7 +48,8 @@ def test_translations_a_row_a_case_and_a_column_a_run(tmp_path):
     for pixels, slice_yx in zip(drawn, expected, strict=True):
         np.testing.assert_array_equal(pixels, slice_yx)
     assert [len(contours(axes)) for axes in grid.flat] == [1, 1, 1, 0, 0, 0, 0, 0]
-    assert all(axes.images[0].get_clim() == (0.0, 1.0) for axes in grid.flat if axes.images)  # one grey scale for all
+    for row in grid:  # one grey scale for a case
+        assert len({axes.images[0].get_clim() for axes in row if axes.images}) == 1
     save_both(figure, tmp_path)
 
 
@@ -77,10 +78,10 @@ def test_images_keep_their_shape_and_the_page_its_width():
 def test_densities_are_those_of_the_samples(tmp_path):
     rng = np.random.default_rng(0)
     samples = {
-        ("ceT1", "A"): rng.normal(0.3, 0.05, (50, 100)),
-        ("ceT1", "B"): rng.uniform(0, 1, 200_000),
-        ("target", "A"): np.ones(10),  # saturated voxels: no area may leave over the edge
-        ("target", "B"): np.empty(0),
+        ("ceT1", "A"): [rng.normal(0.25, 0.05, (50, 100)), rng.normal(0.35, 0.05, (50, 900))],
+        ("ceT1", "B"): [rng.uniform(0, 1, 200_000)],
+        ("target", "A"): [np.ones(10)],  # saturated voxels: no area may leave over the edge
+        ("target", "B"): [np.empty(0)],
     }
     figure = intensity_distributions(samples)
     source, target = figure.axes
@@ -92,18 +93,27 @@ def test_densities_are_those_of_the_samples(tmp_path):
         assert len(line.get_xdata()) == 256
         assert np.mean(line.get_ydata()) == pytest.approx(1.0)
     normal, uniform = source.lines
-    assert normal.get_xdata()[np.argmax(normal.get_ydata())] == pytest.approx(0.3, abs=0.03)
+    # A case counts as much as another, however many voxels it has: the two peaks are as high.
+    places, heights = normal.get_data()
+    peaks = [heights[(places > low) & (places < low + 0.1)].max() for low in (0.2, 0.3)]
+    assert peaks[0] == pytest.approx(peaks[1], rel=0.1)
+    # The band is the SD over cases, which differ in A; of the one case of B there is none.
+    bands = [band.get_paths()[0].vertices for band in source.collections]
+    high = 1 / np.sqrt(2 * np.pi * (0.05**2 + 0.01**2))
+    low = high * np.exp(-(0.1**2) / 2 / (0.05**2 + 0.01**2))
+    assert bands[0][:, 1].max() == pytest.approx((high + low) / 2 + (high - low) / np.sqrt(2), rel=0.05)
+    assert bands[1][:, 1].max() == pytest.approx(uniform.get_ydata().max())
     assert uniform.get_ydata() == pytest.approx(np.ones(256), abs=0.1)  # the edges too
     assert normal.get_color() != uniform.get_color() and normal.get_linestyle() != uniform.get_linestyle()
     assert target.lines[0].get_color() == normal.get_color()  # a centre looks the same in every modality
-    assert legend(figure) == ["centre A", "centre B"]
+    assert legend(figure) == [f"centre {centre}, mean of its cases, 1 SD" for centre in "AB"]
     save_both(figure, tmp_path)
 
 
 @pytest.mark.parametrize("samples", [[0.5, 1.2], [-0.1, 0.5], [0.5, np.nan]])
 def test_intensities_of_another_scale_are_refused(samples):
     with pytest.raises(ValueError, match="expected: 0 to 1"):
-        intensity_distributions({("ceT1", "A"): np.array(samples)})
+        intensity_distributions({("ceT1", "A"): [np.array(samples)]})
 
 
 def test_naive_gba_and_their_difference(tmp_path):
@@ -114,13 +124,14 @@ def test_naive_gba_and_their_difference(tmp_path):
     assert [axes.get_title() for axes in grid[0]] == ["pseudo-target", "naive", "GBA", "|GBA − naive|"]
     for axes, expected in zip(grid[0], (SLICE, naive, gba, 0.3 * MASK), strict=True):
         np.testing.assert_allclose(axes.images[0].get_array(), expected, atol=1e-6)
-    assert all(axes.images[0].get_clim() == (0.0, 1.0) for axes in grid[:, :3].flat)
+    assert all(len({axes.images[0].get_clim() for axes in row[:3]}) == 1 for row in grid)
     maps = [axes.images[0] for axes in grid[:, 3]]
     assert [image.get_clim() for image in maps] == [pytest.approx((0.0, 0.3))] * 2  # one bar is right for both rows
     assert bar.get_ylim() == pytest.approx((0.0, 0.3)) and bar.get_ylabel() == "difference of intensity"
     assert maps[0].get_cmap().name != grid[0, 0].images[0].get_cmap().name
-    assert all(axes.get_xlim() == pytest.approx((18.0, 28.0)) for axes in grid.flat)  # around the tumour's middle
-    assert all(axes.get_ylim() == pytest.approx((15.0, 5.0)) for axes in grid.flat)
+    # Around the tumour's middle; 6 mm, and 5 on either side, are more than the window asked for.
+    assert all(axes.get_xlim() == pytest.approx((14.0, 30.0)) for axes in grid.flat)
+    assert all(axes.get_ylim() == pytest.approx((18.0, 2.0)) for axes in grid.flat)
     assert all(len(contours(axes)) == 1 for axes in grid.flat)
     save_both(figure, tmp_path)
 
@@ -129,7 +140,7 @@ def test_the_tumours_window_without_its_contour():
     row = BlendingRow("a", SLICE, SLICE, SLICE, MASK)
     figure = naive_against_gba([row], zoom_mm=10.0, contours=False)
     assert not any(contours(axes) for axes in figure.axes) and not figure.legends
-    assert figure.axes[0].get_xlim() == pytest.approx((18.0, 28.0))
+    assert figure.axes[0].get_xlim() == pytest.approx((14.0, 30.0))
     assert naive_against_gba([row], zoom_mm=None).axes[0].get_xlim() == (0.0, 30.0)
 
 
@@ -150,8 +161,8 @@ def test_overlays_show_reference_and_predictions_with_their_dice(tmp_path):
     dice = [[text.get_text() for text in axes.texts] for axes in grid[:, 1:].flat]
     assert dice == [["Dice 0.12"], ["Dice 1.00"], [], [], [], ["Dice 0.00"]]
     # A prediction far from the reference leaves the window where the tumour is.
-    assert grid[0, 1].get_xlim() == pytest.approx((19.0, 27.0))
-    assert grid[1, 1].get_xlim() == pytest.approx((9.0, 17.0))
+    assert grid[0, 1].get_xlim() == pytest.approx((14.0, 30.0))
+    assert grid[1, 1].get_xlim() == pytest.approx((5.0, 21.0))
     assert legend(figure) == ["reference", "prediction"]
     assert [line.get_color() for line in figure.legends[0].get_lines()] == [SKY, ORANGE]
     save_both(figure, tmp_path)
@@ -166,7 +177,7 @@ def test_without_cases_the_figure_says_so(tmp_path, draw):
 
 def test_without_voxels_the_figure_says_so():
     assert [text.get_text() for text in intensity_distributions({}).texts] == ["no voxels"]
-    assert not intensity_distributions({("ceT1", "A"): np.empty(0)}).axes[0].lines
+    assert not intensity_distributions({("ceT1", "A"): [np.empty(0)]}).axes[0].lines
 
 
 def test_long_names_are_broken_to_fit():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gbaseg.evaluation.drawing import ORANGE, SKY, save
-from gbaseg.evaluation.overlays import PanelImage, case_panel
+from gbaseg.evaluation.overlays import PanelImage, case_panel, fitting, white
 
 SLICE = np.linspace(0, 1, 40 * 50).reshape(40, 50)
 MASK = np.zeros((40, 50), dtype=bool)
@@ -22,7 +22,8 @@ def test_a_panel_an_image_with_its_contours(tmp_path):
     assert [len(contours(axes)) for axes in figure.axes] == [1, 0, 2]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["label", "prediction"]
     assert [line.get_color() for line in figure.legends[0].get_lines()] == [SKY, ORANGE]
-    assert all(axes.images[0].get_clim() == (0.0, 1.0) for axes in figure.axes)  # one grey scale for all
+    for axes, image in zip(figure.axes, images, strict=False):  # black is 0, white what few of its voxels exceed
+        assert axes.images[0].get_clim() == (0.0, white([image.slice_yx]))
     save(figure, tmp_path / "case.png")
 
 
@@ -49,3 +50,20 @@ def test_empty_masks_draw_nothing(tmp_path):
     figure = case_panel([PanelImage("x", SLICE, np.zeros_like(MASK), None)])
     assert not contours(figure.axes[0]) and not figure.legends
     save(figure, tmp_path / "empty.png")
+
+
+def test_a_window_grows_to_what_it_is_around_and_no_further_than_the_slice():
+    assert fitting(20.0, [MASK], SLICE.shape, (1.0, 1.0)) == 20.0  # 10 mm, and 5 on either side
+    assert fitting(12.0, [MASK], SLICE.shape, (1.0, 1.0)) == 20.0
+    assert fitting(12.0, [MASK], SLICE.shape, (2.0, 0.5)) == 22.0  # 6 rows of 2 mm
+    assert fitting(12.0, [np.ones_like(MASK)], SLICE.shape, (1.0, 1.0)) == 40.0
+    assert fitting(12.0, [np.zeros_like(MASK)], SLICE.shape, (1.0, 1.0)) == 12.0
+
+
+def test_few_bright_voxels_leave_no_slice_black():
+    dark = np.full((40, 50), 0.1)
+    dark[:10] = 0.0
+    dark[20, 20] = 1.0
+    assert white([dark]) == pytest.approx(0.1)
+    assert white([dark, np.full((40, 50), 0.6)]) == pytest.approx(0.6)
+    assert white([np.zeros((4, 4))]) == 1.0

@@ -34,4 +34,5 @@ def test_queued_experiments_compare_the_arms(tiny, tmp_path):
     assert {path.suffix for path in tmp_path.iterdir()} == {".md", ".csv", ".tex"}
     tiny.call("figures", "--out", str(tmp_path / "figures"))
     names = {path.name for path in (tmp_path / "figures").iterdir()}
-    assert names == {"scores_by_arm.svg", "scores_by_arm.png", "translations.png"}
+    scores = {"scores_by_arm.svg", "scores_by_arm.png", "overlays_by_arm.png"}
+    assert names == {*scores, "translations.png", "translations_close_up.png"}

@@ -136,9 +136,9 @@ def leaderboard(
 @click.command()
 @click.argument("experiments", nargs=-1)
 @click.option("--out", default="figures", show_default=True, type=OUT_FOLDER, help="Folder of the figures.")
-@click.option("--structure", default="", help="Whose scores; default: the tumour.")
+@click.option("--structure", default="", help="Whose scores and masks; default: the tumour.")
 def figures(experiments: tuple[str, ...], out: Path, structure: str) -> None:
-    """Draw what compares experiments: translations (Fig. 4) and scores by arm (Fig. 10).
+    """Draw what compares experiments: translations (Fig. 4), masks by arm (Fig. 9), scores by arm (Fig. 10).
 
     EXPERIMENTS as for `tables`.
     """

@@ -1,39 +1,52 @@
-"""figures: what compares experiments: CycleGAN runs side by side (Fig. 4), scores by arm (Fig. 10)."""
+"""figures: what compares experiments: translations (Fig. 4), masks with and without GBA (Fig. 9), scores (Fig. 10)."""
 
 from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from gbaseg.augmentation.singan.slices import central_tumour_slice
+from gbaseg import params
 from gbaseg.cases import Case
-from gbaseg.commands.experiments import load_runs, open_revision, read_volume
+from gbaseg.commands.experiments import Files, load_runs, open_revision, read_volume
 from gbaseg.errors import UserError
 from gbaseg.evaluation.drawing import save
-from gbaseg.evaluation.image_figures import TranslationRow, translations_side_by_side
+from gbaseg.evaluation.image_figures import (
+    OverlayRow,
+    TranslationRow,
+    segmentation_overlays,
+    translations_side_by_side,
+)
 from gbaseg.evaluation.runs import NO_TRANSLATION, Run, group_runs
 from gbaseg.evaluation.score_figures import score_boxes
 from gbaseg.evaluation.summary import CaseScore
 from gbaseg.evaluation.tables import label
 from gbaseg.runtime.progress import log
 from gbaseg.stages import layout
+from gbaseg.stages.panel import central_slice
+from gbaseg.standardise.case import StandardCase, standardise_label
+from gbaseg.text_file import parse_yaml
 
 _CASES = 3
+_ZOOM_MM = 40.0  # of close-ups, or what the structure needs
+_T = TypeVar("_T")
 
 
 def run(experiments: Sequence[str], out: Path, structure: str = "") -> None:
-    """Write `scores_by_arm.svg` and `.png`, and `translations.png` where there are translations, into `out`.
+    """Write `scores_by_arm.svg` and `.png`, `overlays_by_arm.png`, and where there are translations `translations.png`
+    and `translations_close_up.png`, into `out`.
 
     Args:
         experiments: see `load_runs`.
         out: folder of the figures.
-        structure: whose scores; empty: the tumour.
+        structure: whose scores and masks; empty: the tumour.
     """
     runs = load_runs(experiments, structure)
     scored = [one for one in runs if all(one.rounds.values())]
@@ -43,10 +56,14 @@ def run(experiments: Sequence[str], out: Path, structure: str = "") -> None:
         for suffix in (".svg", ".png"):
             save(figure, out / f"scores_by_arm{suffix}")
             written.append(f"scores_by_arm{suffix}")
+        save(_overlays(scored, structure), out / "overlays_by_arm.png")
+        written.append("overlays_by_arm.png")
     translated = one_of_each_translation(runs)
     if translated:
-        save(_translations(translated), out / "translations.png")
-        written.append("translations.png")
+        rows = _translations(translated, structure)
+        for name, zoom_mm in (("translations.png", None), ("translations_close_up.png", _ZOOM_MM)):
+            save(translations_side_by_side(rows, zoom_mm=zoom_mm), out / name)
+            written.append(name)
     log(f"{', '.join(written) or 'nothing to draw'} in {out}")
 
 
@@ -72,22 +89,67 @@ def one_of_each_translation(runs: Sequence[Run]) -> dict[str, Run]:
     return found
 
 
-def _translations(runs: dict[str, Run]) -> Figure:
-    """A few source cases, evenly through the set, at the tumour's central slice."""
+def _translations(runs: dict[str, Run], structure: str) -> list[TranslationRow]:
+    """A few source cases, evenly through the set, at the structure's central slice."""
     opened = {name: open_revision(one.revision) for name, one in runs.items()}
     first = next(iter(opened.values()))
-    listing = layout.TRANSLATED / "cases.csv"
-    try:
-        table = csv.DictReader(io.StringIO(first.read_text(str(listing))))
-    except OSError as error:
-        raise UserError(f"{listing}: {error}; no longer in DVC's cache") from error
-    cases = [Case(**row) for row in table]  # type: ignore[arg-type]
-    places = np.unique(np.linspace(0, len(cases) - 1, min(_CASES, len(cases))).round().astype(int))
+    value, _ = _values(first, structure)
     rows = []
-    for case in (cases[place] for place in places):
+    for case in evenly(_table(first, layout.TRANSLATED)):
         source = read_volume(first, layout.STANDARD / "images" / f"{case.case}.nii.gz")
-        mask = read_volume(first, layout.TRANSLATED / case.label).array == 1
-        z = central_tumour_slice(mask) if mask.any() else mask.shape[0] // 2
+        mask = read_volume(first, layout.TRANSLATED / case.label).array == value
+        z = central_slice(mask)
         pseudo = {name: read_volume(files, layout.TRANSLATED / case.image).array[z] for name, files in opened.items()}
         rows.append(TranslationRow(case.case, source.array[z], pseudo, mask[z], source.grid.spacing_zyx_mm[1:]))
-    return translations_side_by_side(rows)
+    return rows
+
+
+def _overlays(runs: Sequence[Run], structure: str) -> Figure:
+    """Fig. 9: scored cases of one seed, from the worst to the best of the first setting, as each setting's last round
+    segments them."""
+    seed = min(one.seed for one in runs)
+    columns = {label(one.setting): one for one in runs if one.seed == seed}
+    opened = {name: open_revision(one.revision) for name, one in columns.items()}
+    last = {name: list(one.rounds)[-1] for name, one in columns.items()}
+    dice = {name: {row.case: row.dice for row in one.rounds[last[name]]} for name, one in columns.items()}
+    first = next(iter(opened.values()))
+    value, in_labels = _values(first, structure)
+    scored = {case.case: case for case in _table(first, layout.STANDARD)}
+    labels = {case.case: case for case in _table(first, layout.SCORING)}
+    worst_first = sorted(next(iter(dice.values())).items(), key=lambda pair: pair[1])
+    rows = []
+    for name in evenly([case for case, _ in worst_first]):
+        image = read_volume(first, layout.STANDARD / scored[name].image)
+        record = StandardCase.from_dict(json.loads(first.read_text(str(layout.STANDARD / f"records/{name}.json"))))
+        labelled = standardise_label(read_volume(first, layout.SCORING / labels[name].label), record)
+        reference = labelled.array == in_labels
+        z = central_slice(reference)
+        masks = {
+            arm: read_volume(files, layout.pseudo_labelled(last[arm]) / "standard" / f"{name}.nii.gz").array[z] == value
+            for arm, files in opened.items()
+        }
+        scores = {arm: of_case[name] for arm, of_case in dice.items() if name in of_case}
+        rows.append(OverlayRow(name, image.array[z], reference[z], masks, scores, image.grid.spacing_zyx_mm[1:]))
+    return segmentation_overlays(rows, _ZOOM_MM)
+
+
+def evenly(found: Sequence[_T]) -> list[_T]:
+    """A few of them, from the first to the last."""
+    places = np.unique(np.linspace(0, len(found) - 1, min(_CASES, len(found))).round().astype(int))
+    return [found[place] for place in places]
+
+
+def _table(files: Files, folder: Path) -> list[Case]:
+    listing = folder / "cases.csv"
+    try:
+        table = csv.DictReader(io.StringIO(files.read_text(str(listing))))
+    except OSError as error:
+        raise UserError(f"{listing}: {error}; no longer in DVC's cache") from error
+    return [Case(**row) for row in table]  # type: ignore[arg-type]
+
+
+def _values(files: Files, structure: str) -> tuple[int, int]:
+    """A structure's value in the masks of a run, and in the labels of its data set."""
+    settings = params.check(parse_yaml(files.read_text(str(params.PATH)), str(params.PATH)))
+    name = structure or settings.dataset.tumour
+    return settings.labels[name], settings.dataset.label_values[name]

@@ -56,7 +56,7 @@ def run(out: Path) -> None:
     # Part by part, so that what several structures have of one stands together.
     of_each = (_of_structure(settings, structure, rounds) for structure in settings.labels)
     scored, *others = zip(*of_each, strict=True)
-    intensities = intensity_distributions(sample_intensities())
+    intensities = intensity_distributions(sample_intensities(settings))
     pictures = [as_vector(intensities, "Intensities by modality and centre (Fig. 6)")]
     sections = [
         *scored,

@@ -5,20 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import cycle
-from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
-from scipy.stats import gaussian_kde
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from gbaseg.evaluation.drawing import BLUE, COLOURS, MARKERS, PAGE_INCHES, VERMILLION, new_figure, styled
+from gbaseg.evaluation.drawing import COLOURS, MARKERS, PAGE_INCHES, new_figure, styled
 from gbaseg.evaluation.settings import EMPTY_ASSD_MM
 from gbaseg.evaluation.summary import CaseScore
 
-_DASHED, _DOTTED = (0, (5, 2)), (0, (1, 1.2))
+_DASHED = (0, (5, 2))
 
 
 @styled
@@ -130,86 +128,3 @@ def _draw_scores(
 def _mean(scores: Sequence[tuple[CaseScore, float]], skip_empty: bool) -> float:
     values = [value for row, value in scores if not (skip_empty and is_empty(row))]
     return float(np.mean(values)) if values else math.nan
-
-
-class Appearance(NamedTuple):
-    """Tumours of a set: mean intensity inside each, in [0, 1], and volume in mm3; one value a tumour."""
-
-    mean_intensity: Sequence[float]
-    volume_mm3: Sequence[float]
-
-
-@styled
-def appearance_density(before: Appearance, after: Appearance, target: Appearance, structure: str = "tumour") -> Figure:
-    """Fig. 7: density of the tumours' mean intensity and volume (Gaussian kernels, Scott's bandwidth).
-
-    Args:
-        before: the pseudo-target set.
-        after: the same set with its GBA copies.
-        target: the pseudo-labelled target.
-        structure: what they are the tumours of, in the axes' words.
-
-    Below the axis each tumour is a tick. A set of fewer than 3 tumours, or of equal values, has ticks alone.
-    Volumes are on a log scale, and so is their density: per decade.
-    """
-    figure = new_figure(PAGE_INCHES, 2.7)
-    intensity_axes, volume_axes = figure.subplots(1, 2)
-    sets: tuple[tuple[str, Appearance, str, Any], ...] = (
-        ("before GBA", before, BLUE, _DASHED),
-        ("after GBA", after, VERMILLION, "-"),
-        ("target, pseudo-labels", target, "black", _DOTTED),
-    )
-    handles = []
-    for row, (name, appearance, colour, style) in enumerate(sets):
-        intensity = np.asarray(appearance.mean_intensity, dtype=float)
-        volume_mm3 = np.asarray(appearance.volume_mm3, dtype=float)
-        _draw_density(intensity_axes, intensity, colour, style, row, limits=(0.0, 1.0))
-        _draw_density(volume_axes, np.log10(volume_mm3[volume_mm3 > 0]), colour, style, row)
-        label = f"{name} (n = {len(intensity)})"
-        handles.append(Line2D([], [], color=colour, linestyle=style, linewidth=1.5, label=label))
-    for axes, label in ((intensity_axes, "Density"), (volume_axes, "Density per decade")):
-        top = 1.08 * max((float(np.max(line.get_ydata())) for line in axes.lines), default=1.0)
-        axes.set_ylim(-0.2 * top, top)  # room for three rows of ticks
-        places = MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(0, top) if axes.lines else []
-        axes.set_yticks([place for place in places if 0 <= place <= top])
-        axes.axhline(0, color="0.6", linewidth=0.6)
-        axes.set_ylabel(label)
-    intensity_axes.set_xlabel(f"Mean intensity inside the {structure} (0 to 1)")
-    volume_axes.set_xlabel(f"{structure[:1].upper()}{structure[1:]} volume (mm³)")
-    _label_powers_of_ten(volume_axes)
-    figure.legend(handles=handles, loc="outside lower center", ncols=3)
-    return figure
-
-
-def _draw_density(
-    axes: Axes,
-    values: np.ndarray,
-    colour: str,
-    style: Any,
-    row: int,
-    *,
-    limits: tuple[float, float] = (-math.inf, math.inf),
-) -> None:
-    values = values[np.isfinite(values)]
-    # In parts of the axes' height, so that the rows keep their places whatever the density's scale.
-    low = 0.11 - 0.05 * row
-    axes.vlines(values, low, low + 0.04, color=colour, linewidth=0.8, alpha=0.8, transform=axes.get_xaxis_transform())
-    if len(values) < 3 or np.ptp(values) < 1e-6:
-        return
-    density = gaussian_kde(values)
-    reach = 3.0 * float(np.sqrt(density.covariance[0, 0]))
-    places = np.linspace(max(limits[0], values.min() - reach), min(limits[1], values.max() + reach), 256)
-    axes.plot(places, density(places), color=colour, linestyle=style, linewidth=1.5)
-    axes.fill_between(places, density(places), color=colour, alpha=0.07, linewidth=0)
-
-
-def _label_powers_of_ten(axes: Axes) -> None:
-    """Label an axis of log10 values with the numbers themselves, at as many round ones as have room."""
-    low, high = axes.get_xlim()
-    decades = range(math.floor(low), math.ceil(high) + 1)
-    for steps in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7)):
-        places = [decade + math.log10(step) for decade in decades for step in steps]
-        places = [place for place in places if low <= place <= high]
-        if len(places) >= 3:
-            break
-    axes.set_xticks(places, [f"{10**place:,.6g}" for place in places])

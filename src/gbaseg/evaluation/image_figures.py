@@ -14,9 +14,10 @@ from matplotlib.lines import Line2D
 from scipy.ndimage import gaussian_filter1d
 
 from gbaseg.evaluation.drawing import COLOURS, ORANGE, PAGE_INCHES, SKY, new_figure, styled
-from gbaseg.evaluation.overlays import OUTLINE, PanelImage, draw_scale_bar, draw_slice
+from gbaseg.evaluation.overlays import OUTLINE, PanelImage, draw_scale_bar, draw_slice, fitting, white
 
 _BINS = 256
+_BIN_MIDDLES = (np.arange(_BINS) + 0.5) / _BINS
 _SMOOTHING = 0.01  # SD in intensity of the Gaussian over the histogram: 2.6 bins, against the comb of stored levels
 _TOLERANCE = 1e-3  # above and below [0, 1]: rounding, not another scale
 _LINE_STYLES: Any = ("solid", (0, (5, 2)), (0, (1, 1.2)), (0, (6, 2, 1, 2)))
@@ -77,7 +78,8 @@ def translations_side_by_side(
         cases: from top to bottom. Columns are the runs of all of them in the order they first appear; the place of a
             run that did not translate a case stays empty.
         source: title of the first column.
-        zoom_mm: shows a window of this side around the tumour (the slice's middle without one), not the whole slice.
+        zoom_mm: shows a window of this side, or of one that the tumour fits in, around it (the slice's middle without
+            one), not the whole slice.
     """
     runs = list(dict.fromkeys(run for case in cases for run in case.pseudo_targets))
     rows = []
@@ -89,14 +91,14 @@ def translations_side_by_side(
 
 
 @styled
-def intensity_distributions(samples: Mapping[tuple[str, str], np.ndarray]) -> Figure:
-    """Fig. 6: densities of the intensities, one axes a modality and one line a centre.
+def intensity_distributions(samples: Mapping[tuple[str, str], Sequence[np.ndarray]]) -> Figure:
+    """Fig. 6: densities of the intensities, one axes a modality; of a centre the mean of its cases, and one SD.
 
-    A density is a histogram of 256 bins over [0, 1], smoothed by a Gaussian of SD 0.01; its area is 1.
+    A case's density is a histogram of 256 bins over [0, 1], smoothed by a Gaussian of SD 0.01; its area is 1.
 
     Args:
-        samples: (modality, centre) -> intensities (n,) in [0, 1] of voxels of the head, background left out; pairs
-            without voxels draw nothing. Modalities are drawn in the order they first appear.
+        samples: (modality, centre) -> of each case the intensities (n,) in [0, 1], background left out; cases without
+            voxels are left out. Modalities are drawn in the order they first appear.
 
     Raises:
         ValueError: intensities outside [0, 1].
@@ -114,13 +116,16 @@ def intensity_distributions(samples: Mapping[tuple[str, str], np.ndarray]) -> Fi
         axes.set(title=modality, xlim=(0.0, 1.0), xlabel="Intensity (0 to 1)")
         axes.set_xticks([0.0, 0.5, 1.0], ["0", "0.5", "1"])
         for centre, (colour, style) in looks.items():
-            intensities = np.ravel(samples.get((modality, centre), np.empty(0)))
-            if intensities.size:
-                axes.plot(*_density(intensities), color=colour, linestyle=style, linewidth=1.4)
+            cases = [np.ravel(case) for case in samples.get((modality, centre), ()) if np.size(case)]
+            if cases:
+                places, densities = _BIN_MIDDLES, np.array([_density(case) for case in cases])
+                mean, sd = densities.mean(axis=0), densities.std(axis=0, ddof=1 if len(cases) > 1 else 0)
+                axes.plot(places, mean, color=colour, linestyle=style, linewidth=1.4)
+                axes.fill_between(places, np.maximum(mean - sd, 0), mean + sd, color=colour, alpha=0.15, linewidth=0)
     figure.axes[0].set_ylabel("Density")
     figure.axes[0].set_ylim(bottom=0.0)
     handles = [
-        Line2D([], [], color=colour, linestyle=style, linewidth=1.5, label=f"centre {centre}")
+        Line2D([], [], color=colour, linestyle=style, linewidth=1.5, label=f"centre {centre}, mean of its cases, 1 SD")
         for centre, (colour, style) in looks.items()
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 5))
@@ -211,11 +216,12 @@ def _image_grid(
     for axes, title in zip(grid[0], titles, strict=True):
         axes.set_title(_broken(title, side), fontsize=8)
     for row, (left, top, width_mm, height_mm), places in zip(rows, windows, grid, strict=True):
+        brightest = white([image.slice_yx for image in row.images if image is not None])
         for axes, image in zip(places, row.images, strict=True):
             if image is None:
                 axes.set_axis_off()
                 continue
-            draw_slice(axes, image if contours else PanelImage("", image.slice_yx), row.spacing_yx_mm)
+            draw_slice(axes, image if contours else PanelImage("", image.slice_yx), row.spacing_yx_mm, brightest)
             if image.title:
                 place = axes.transAxes
                 axes.text(
@@ -237,6 +243,7 @@ def _window(row: _Row, zoom_mm: float | None) -> tuple[float, float, float, floa
         return 0.0, 0.0, width_mm, height_mm
     # The reference first: a false positive far from it would move the window off the tumour.
     masks = _not_empty(image.reference for image in images) or _not_empty(image.prediction for image in images)
+    zoom_mm = fitting(zoom_mm, masks, images[0].slice_yx.shape, row.spacing_yx_mm)
     middle_mm = np.array([height_mm, width_mm]) / 2
     if masks:
         middle_mm = (np.concatenate([np.argwhere(mask) for mask in masks]).mean(axis=0) + 0.5) * row.spacing_yx_mm
@@ -256,15 +263,14 @@ def _broken(text: str, inches: float) -> str:
     return textwrap.fill(text.replace("_", "_ "), max(6, int(inches * 72 / _POINTS_A_LETTER))).replace("_ ", "_")
 
 
-def _density(intensities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Middles of the bins and density at them, (256,) each."""
+def _density(intensities: np.ndarray) -> np.ndarray:
+    """Density in the middles of the bins, (256,)."""
     low, high = float(np.min(intensities)), float(np.max(intensities))
     if not (low >= -_TOLERANCE and high <= 1.0 + _TOLERANCE):
         raise ValueError(f"intensities from {low:g} to {high:g}; expected: 0 to 1")
-    counts, edges = np.histogram(np.clip(intensities, 0.0, 1.0), bins=_BINS, range=(0.0, 1.0))
+    counts, _ = np.histogram(np.clip(intensities, 0.0, 1.0), bins=_BINS, range=(0.0, 1.0))
     # "reflect" keeps the area: what a bin at the edge spreads beyond [0, 1] comes back.
-    density = gaussian_filter1d(counts * (_BINS / intensities.size), _SMOOTHING * _BINS, mode="reflect")
-    return (edges[:-1] + edges[1:]) / 2, density
+    return gaussian_filter1d(counts * (_BINS / intensities.size), _SMOOTHING * _BINS, mode="reflect")
 
 
 def _message(text: str) -> Figure:

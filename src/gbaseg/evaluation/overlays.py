@@ -15,6 +15,7 @@ from matplotlib.patheffects import withStroke
 
 from gbaseg.evaluation.drawing import ORANGE, SKY, new_figure, styled
 
+_MARGIN_MM = 5.0  # around a structure that is larger than the window asked for
 OUTLINE = [withStroke(linewidth=2.0, foreground="black")]  # white letters and bars stay visible on a bright image
 
 
@@ -26,26 +27,52 @@ class PanelImage(NamedTuple):
     prediction: np.ndarray | None = None
     reference: np.ndarray | None = None
 
+    @property
+    def masks(self) -> list[np.ndarray]:
+        """Those that there are, and are not empty."""
+        return [mask for mask in (self.prediction, self.reference) if mask is not None and mask.any()]
+
+
+def white(slices: Sequence[np.ndarray]) -> float:
+    """The intensity that is shown as white: one of 200 voxels that are not air is brighter.
+
+    Some bright voxels, or a modality whose range ends in few of them, leave the rest of a slice black otherwise.
+    """
+    shown = np.concatenate([np.ravel(one)[np.ravel(one) > 0] for one in slices])
+    return float(np.percentile(shown, 99.5)) if shown.size else 1.0
+
+
+def fitting(
+    side_mm: float, masks: Sequence[np.ndarray], shape_yx: Sequence[int], spacing_yx_mm: Sequence[float]
+) -> float:
+    """The side of a window around masks (Y, X): what is asked for, or more where they need it; the slice's at most."""
+    for mask in masks:
+        rows_columns = np.argwhere(mask)
+        extent = (np.ptp(rows_columns, axis=0) + 1) * spacing_yx_mm if len(rows_columns) else np.zeros(2)
+        side_mm = max(side_mm, float(extent.max()) + 2 * _MARGIN_MM)
+    return min(side_mm, *(count * step for count, step in zip(shape_yx, spacing_yx_mm, strict=True)))
+
 
 @styled
 def case_panel(
     images: Sequence[PanelImage],
     spacing_yx_mm: tuple[float, float] = (1.0, 1.0),
     zoom_mm: float | None = None,
-    window: tuple[float, float] = (0.0, 1.0),
     side_inches: float = 1.5,
 ) -> Figure:
-    """A case through every step, side by side on one grey scale, with contours.
+    """A case through every step, side by side, with contours; each image from black at 0 to its own `white`.
 
     Args:
         images: from left to right, e.g. ceT1, pseudo-target, deconvolved, naive, GBA (each with the source label as
             `reference`), target with `prediction` and, where it exists, `reference`.
         spacing_yx_mm: pixel size in mm of all of them.
-        zoom_mm: adds a second row, a window of this side around the contours (the image's middle without one).
-        window: intensities shown as black and as white.
+        zoom_mm: adds a second row, a window around the contours (the image's middle without one) of this side, or
+            of one that they fit in.
         side_inches: width of an image.
     """
     rows = 1 if zoom_mm is None else 2
+    if zoom_mm is not None:
+        zoom_mm = max(fitting(zoom_mm, image.masks, image.slice_yx.shape, spacing_yx_mm) for image in images)
     height_mm, width_mm = (n * step for n, step in zip(images[0].slice_yx.shape, spacing_yx_mm, strict=True))
     side = side_inches
     figure = new_figure(side * len(images), side * height_mm / width_mm + (rows - 1) * side + 0.5)
@@ -54,7 +81,8 @@ def case_panel(
     grid = figure.subplots(rows, len(images), squeeze=False, height_ratios=ratios)
     for column, image in enumerate(images):
         for row in range(rows):
-            draw_slice(grid[row, column], image, spacing_yx_mm, window, linewidth=(0.8, 1.2)[row])
+            brightest = white([image.slice_yx])
+            draw_slice(grid[row, column], image, spacing_yx_mm, brightest, linewidth=(0.8, 1.2)[row])
         grid[0, column].set_title(image.title)
         if zoom_mm is not None:
             box = _zoom(image, spacing_yx_mm, zoom_mm)
@@ -78,14 +106,14 @@ def draw_slice(
     axes: Axes,
     image: PanelImage,
     spacing_yx_mm: tuple[float, float],
-    window: tuple[float, float] = (0.0, 1.0),
+    brightest: float = 1.0,
     linewidth: float = 0.9,
 ) -> None:
-    """A slice in grey, in mm, with the contours of its masks; no title."""
+    """A slice in grey, in mm, with the contours of its masks; no title. `brightest`: the intensity shown as white."""
     height, width = image.slice_yx.shape
     y_mm, x_mm = spacing_yx_mm
     axes.imshow(
-        image.slice_yx, cmap="gray", vmin=window[0], vmax=window[1], interpolation="nearest",
+        image.slice_yx, cmap="gray", vmin=0.0, vmax=brightest, interpolation="nearest",
         extent=(0.0, width * x_mm, height * y_mm, 0.0),
     )  # fmt: skip
     for mask, colour, style in ((image.prediction, ORANGE, "solid"), (image.reference, SKY, "dashed")):
@@ -108,9 +136,8 @@ def _zoom(image: PanelImage, spacing_yx_mm: tuple[float, float], side_mm: float)
     """Left and upper edge in mm of the window around the contours, kept within the image."""
     shape = image.slice_yx.shape
     union = np.zeros(shape, dtype=bool)
-    for mask in (image.prediction, image.reference):
-        if mask is not None:
-            union |= mask.astype(bool)
+    for mask in image.masks:
+        union |= mask.astype(bool)
     middle = np.argwhere(union).mean(axis=0) + 0.5 if union.any() else np.array(shape) / 2
     edges = [
         float(np.clip(at * step - side_mm / 2, 0.0, max(0.0, n * step - side_mm)))

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from gbaseg import params, volume
-from gbaseg.augmentation.appearance import Appearance, distance, finite, measure
+from gbaseg.augmentation.appearance import Appearance, distance, finite, measure, overlap
 from gbaseg.augmentation.gba import apply_gba, apply_naive
 from gbaseg.augmentation.rules import Copy, Measurement, equal_draws, plan_copies, unaltered_share
 from gbaseg.augmentation.settings import structures
@@ -222,11 +222,12 @@ def _change(before: list[Appearance], added: list[Appearance], target: list[Appe
         values = finite(group, "mean")
         return round(float(values.mean()), 4) if len(values) else None
 
-    def apart(group: list[Appearance]) -> float | None:
-        found = distance(group, target, "contrast")
+    def defined(found: float) -> float | None:
         return round(found, 4) if np.isfinite(found) else None
 
+    groups = {"before": before, "after": before + added}
     return {
         "mean": {"before": mean(before), "after": mean(before + added), "survey": mean(target)},
-        "contrast_distance_to_survey": {"before": apart(before), "after": apart(before + added)},
+        "contrast_distance_to_survey": {name: defined(distance(group, target)) for name, group in groups.items()},
+        "overlap_with_survey": {name: defined(overlap(group, target)) for name, group in groups.items()},
     }

@@ -28,36 +28,30 @@ from gbaseg.stages import layout
 from gbaseg.stages.augment import load_model
 from gbaseg.stages.panel import central_slice, reference_mask, source_case
 from gbaseg.stages.pseudo_label import volumes_mm3
+from gbaseg.standardise.intensity import foreground
 
 _ZOOM_MM = 40.0
 _OVERLAYS = 4
-_VOXELS = 200_000  # of each modality and centre in Fig. 6
+_VOXELS = 50_000  # of each case in Fig. 6, at least, where it has as many
 
 
-def sample_intensities() -> dict[tuple[str, str], np.ndarray]:
-    """Fig. 6: (modality, centre) -> intensities of the training images, background (exactly 0) left out."""
+def sample_intensities(settings: Params) -> dict[tuple[str, str], list[np.ndarray]]:
+    """Fig. 6: (modality, centre) -> intensities of each training case inside its foreground, see `foreground`."""
     everything = read_table(layout.STANDARD)
     sets: list[tuple[str, Path, list[Case]]] = [
         ("source", layout.STANDARD, select(everything, domain="source", splits=["train"])),
         ("pseudo-target", layout.TRANSLATED, read_table(layout.TRANSLATED)),
         ("target", layout.STANDARD, select(everything, domain="target", splits=["train"])),
     ]
-    samples = {}
+    samples = defaultdict(list)
+    kind = settings.standardise.foreground
     for modality, folder, cases in sets:
-        by_centre = defaultdict(list)
         for case in cases:
-            by_centre[case.centre].append(case)
-        for centre, group in by_centre.items():
-            share = -(-_VOXELS // len(group))
-            samples[(modality, centre)] = np.concatenate([_head_voxels(folder / case.image, share) for case in group])
-    return samples
-
-
-def _head_voxels(path: Path, count: int) -> np.ndarray:
-    """About `count` of an image's voxels above 0, evenly spaced through it."""
-    values = volume.read(path, np.float32).array
-    values = values[values > 0]
-    return np.clip(values[:: max(1, values.size // count)], 0.0, 1.0)
+            # A pseudo-target's is that of the scan that it was made from: the same head.
+            mask = foreground(volume.read(layout.STANDARD / case.image, np.float32).array, kind)
+            values = volume.read(folder / case.image, np.float32).array[mask]
+            samples[(modality, case.centre)].append(np.clip(values[:: max(1, values.size // _VOXELS)], 0.0, 1.0))
+    return dict(samples)
 
 
 def naive_and_gba(settings: Params, structure: str) -> Figure | None:

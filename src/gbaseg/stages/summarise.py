@@ -9,10 +9,9 @@ from urllib.parse import quote
 from matplotlib.figure import Figure
 
 from gbaseg import params
-from gbaseg.augmentation.appearance import Appearance
+from gbaseg.evaluation.appearance_figure import appearance_density
 from gbaseg.evaluation.drawing import save
-from gbaseg.evaluation.figures import Appearance as Curve
-from gbaseg.evaluation.figures import appearance_density, dice_assd_by_round
+from gbaseg.evaluation.figures import dice_assd_by_round
 from gbaseg.evaluation.image_figures import intensity_distributions
 from gbaseg.evaluation.rounds import Rounds, summarise_rounds, write_rounds
 from gbaseg.evaluation.summary import CaseScore, read_scores
@@ -38,7 +37,7 @@ def run() -> None:
         plots.mkdir()
         rounds = read_rounds(settings)
         write_rounds(rounds, plots / "rounds.csv")
-        _save("intensities", "", intensity_distributions(sample_intensities()), plots)
+        _save("intensities", "", intensity_distributions(sample_intensities(settings)), plots)
         tumour, *others = settings.labels
         for structure in settings.labels:
             suffix = "" if structure == tumour else f"_{quote(structure, safe='')}"
@@ -101,8 +100,4 @@ def appearance_figure(settings: Params, structure: str) -> Figure:
     groups = appearance_groups(settings, layout.AUGMENTED, settings.self_training.last)
     before, added, target = groups[structure]
     words = "tumour" if structure == settings.dataset.tumour else structure
-    return appearance_density(_curve(before), _curve(before + added), _curve(target), words)
-
-
-def _curve(group: list[Appearance]) -> Curve:
-    return Curve([one.mean for one in group], [one.volume_mm3 for one in group])
+    return appearance_density(before, before + added, target, words)
