@@ -7,10 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from gbaseg import params, volume
-from gbaseg.cases import Case, read_table, select
+from gbaseg import params
+from gbaseg.cases import read_table, select
 from gbaseg.params import Params
 from gbaseg.runtime.fork_server import import_for_workers
 from gbaseg.runtime.progress import log
@@ -70,7 +68,7 @@ def run(round_id: str, last: bool | None = None) -> None:
         target_only = last and settings.self_training.last_round_set == "target_only"
         items = [] if target_only else source_items()
         if item.prev != layout.SURVEY:
-            real = target_items(settings, item.prev, fine, scratch.work / "labels")
+            real = target_items(settings, item.prev, fine)
             weight = target_weight(len(items), len(real), settings.self_training.target_share)
             items += [replace(one, weight=weight) for one in real]
         train(
@@ -187,21 +185,19 @@ def source_items() -> list[TrainingItem]:
     ]
 
 
-def target_items(settings: Params, previous: str, fine: bool, work: Path) -> list[TrainingItem]:
+def target_items(settings: Params, previous: str, fine: bool) -> list[TrainingItem]:
     """Real target training cases with the pseudo-labels of the round before; doubtful ones left out where asked."""
     labels = layout.pseudo_labelled(previous)
     doubtful = doubtful_cases(labels) if settings.self_training.confidence.action == "drop" else set()
     cases = select(read_table(layout.STANDARD), domain="target", splits=["train"])
     kept = [case for case in cases if case.case not in doubtful]
     log(f"{len(kept)} pseudo-labelled target cases, {len(doubtful)} left out as doubtful")
-    return [_target_item(case, labels / "standard", fine, work) for case in kept]
-
-
-def _target_item(case: Case, labels: Path, fine: bool, work: Path) -> TrainingItem:
-    label = labels / f"{case.case}.nii.gz"
-    if not fine:
-        return TrainingItem(case.case, case.patient, layout.STANDARD / case.image, label)
-    image = layout.STANDARD / "fine" / f"{case.case}.nii.gz"
-    on_fine = volume.resample(volume.read(label, np.uint8), volume.read(image).grid, "label")
-    volume.write(on_fine, work / label.name)
-    return TrainingItem(case.case, case.patient, image, work / label.name)
+    return [
+        TrainingItem(
+            case.case,
+            case.patient,
+            layout.STANDARD / (f"fine/{case.case}.nii.gz" if fine else case.image),
+            labels / ("fine" if fine else "standard") / f"{case.case}.nii.gz",
+        )
+        for case in kept
+    ]
