@@ -98,6 +98,21 @@ def test_the_papers_run(paper):
     assert rooms["train_segmentation/round_0"].outputs == pytest.approx(5 * 4 * 31e6, rel=0.05)
 
 
+def test_the_finer_grids_patches_and_labels_take_room(paper):
+    def rooms(fine):
+        rounds = paper.self_training.model_copy(update={"last_round_fine_grid": fine})
+        found = count_room(paper.model_copy(update={"self_training": rounds}), PAPER, Machine(2, 1, 12))
+        return {room.stage: room for room in found}
+
+    finer, coarse = rooms(True), rooms(False)
+    for stage, times in (("train_segmentation/round_3", 2.25), ("train_segmentation/round_2", 1.0)):
+        assert finer[stage].shared == pytest.approx(times * coarse[stage].shared)
+    # 210 masks, beside 274 on two grids.
+    more = finer["pseudo_label/round_2"].outputs / coarse["pseudo_label/round_2"].outputs
+    assert more == pytest.approx(1 + 2.25 * 210 / (2 * 274))
+    assert finer["pseudo_label/survey"] == coarse["pseudo_label/survey"]
+
+
 def test_augmenters_share_memory_on_a_gpu_alone(paper):
     def trained(machine):
         return next(one for one in count_room(paper, PAPER, machine) if one.stage == "train_segmentation/round_0")

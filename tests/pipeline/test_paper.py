@@ -103,12 +103,24 @@ def test_four_rounds_of_five_folds(paper):
 
 
 def test_the_last_round_trains_at_the_finer_grid(paper):
-    def spacing(number):
+    def planned(number):
         plans = json.loads((paper.folder / f"models/segmentation/round_{number}/plans.json").read_text())
-        return plans["configurations"]["3d_fullres"]["spacing"]
+        return [plans["configurations"]["3d_fullres"][key] for key in ("spacing", "patch_size")]
 
-    assert spacing(2) == [1.0, 0.6, 0.6]
-    assert spacing(3) == [1.0, 0.4, 0.4]
+    assert planned(2) == [[1.0, 0.6, 0.6], [8, 64, 64]]
+    assert planned(3) == [[1.0, 0.4, 0.4], [8, 96, 96]]
+
+
+def test_the_last_rounds_labels_are_decided_on_the_finer_grid(paper):
+    labelled = paper.folder / "data/pseudo_labelled"
+    names = {case.case for case in read_table(paper.folder / "data/standard") if case.domain == "target"}
+    train = {case.case for case in read_table(paper.folder / "data/standard") if case.split == "train"} & names
+    assert {path.name.split(".")[0] for path in (labelled / "round_2/fine").iterdir()} == train
+    for name in train:
+        image = read(paper.folder / f"data/standard/fine/{name}.nii.gz")
+        assert read(labelled / f"round_2/fine/{name}.nii.gz").grid.agrees_with(image.grid)
+    assert not (labelled / "round_3/fine").exists() and not (labelled / "survey/fine").exists()
+    assert {path.name.split(".")[0] for path in (labelled / "round_3/standard").iterdir()} == names
 
 
 def test_masks_of_the_fine_grid_come_back_to_the_scan(paper):

@@ -142,4 +142,28 @@ def test_an_earlier_rounds_network_stays_on_a_finer_grid():
     finer = at_spacing(first, (2.0, 0.9, 0.9))
     assert finer["configurations"]["3d_fullres"].pop("spacing") == [2.0, 0.9, 0.9]
     assert first["configurations"]["3d_fullres"].pop("spacing") == [2.0, 1.5, 1.5]
+    # 48 voxels of 1.5 mm.
+    assert finer["configurations"]["3d_fullres"].pop("patch_size") == [16, 80, 80]
+    assert first["configurations"]["3d_fullres"].pop("patch_size") == [16, 48, 48]
     assert finer == first
+
+
+@pytest.mark.parametrize(
+    ("spacing", "patch"),
+    [
+        ((2.0, 1.0, 1.0), [40, 96, 96]),  # the same grid
+        ((2.0, 0.7, 0.5), [40, 136, 192]),  # 137.1 voxels: in steps of 4
+        ((1.0, 1.0, 1.0), [80, 96, 96]),
+        ((3.0, 1.4, 1.0), [26, 68, 96]),  # 26.7 in steps of 2
+        ((200.0, 1.0, 1.0), [2, 96, 96]),  # never none
+    ],
+)
+def test_the_patch_keeps_its_millimetres_on_another_grid(spacing, patch):
+    """In steps of the network's strides, 2 x 4 x 4."""
+    assert at_spacing(PLANS, spacing)["configurations"]["3d_fullres"]["patch_size"] == patch
+
+
+def test_the_millimetres_are_those_of_the_planners_axes():
+    plans = copy.deepcopy(PLANS) | {"transpose_forward": [2, 0, 1]}
+    given = at_spacing(plans, (1.0, 0.5, 2.0))["configurations"]["3d_fullres"]
+    assert given["spacing"] == [2.0, 1.0, 0.5] and given["patch_size"] == [40, 96, 192]

@@ -36,7 +36,7 @@ def project(tmp_path, monkeypatch):
         write(Volume(np.ones(GRID.shape, np.uint8), GRID), layout.STANDARD / f"{name}.nii.gz")
     found: dict[str, float] = {}
 
-    def label_target(settings, model, folder, *, fine, name):
+    def label_target(settings, model, folder, *, fine, name, fine_too):
         write_agreements = [
             FoldAgreement(case, "VS", 1.0, 1, 1.0, found[case])
             if case in found

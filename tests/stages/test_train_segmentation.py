@@ -72,7 +72,7 @@ def test_a_doubtful_structure_is_left_out_and_not_its_case(tmp_path, monkeypatch
         dataset={"structures": {"VS": 1, "Cochlea": {"value": 2, "pieces": 2}}},
         self_training={"confidence": {"action": action}},
     )
-    items = target_items(settings, "round_0", False, tmp_path)
+    items = target_items(settings, "round_0", False)
     assert {item.name: item.unknown for item in items} == expected
     said = capsys.readouterr().err
     left_out = "VS of 2, Cochlea of 2" if action == "drop" else "VS of 0, Cochlea of 0"

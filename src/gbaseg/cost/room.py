@@ -7,7 +7,7 @@ Without torch, so that every stage can ask before it begins. What compresses is 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gbaseg.augmentation.settings import Rule, largest_k_star
 from gbaseg.augmentation.singan.pyramid import trained_pyramid
@@ -110,8 +110,9 @@ def count_room(settings: Params, size: DataSize, machine: Machine, raw_voxels: f
     if copies:
         memory = machine.processes * (_LOADED + machine.cases_a_process * _TRANSLATING * voxels)
         found.append(Room("augment", outputs=copies * (image + mask), memory=memory))
+    on_finer = finer if settings.self_training.last_round_fine_grid else 0.0
     for place, item in enumerate(settings.self_training.rounds):
-        fine = finer if item.last and settings.self_training.last_round_fine_grid else 0.0
+        fine = on_finer if item.last else 0.0
         if place == 0:
             new = copies * _PREPROCESSED * voxels
         else:
@@ -119,9 +120,12 @@ def count_room(settings: Params, size: DataSize, machine: Machine, raw_voxels: f
         if fine:
             new = (size.source + copies + size.target) * _PREPROCESSED * fine * voxels
         name = f"train_segmentation/{item.id}"
-        found.append(_training(settings, machine, name, segmentation.folds, weights, new, size.target * mask))
-        name, grid = f"pseudo_label/{item.id}", max(fine, 1.0) * voxels
-        found.append(_labelling(settings, size, machine, name, grid, segmentation.folds, raw_voxels))
+        grid = max(fine, 1.0)
+        found.append(_training(settings, machine, name, segmentation.folds, weights, new, 0.0, grid))
+        name = f"pseudo_label/{item.id}"
+        labelled = _labelling(settings, size, machine, name, grid * voxels, segmentation.folds, raw_voxels)
+        also = 0.0 if item.last else on_finer * size.target * mask  # for the last round
+        found.append(replace(labelled, outputs=labelled.outputs + also))
     if settings.evaluation.oracle:
         new, folds = size.target * _PREPROCESSED * voxels, segmentation.folds
         found.append(_training(settings, machine, "train_oracle", folds, weights, new, size.target * mask))
@@ -171,12 +175,22 @@ def _translation(settings: Params, size: DataSize, voxels: float) -> Room:
 
 
 def _training(
-    settings: Params, machine: Machine, name: str, folds: int, weights: float, new: float, images: float
+    settings: Params,
+    machine: Machine,
+    name: str,
+    folds: int,
+    weights: float,
+    new: float,
+    images: float,
+    grid: float = 1.0,
 ) -> Room:
-    """nnU-Net's: of each fold the checkpoint (weights and momentum) and the one written beside it, or its weights."""
+    """nnU-Net's: of each fold the checkpoint (weights and momentum) and the one written beside it, or its weights.
+
+    `grid`: voxels of a patch for one on the standard grid.
+    """
     at_once = min(folds, machine.folds_at_once)
     network = settings.segmentation.network
-    batch = (network.batch_size or _PLANNED_BATCH) * math.prod(network.patch_size_zyx or _PLANNED_PATCH)
+    batch = grid * (network.batch_size or _PLANNED_BATCH) * math.prod(network.patch_size_zyx or _PLANNED_PATCH)
     # float32 image, int16 labels, these at every resolution.
     batch_bytes = batch * (_FLOAT + 2 * 1.15)
     workers = machine.augmenters + max(1, machine.augmenters // 2)

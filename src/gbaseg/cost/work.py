@@ -69,7 +69,8 @@ def count_work(settings: Params, size: DataSize) -> list[Work]:
         epochs = segmentation.last_round_epochs if item.last else segmentation.epochs
         grid = finer if item.last and settings.self_training.last_round_fine_grid else 1.0
         work += [
-            Work(f"train {item.id}", "nnunet", segmentation.folds * epochs * epoch, "PFLOP"),
+            # Its patches have the same millimetres.
+            Work(f"train {item.id}", "nnunet", grid * segmentation.folds * epochs * epoch, "PFLOP"),
             Work(f"pseudo_label {item.id}", "predict", grid * segmentation.folds * predict, "PFLOP"),
         ]
     return work

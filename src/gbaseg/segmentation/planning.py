@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import re
 from pathlib import Path
 
@@ -41,10 +42,21 @@ def read_plans(path: Path) -> dict:
 
 
 def at_spacing(plans: dict, spacing_zyx_mm: tuple[float, float, float]) -> dict:
-    """A copy of an earlier round's plans at another spacing: the network stays, so that its weights still fit."""
+    """A copy of an earlier round's plans at another spacing.
+
+    The network stays, so that its weights still fit. The patch keeps its millimetres: as many voxels as come nearest to
+    them, in steps that the network can halve.
+    """
     plans = copy.deepcopy(plans)
-    forward = plans["transpose_forward"]
-    plans["configurations"][CONFIGURATION]["spacing"] = [float(spacing_zyx_mm[axis]) for axis in forward]
+    configuration = plans["configurations"][CONFIGURATION]
+    before, spacing = configuration["spacing"], [float(spacing_zyx_mm[axis]) for axis in plans["transpose_forward"]]
+    strides = configuration["architecture"]["arch_kwargs"]["strides"]
+    steps = [math.prod(along) for along in zip(*strides, strict=True)]
+    configuration["patch_size"] = [
+        max(1, round(edge * was / now / step)) * step
+        for edge, was, now, step in zip(configuration["patch_size"], before, spacing, steps, strict=True)
+    ]
+    configuration["spacing"] = spacing
     return plans
 
 
@@ -59,10 +71,10 @@ def adapt_plans(plans: dict, network: NetworkSettings, spacing_zyx_mm: tuple[flo
     Raises:
         UserError: the patch cannot be halved as often as the stages ask for.
     """
-    plans = at_spacing(plans, spacing_zyx_mm)
+    plans, forward = copy.deepcopy(plans), plans["transpose_forward"]
     configuration = plans["configurations"][CONFIGURATION]
     plans["configurations"] = {CONFIGURATION: configuration}  # no 2D, no low-resolution stage: never trained here
-    forward = plans["transpose_forward"]
+    configuration["spacing"] = [float(spacing_zyx_mm[axis]) for axis in forward]
     if network.batch_size is not None:
         configuration["batch_size"] = network.batch_size
     architecture = configuration["architecture"]["arch_kwargs"]

@@ -55,7 +55,9 @@ def run(round_id: str) -> None:
             _write_about(folder, nothing, passed_on=True, agreement=same)
             write_json(scratch.output(layout.proxies(round_id)), {"passed_on": True, "round_agreement": same})
             return
-        label_target(settings, model, folder, fine=about["fine_grid"], name=round_id)
+        # What the survey finds trains no round.
+        followed = previous is not None and settings.self_training.last_round_fine_grid
+        label_target(settings, model, folder, fine=about["fine_grid"], name=round_id, fine_too=followed)
         # With the survey's, of a single fold and without GBA, there is no agreement to speak of.
         agrees, both_empty = Agreement(None, 0)
         if previous is not None and previous != layout.SURVEY:
@@ -86,12 +88,16 @@ def _write_about(folder: Path, nothing: bool, **about: Any) -> None:
     write_json(folder / layout.ROUND, {**about, "found_nothing": True} if nothing else about)
 
 
-def label_target(settings: Params, model: Path, folder: Path, *, fine: bool, name: str) -> None:
+def label_target(settings: Params, model: Path, folder: Path, *, fine: bool, name: str, fine_too: bool = False) -> None:
     """Segment all target cases, of every split.
 
     Writes `standard/CASE.nii.gz` (standard grid, values 1, 2, ... in the order of `dataset.structures`),
     `scan/CASE.nii.gz` (the scan's own grid, the data set's own values) and `pseudo_labels.csv` (volume, how far the
     folds agree, and what speaks against the pseudo-label).
+
+    Args:
+        fine: the model segments images of the finer grid.
+        fine_too: where it does not, training cases get `fine/CASE.nii.gz` as well, for a round on the finer grid.
     """
     cases = select(read_table(layout.STANDARD), domain="target")
     predicted = folder / ("fine" if fine else "standard")
@@ -115,7 +121,9 @@ def label_target(settings: Params, model: Path, folder: Path, *, fine: bool, nam
     run_tasks(
         [
             Task(
-                f"to scan {case.case}", carry_back, {"case": case, "folder": folder, "fine": fine, "settings": settings}
+                f"to scan {case.case}",
+                carry_back,
+                {"case": case, "folder": folder, "fine": fine, "settings": settings, "fine_too": fine_too},
             )
             for case in cases
         ],
@@ -128,20 +136,33 @@ def label_target(settings: Params, model: Path, folder: Path, *, fine: bool, nam
     _write_table(settings, agreements, folder)
 
 
-def carry_back(case: Case, folder: Path, fine: bool, settings: Params) -> None:
-    """Segment one case on the scan's own grid (and put a mask of the fine grid on the standard one); in a worker.
-
-    Like nnU-Net, the probabilities are carried to the other grid and decided there: a mask's own voxels would show.
-    """
+def carry_back(case: Case, folder: Path, fine: bool, settings: Params, fine_too: bool = False) -> None:
+    """Segment one case on the scan's own grid, and on the other one of the standard and the finer grid where a mask of
+    it is wanted; in a worker. Arguments as of `label_target`."""
     name = f"{case.case}.nii.gz"
-    suffix = ".fine.json" if fine else ".json"
-    record = read_record(layout.STANDARD / "records" / f"{case.case}{suffix}")
     probabilities = np.load(folder / "probabilities" / f"{case.case}.npy")
+    record = _record(case, fine)
     volume.write(on_scan(probabilities, record, settings), folder / "scan" / name)
-    if fine:
-        mask = volume.read(folder / "fine" / name, np.uint8)
-        standard = volume.read(layout.STANDARD / case.image).grid
-        volume.write(volume.resample(mask, standard, "label"), folder / "standard" / name)
+    if fine or (fine_too and case.split == "train"):
+        other = _record(case, not fine).grid
+        carried = [
+            volume.resample(volume.Volume(structure.astype(np.float32), record.grid), other, "probability")
+            for structure in probabilities
+        ]
+        volume.write(
+            volume.Volume(_decided(carried, settings), other), folder / ("standard" if fine else "fine") / name
+        )
+
+
+def _record(case: Case, fine: bool) -> StandardCase:
+    return read_record(layout.STANDARD / "records" / f"{case.case}{'.fine' if fine else ''}.json")
+
+
+def _decided(carried: Sequence[volume.Volume], settings: Params) -> np.ndarray:
+    """The mask on a grid that each structure's probability was carried to, as nnU-Net does it: the voxels of a mask
+    that was decided on another grid would show."""
+    found = np.stack([structure.array for structure in carried])
+    return to_mask(found, settings.pieces, settings.segmentation.prediction)
 
 
 def on_scan(probabilities: np.ndarray, record: StandardCase, settings: Params) -> volume.Volume:
@@ -152,10 +173,8 @@ def on_scan(probabilities: np.ndarray, record: StandardCase, settings: Params) -
         record: how the scan was standardised.
     """
     carried = [probability_to_raw(volume.Volume(structure, record.grid), record) for structure in probabilities]
-    found = np.stack([structure.array for structure in carried])
-    mask = to_mask(found, settings.pieces, settings.segmentation.prediction)
     values = np.array([0, *settings.dataset.label_values.values()], np.uint8)
-    return volume.Volume(values[mask], record.raw)
+    return volume.Volume(values[_decided(carried, settings)], record.raw)
 
 
 def agreement_with(settings: Params, folder: Path, previous: str) -> Agreement:

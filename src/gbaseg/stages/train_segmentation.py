@@ -9,9 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from gbaseg import params, volume
+from gbaseg import params
 from gbaseg.cases import Case, read_table, select
 from gbaseg.params import Params
 from gbaseg.runtime.fork_server import import_for_workers
@@ -72,7 +70,7 @@ def run(round_id: str, last: bool | None = None) -> None:
         target_only = last and settings.self_training.last_round_set == "target_only"
         items = [] if target_only else source_items()
         if item.prev != layout.SURVEY:
-            real = target_items(settings, item.prev, fine, scratch.work / "labels")
+            real = target_items(settings, item.prev, fine)
             # Of all of them: where most are doubtful, those that are left do not stand in for them.
             count = len(select(read_table(layout.STANDARD), domain="target", splits=["train"]))
             weight = target_weight(items, count, settings.self_training.target_share)
@@ -203,7 +201,7 @@ def source_items() -> list[TrainingItem]:
     ]
 
 
-def target_items(settings: Params, previous: str, fine: bool, work: Path) -> list[TrainingItem]:
+def target_items(settings: Params, previous: str, fine: bool) -> list[TrainingItem]:
     """Real target training cases with the pseudo-labels of the round before; doubtful ones left out where asked.
 
     What is left out is a structure of a case: the others are trained on, and what is not one of them may be background
@@ -219,17 +217,14 @@ def target_items(settings: Params, previous: str, fine: bool, work: Path) -> lis
             left_out[name] += 1
         if len(names) < len(settings.labels):
             unknown = tuple(value for name, value in settings.labels.items() if name in names)
-            items.append(replace(_target_item(case, labels / "standard", fine, work), unknown=unknown))
+            items.append(replace(_target_item(case, labels, fine), unknown=unknown))
     of_each = ", ".join(f"{name} of {count}" for name, count in left_out.items())
     log(f"{len(items)} of {len(cases)} pseudo-labelled target cases; left out as doubtful: {of_each}")
     return items
 
 
-def _target_item(case: Case, labels: Path, fine: bool, work: Path) -> TrainingItem:
-    label = labels / f"{case.case}.nii.gz"
-    if not fine:
-        return TrainingItem(case.case, case.patient, layout.STANDARD / case.image, label)
-    image = layout.STANDARD / "fine" / f"{case.case}.nii.gz"
-    on_fine = volume.resample(volume.read(label, np.uint8), volume.read(image).grid, "label")
-    volume.write(on_fine, work / label.name)
-    return TrainingItem(case.case, case.patient, image, work / label.name)
+def _target_item(case: Case, labels: Path, fine: bool) -> TrainingItem:
+    image = layout.STANDARD / (f"fine/{case.case}.nii.gz" if fine else case.image)
+    return TrainingItem(
+        case.case, case.patient, image, labels / ("fine" if fine else "standard") / f"{case.case}.nii.gz"
+    )
