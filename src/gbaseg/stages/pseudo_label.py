@@ -153,7 +153,7 @@ def on_scan(probabilities: np.ndarray, record: StandardCase, settings: Params) -
     """
     carried = [probability_to_raw(volume.Volume(structure, record.grid), record) for structure in probabilities]
     found = np.stack([structure.array for structure in carried])
-    mask = to_mask(found, settings.pieces, settings.segmentation.prediction)
+    mask = to_mask(found, settings.segmentation.prediction)
     values = np.array([0, *settings.dataset.label_values.values()], np.uint8)
     return volume.Volume(values[mask], record.raw)
 
