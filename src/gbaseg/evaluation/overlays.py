@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
+from scipy.ndimage import label
 
 from gbaseg.evaluation.drawing import ORANGE, SKY, new_figure, styled
 
@@ -111,12 +112,25 @@ def _zoom(image: PanelImage, spacing_yx_mm: tuple[float, float], side_mm: float)
     for mask in (image.prediction, image.reference):
         if mask is not None:
             union |= mask.astype(bool)
-    middle = np.argwhere(union).mean(axis=0) + 0.5 if union.any() else np.array(shape) / 2
+    middle = middle_yx(union, spacing_yx_mm, side_mm)
     edges = [
         float(np.clip(at * step - side_mm / 2, 0.0, max(0.0, n * step - side_mm)))
         for at, step, n in zip(middle, spacing_yx_mm, shape, strict=True)
     ]
     return edges[1], edges[0]
+
+
+def middle_yx(mask: np.ndarray, spacing_yx_mm: tuple[float, float], side_mm: float) -> np.ndarray:
+    """Middle in pixels of a mask (Y, X), the image's without one. Of pieces further apart than a window of this side
+    shows (two cochleas) the largest: between them there is nothing."""
+    if not mask.any():
+        return np.array(mask.shape) / 2
+    inside = np.argwhere(mask)
+    if ((np.ptp(inside, axis=0) + 1) * spacing_yx_mm > side_mm).any():
+        pieces, _ = label(mask, np.ones((3, 3)))
+        inside = np.argwhere(pieces == np.bincount(pieces[mask]).argmax())
+    middle: np.ndarray = inside.mean(axis=0) + 0.5
+    return middle
 
 
 def draw_scale_bar(axes: Axes, shown_mm: float) -> None:
