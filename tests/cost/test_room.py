@@ -53,6 +53,14 @@ def test_parameters_of_the_cyclegan_are_those_of_its_networks(settings):
     )
 
 
+def test_the_survey_keeps_copies_of_every_structure():
+    both, one = (params.check(preset_content(name, PRESETS)) for name in ("cochlea", "default"))
+    rooms = [
+        {room.stage: room for room in count_room(settings, PAPER, Machine())}["survey"] for settings in (both, one)
+    ]
+    assert rooms[0].store / rooms[1].store == pytest.approx((1 + 4 * 2) / (1 + 4))
+
+
 def test_parameters_of_the_singan_are_those_of_its_generators(settings):
     one, side = settings.augmentation.singan, settings.standardise.crop_xy_px
     pyramid = make_pyramid((side, side), one.min_size, one.scale_factor)

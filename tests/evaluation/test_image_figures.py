@@ -144,6 +144,13 @@ def test_the_tumours_window_without_its_contour():
     assert naive_against_gba([row], zoom_mm=None).axes[0].get_xlim() == (0.0, 30.0)
 
 
+def test_of_two_pieces_a_window_shows_the_larger():
+    two = np.zeros_like(MASK)
+    two[4:8, 1:5] = two[4:6, 27:29] = True
+    row = BlendingRow("a", SLICE, SLICE, SLICE, two)
+    assert naive_against_gba([row], zoom_mm=14.0).axes[0].get_xlim() == (0.0, 14.0)
+
+
 def test_overlays_show_reference_and_predictions_with_their_dice(tmp_path):
     shifted = np.roll(MASK, -10, axis=1)
     cases = [

@@ -46,6 +46,20 @@ def test_zoom_is_around_the_contours_and_inside_the_image(tmp_path):
     save(figure, tmp_path / "zoom.png")
 
 
+def test_of_pieces_that_no_window_holds_the_largest_is_shown():
+    """Between two cochleas there is neither; two pieces of one are shown together."""
+    two = np.zeros_like(MASK)
+    two[20:24, 2:6] = two[20:23, 44:47] = True
+    figure = case_panel([PanelImage("x", SLICE, None, two)], zoom_mm=20.0)
+    assert figure.axes[1].get_xlim() == (0.0, 20.0)
+    figure = case_panel([PanelImage("x", SLICE, None, two)], zoom_mm=45.0)
+    assert figure.axes[1].get_xlim() == pytest.approx((0.0, 45.0))
+    near = np.zeros_like(MASK)
+    near[20:24, 20:24] = near[20:24, 30:34] = True
+    figure = case_panel([PanelImage("x", SLICE, None, near)], zoom_mm=20.0)
+    assert figure.axes[1].get_xlim() == pytest.approx((17.0, 37.0))
+
+
 def test_empty_masks_draw_nothing(tmp_path):
     figure = case_panel([PanelImage("x", SLICE, np.zeros_like(MASK), None)])
     assert not contours(figure.axes[0]) and not figure.legends

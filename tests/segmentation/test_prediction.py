@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load, save_file
+from scipy.ndimage import map_coordinates
 
 from gbaseg import volume
 from gbaseg.errors import UserError
 from gbaseg.runtime.threads import torch_threads
 from gbaseg.runtime.turns import beside_gpu, in_turns
 from gbaseg.segmentation import prediction
+from gbaseg.segmentation.components import components
 from gbaseg.segmentation.ensemble import Ensemble
 from gbaseg.segmentation.prediction import FoldAgreement, PredictionItem, decide, predict, to_mask
 from gbaseg.segmentation.settings import PredictionSettings
@@ -68,7 +70,7 @@ def test_the_largest_component_of_each_structure_is_kept():
     assert decision.mask.tolist() == [[[1, 1, 1, 0, 2, 0, 0, 0, 0, 0]]]
     # What was not kept is gone from the probabilities too, so that another grid's mask has the same pieces.
     assert decision.probabilities[0, 0, 0] == pytest.approx([0.9, 0.9, 0.9, 0, 0, 0, 0, 0, 0, 0], abs=1e-3)
-    assert to_mask(decision.probabilities, ONE_OF_EACH, SETTINGS).tolist() == decision.mask.tolist()
+    assert to_mask(decision.probabilities, SETTINGS).tolist() == decision.mask.tolist()
     assert (about_vs.pieces, about_vs.largest_share, about_vs.volume_mm3) == (2, 0.6, 7.5)
     assert (about_cochlea.pieces, about_cochlea.largest_share, about_cochlea.volume_mm3) == (1, 1.0, 2.5)
 
@@ -85,7 +87,7 @@ def test_a_structure_of_two_pieces_keeps_two_beside_one_of_one():
     assert (about_vs.pieces, about_vs.largest_share) == (2, pytest.approx(2 / 3))
     assert (about_cochlea.pieces, about_cochlea.largest_share, about_cochlea.volume_mm3) == (3, 0.8, 4.0)
     assert decision.probabilities[1, 0, 0, -1] == 0
-    assert to_mask(decision.probabilities, pieces, SETTINGS).tolist() == decision.mask.tolist()
+    assert to_mask(decision.probabilities, SETTINGS).tolist() == decision.mask.tolist()
     # What one piece alone would make of it: the other cochlea is lost, and half of what was found is reason to doubt.
     [_, lost] = decide(folds, ONE_OF_EACH, SETTINGS, "a", 1.0).agreements
     assert (lost.largest_share, lost.volume_mm3) == (0.4, 2.0)
@@ -294,7 +296,7 @@ def test_a_kept_component_grows_into_the_voxels_it_touches():
     [about] = decision.agreements
     assert (about.volume_mm3, about.pieces, about.largest_share) == (4.0, 2, pytest.approx(2 / 3))
     # The same rule on another grid gives the same pieces, half widths of the stored probabilities apart.
-    assert to_mask(decision.probabilities.astype(np.float32) + 1e-3, ONE, GROWING).tolist() == decision.mask.tolist()
+    assert to_mask(decision.probabilities.astype(np.float32) + 1e-3, GROWING).tolist() == decision.mask.tolist()
 
 
 def test_a_piece_that_is_joined_to_a_kept_one_belongs_to_it_and_leaves_no_hole():
@@ -308,7 +310,7 @@ def test_a_piece_that_is_joined_to_a_kept_one_belongs_to_it_and_leaves_no_hole()
     joined = decide(binary(plane), ONE, GROWING, "a", 1.0)
     assert joined.mask.sum() == 25 + 2 + 35
     for decision in (apart, joined):
-        again = to_mask(decision.probabilities.astype(np.float32) + 1e-3, ONE, GROWING)
+        again = to_mask(decision.probabilities.astype(np.float32) + 1e-3, GROWING)
         assert again.tolist() == decision.mask.tolist()
 
 
@@ -317,6 +319,36 @@ def test_a_structure_does_not_grow_into_another():
     folds = np.stack([1 - vs - cochlea, vs, cochlea])[None]
     mask = decide(folds, ONE_OF_EACH, GROWING, "a", 1.0).mask
     assert mask.tolist() == [[[1, 1, 2, 2, 2]]]
+
+
+def on_half_steps(probabilities: np.ndarray) -> np.ndarray:
+    """(structure, 1, Y, X) on a grid of half the spacing whose voxels lie between those of the coarse one."""
+    _, _, height, width = probabilities.shape
+    places = np.meshgrid([0], *(np.arange(0.25, size - 1, 0.5) for size in (height, width)), indexing="ij")
+    return np.stack([map_coordinates(one.astype(np.float32), places, order=1) for one in probabilities])
+
+
+def test_a_small_piece_is_not_lost_on_another_grid():
+    """Which pieces are kept, and that they are there, is decided once: between voxels a peak is under the threshold."""
+    peak = np.array([[0.1, 0.4, 0.1], [0.4, 0.55, 0.4], [0.1, 0.4, 0.1]])
+    plane = np.zeros((1, 8, 20))
+    plane[0, 2:6, 2:6] = 0.9
+    plane[0, 3:6, 9:12] = peak
+    plane[0, 3:6, 15:18] = 0.9 * peak  # of no piece: under the threshold
+    decision = decide(binary(plane), {"Cochlea": 2}, GROWING, "a", 1.0)
+    assert components(decision.mask > 0)[1].tolist() == [16, 5]
+    finer = to_mask(on_half_steps(decision.probabilities), GROWING)
+    assert len(components(finer > 0)[1]) == 2 and not finer[0, :, 28:].any()
+
+
+def test_a_piece_that_is_narrow_somewhere_is_whole_on_another_grid():
+    """Voxels that touch by a corner are one piece; between them a finer grid has less than the threshold."""
+    plane = np.zeros((1, 10, 10))
+    plane[0, 1:5, 1:5] = plane[0, 5:8, 5:8] = 0.8
+    decision = decide(binary(plane), ONE, SETTINGS, "a", 1.0)
+    assert components(decision.mask > 0)[1].tolist() == [25]
+    finer = to_mask(on_half_steps(decision.probabilities), SETTINGS)
+    assert len(components(finer > 0)[1]) == 2 and finer[0, 9:, 9:].sum() > 0.5 * 4 * 9
 
 
 def test_nothing_grows_without_a_core():

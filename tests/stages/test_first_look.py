@@ -46,7 +46,7 @@ def test_every_structure_is_outlined(tmp_path):
     volume.write(label, tmp_path / one.label)
     both = Params(dataset={"structures": {"VS": 1, "Cochlea": {"value": 2, "pieces": 2}}})
     [known] = look(tmp_path, one, settings=both).axes
-    assert known.get_title() == "ceT1: VS, Cochlea are labelled"
+    assert known.get_title() == "ceT1:\nVS, Cochlea are labelled"
     [contour] = [found for found in known.collections if hasattr(found, "levels")]
     alone = look(tmp_path, case(tmp_path, "s", tumour=4), settings=both).axes[0].collections[0]
     assert len(contour.get_paths()[0].to_polygons()) == len(alone.get_paths()[0].to_polygons()) + 1

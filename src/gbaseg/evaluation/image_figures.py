@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from scipy.ndimage import gaussian_filter1d
 
 from gbaseg.evaluation.drawing import COLOURS, ORANGE, PAGE_INCHES, SKY, new_figure, styled
-from gbaseg.evaluation.overlays import OUTLINE, PanelImage, draw_scale_bar, draw_slice, fitting, white
+from gbaseg.evaluation.overlays import OUTLINE, PanelImage, draw_scale_bar, draw_slice, fitting, middle_yx, white
 
 _BINS = 256
 _BIN_MIDDLES = (np.arange(_BINS) + 0.5) / _BINS
@@ -244,9 +244,8 @@ def _window(row: _Row, zoom_mm: float | None) -> tuple[float, float, float, floa
     # The reference first: a false positive far from it would move the window off the tumour.
     masks = _not_empty(image.reference for image in images) or _not_empty(image.prediction for image in images)
     zoom_mm = fitting(zoom_mm, masks, images[0].slice_yx.shape, row.spacing_yx_mm)
-    middle_mm = np.array([height_mm, width_mm]) / 2
-    if masks:
-        middle_mm = (np.concatenate([np.argwhere(mask) for mask in masks]).mean(axis=0) + 0.5) * row.spacing_yx_mm
+    shown = np.any(masks, axis=0) if masks else np.zeros(images[0].slice_yx.shape, bool)
+    middle_mm = middle_yx(shown, row.spacing_yx_mm, zoom_mm) * row.spacing_yx_mm
     top, left = (
         float(np.clip(at - zoom_mm / 2, 0.0, max(0.0, size - zoom_mm)))
         for at, size in zip(middle_mm, (height_mm, width_mm), strict=True)

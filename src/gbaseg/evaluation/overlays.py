@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
+from scipy.ndimage import label
 
 from gbaseg.evaluation.drawing import ORANGE, SKY, new_figure, styled
 
@@ -45,12 +46,14 @@ def white(slices: Sequence[np.ndarray]) -> float:
 def fitting(
     side_mm: float, masks: Sequence[np.ndarray], shape_yx: Sequence[int], spacing_yx_mm: Sequence[float]
 ) -> float:
-    """The side of a window around masks (Y, X): what is asked for, or more where they need it; the slice's at most."""
+    """The side of a window around masks (Y, X): what is asked for, or more, up to the slice's, where their
+    largest piece needs it."""
+    wanted_mm = side_mm
     for mask in masks:
-        rows_columns = np.argwhere(mask)
-        extent = (np.ptp(rows_columns, axis=0) + 1) * spacing_yx_mm if len(rows_columns) else np.zeros(2)
-        side_mm = max(side_mm, float(extent.max()) + 2 * _MARGIN_MM)
-    return min(side_mm, *(count * step for count, step in zip(shape_yx, spacing_yx_mm, strict=True)))
+        if mask.any():
+            extent = (np.ptp(_largest_piece(mask), axis=0) + 1) * spacing_yx_mm
+            wanted_mm = max(wanted_mm, float(extent.max()) + 2 * _MARGIN_MM)
+    return max(side_mm, min(wanted_mm, *(count * step for count, step in zip(shape_yx, spacing_yx_mm, strict=True))))
 
 
 @styled
@@ -138,12 +141,30 @@ def _zoom(image: PanelImage, spacing_yx_mm: tuple[float, float], side_mm: float)
     union = np.zeros(shape, dtype=bool)
     for mask in image.masks:
         union |= mask.astype(bool)
-    middle = np.argwhere(union).mean(axis=0) + 0.5 if union.any() else np.array(shape) / 2
+    middle = middle_yx(union, spacing_yx_mm, side_mm)
     edges = [
         float(np.clip(at * step - side_mm / 2, 0.0, max(0.0, n * step - side_mm)))
         for at, step, n in zip(middle, spacing_yx_mm, shape, strict=True)
     ]
     return edges[1], edges[0]
+
+
+def middle_yx(mask: np.ndarray, spacing_yx_mm: tuple[float, float], side_mm: float) -> np.ndarray:
+    """Middle in pixels of a mask (Y, X), the image's without one. Of pieces further apart than a window of this side
+    shows (two cochleas) the largest: between them there is nothing."""
+    if not mask.any():
+        return np.array(mask.shape) / 2
+    inside = np.argwhere(mask)
+    if ((np.ptp(inside, axis=0) + 1) * spacing_yx_mm > side_mm).any():
+        inside = _largest_piece(mask)
+    middle: np.ndarray = inside.mean(axis=0) + 0.5
+    return middle
+
+
+def _largest_piece(mask: np.ndarray) -> np.ndarray:
+    """Its pixels (n, 2)."""
+    pieces, _ = label(mask, np.ones((3, 3)))
+    return np.argwhere(pieces == np.bincount(pieces[mask]).argmax())
 
 
 def draw_scale_bar(axes: Axes, shown_mm: float) -> None:

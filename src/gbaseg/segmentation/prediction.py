@@ -61,8 +61,8 @@ class Decision:
 
     Args:
         mask: (Z, Y, X) uint8, the structures' values.
-        probabilities: (structure, Z, Y, X) float16, the folds' mean softmax; 0 in the components that were left out,
-            so that the same rule gives the same pieces on another grid.
+        probabilities: (structure, Z, Y, X) float16, the folds' mean softmax; 0 in all that was left out, so that on
+            another grid one threshold gives the same pieces (`to_mask`).
         agreements: one a structure.
     """
 
@@ -120,20 +120,22 @@ def predict_cases(
 def decide(
     folds: np.ndarray, pieces: Mapping[str, int], settings: PredictionSettings, name: str, voxel_mm3: float
 ) -> Decision:
-    """From fold probabilities (fold, class, Z, Y, X) to one mask: the folds' softmax is averaged, then `to_mask`.
+    """From fold probabilities (fold, class, Z, Y, X) to one mask (METHOD 6): the folds' softmax is averaged.
+
+    A voxel belongs to the most probable structure where that reaches `settings.threshold`, under 0.5 also where none
+    is more probable; of each structure its `pieces` largest components are kept, and grow down to `grow_threshold`.
 
     Args:
         pieces: structure -> connected components of it that are kept; class 0 is the background, and 1, 2, ... are the
             structures in this order.
     """
     probabilities = folds.mean(axis=0)[1:]
-    before = _found(probabilities, settings)
+    before = _reaching(settings.threshold, probabilities)
     cores = _largest(before, pieces)
     mask = _grown(cores, probabilities, settings)
     votes = folds.argmax(axis=1)
     agreements = []
     for value, structure in enumerate(pieces, start=1):
-        probabilities[value - 1][(before == value) & (mask != value)] = 0.0
         found = before == value
         pairwise_dice, both_empty = _mean_pairwise_dice(votes == value)
         agreements.append(
@@ -147,23 +149,28 @@ def decide(
                 both_empty,
             )
         )
+    left_out = (mask == 0) & (_reaching(_lowest(settings), probabilities) > 0)
+    probabilities[:, left_out] = 0.0
     return Decision(mask, probabilities.astype(np.float16), agreements)
 
 
-def to_mask(probabilities: np.ndarray, pieces: Mapping[str, int], settings: PredictionSettings) -> np.ndarray:
-    """From mean probabilities (structure, Z, Y, X) to a mask (Z, Y, X), uint8, with values 1, 2, ... (METHOD 6).
+def to_mask(probabilities: np.ndarray, settings: PredictionSettings) -> np.ndarray:
+    """From `Decision.probabilities` (structure, Z, Y, X), carried to another grid, to its mask (Z, Y, X), uint8.
 
-    A voxel belongs to the most probable structure where that reaches `settings.threshold`, under 0.5 also where none
-    is more probable; of each structure its `pieces` largest components (see `decide`) are kept, and grow down to
-    `grow_threshold`.
+    What is kept was decided by `decide`. Anew, a small piece would be lost whose peak lies between this grid's voxels,
+    and of one that is narrow somewhere all but the largest part.
     """
-    return _grown(_largest(_found(probabilities, settings), pieces), probabilities, settings)
+    return _reaching(_lowest(settings), probabilities)
 
 
-def _found(probabilities: np.ndarray, settings: PredictionSettings) -> np.ndarray:
+def _lowest(settings: PredictionSettings) -> float:
+    return settings.threshold if settings.grow_threshold is None else settings.grow_threshold
+
+
+def _reaching(threshold: float, probabilities: np.ndarray) -> np.ndarray:
     best = probabilities.argmax(axis=0)
     highest = probabilities.max(axis=0)
-    return np.where(highest >= settings.threshold, best + 1, 0).astype(np.uint8)
+    return np.where(highest >= threshold, best + 1, 0).astype(np.uint8)
 
 
 def _largest(found: np.ndarray, pieces: Mapping[str, int]) -> np.ndarray:

@@ -29,9 +29,8 @@ def first_look(settings: Params, cases: Sequence[Case], standard: Path) -> Figur
         standard: the folder that they lie in.
     """
     tumour, *others = settings.labels
-    are = "are" if others else "is"
-    names = ", ".join(settings.labels)
-    labelled, to_find = f"{names} {are} labelled", f"{names} {are} to be found"
+    # Of several a line of their own.
+    names = f"\n{', '.join(settings.labels)} are" if others else f" {tumour} is"
     images: list[PanelImage] = []
     spacing, patient, height = (1.0, 1.0), "", 0.5
     if sources := select(cases, domain="source", splits=["train"]):
@@ -41,13 +40,13 @@ def first_look(settings: Params, cases: Sequence[Case], standard: Path) -> Figur
         areas = np.count_nonzero(mask, axis=(1, 2))
         z = int(areas.argmax()) if areas.any() else len(areas) // 2
         patient, height, spacing = source.patient, (z + 0.5) / len(areas), scan.grid.spacing_zyx_mm[1:]
-        images.append(PanelImage(f"{source.modality}: {labelled}", scan.array[z], reference=label[z] > 0))
+        images.append(PanelImage(f"{source.modality}:{names} labelled", scan.array[z], reference=label[z] > 0))
     if targets := select(cases, domain="target", splits=["train"]):
         target = next((case for case in targets if case.patient != patient), targets[0])
         scan = volume.read(standard / target.image, np.float32)
         spacing = scan.grid.spacing_zyx_mm[1:]
         z = int(height * len(scan.array))
-        images.append(PanelImage(f"{target.modality}: no label; {to_find}", scan.array[z]))
+        images.append(PanelImage(f"{target.modality}: no label;{names} to be found", scan.array[z]))
     return case_panel(images, spacing, side_inches=_SIDE_INCHES)
 
 

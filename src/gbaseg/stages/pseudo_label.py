@@ -162,7 +162,7 @@ def _decided(carried: Sequence[volume.Volume], settings: Params) -> np.ndarray:
     """The mask on a grid that each structure's probability was carried to, as nnU-Net does it: the voxels of a mask
     that was decided on another grid would show."""
     found = np.stack([structure.array for structure in carried])
-    return to_mask(found, settings.pieces, settings.segmentation.prediction)
+    return to_mask(found, settings.segmentation.prediction)
 
 
 def on_scan(probabilities: np.ndarray, record: StandardCase, settings: Params) -> volume.Volume:
