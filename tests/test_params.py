@@ -204,11 +204,13 @@ def test_the_defaults_are_the_paper_wherever_a_preset_does_not_say_otherwise(cro
     paper["dataset"].pop("root"), own["dataset"].pop("root")
     differing = {section: value for section, value in paper.items() if value != own[section]}
     # The finer grid of the last round and its use are the paper's; off by default, as other data may not need them.
-    assert sorted(differing) == ["self_training", "standardise"]
+    assert sorted(differing) == ["augmentation", "self_training", "standardise"]
     own["standardise"]["fine_spacing_xyz_mm"] = (0.4, 0.4, 1.0)
     own["self_training"]["last_round_fine_grid"] = True
     # Axial in the paper; by default as acquired, which is the same for axial scans.
     own["standardise"]["slices"] = "axial"
+    # By default arms differ in what a copy is, in the paper in their number, too.
+    own["augmentation"]["draws"] = "images"
     assert paper == own
 
 

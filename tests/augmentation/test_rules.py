@@ -3,7 +3,14 @@
 import pytest
 
 from gbaseg.augmentation.appearance import Appearance
-from gbaseg.augmentation.rules import Measurement, check_start_scales, plan_copies, select_cases
+from gbaseg.augmentation.rules import (
+    Measurement,
+    check_start_scales,
+    equal_draws,
+    plan_copies,
+    select_cases,
+    unaltered_share,
+)
 from gbaseg.augmentation.settings import AugmentationSettings, Rule
 from gbaseg.errors import UserError
 
@@ -51,6 +58,56 @@ def test_arms_without_harmonisation():
     naive = plan_copies(rules, CASES, "naive")
     assert [copy.name for copy in naive][:2] == ["b1_large_l0.7", "b1_large_l1.2"] and len(naive) == 9
     assert plan_copies(rules, CASES, "none") == []
+
+
+# Two start scales, one (the report's cochlea), three; a case that two rules select, and one that none does.
+MIXED = [
+    Rule(name="tumour", volume_mm3_above=2000, lambdas=[0.7, 1.2], k_star=[1, 3]),
+    Rule(name="cochlea", structure="cochlea", lambdas=[2, 3, 4], k_star=[3]),
+    Rule(name="small", volume_mm3_below=300, lambdas=[0.6], k_star=[0, 1, 3]),
+]
+
+
+def shown(arm, cases, draws):
+    """Case -> factor (rule, lambda) or None -> draws for one of an unaltered image."""
+    copies = plan_copies(MIXED, cases, arm)
+    weights = draws(copies, arm)
+    found = {(case, None): weights.get(case, 1) for case in sorted({seen.case for seen in cases})}
+    for copy in copies:
+        key = (copy.case, (copy.rule, copy.factor))
+        if arm == "online":
+            ways = 1 + sum(other.case == copy.case for other in copies)
+            found[key] = weights.get(copy.case, 1) / ways
+        else:
+            found[key] = found.get(key, 0) + weights.get(copy.name, 1)
+    if arm == "online":
+        ways = {case: 1 + sum(copy.case == case for copy in copies) for case, factor in found if factor is None}
+        found |= {(case, None): weights.get(case, 1) / count for case, count in ways.items()}
+    return found
+
+
+def test_the_arms_draw_a_case_and_each_of_its_factors_alike():
+    cases = [*CASES, _seen("b2", "B", 90, structure="cochlea")]
+    naive, gba, online = (shown(arm, cases, equal_draws) for arm in ("naive", "gba", "online"))
+    assert naive == gba == online
+    assert set(naive.values()) == {1}
+    by_image = shown("gba", cases, lambda *_: {})
+    assert by_image["b2", ("tumour", 0.7)] == 2 and by_image["a2", ("small", 0.6)] == 3
+
+
+def test_the_share_of_unaltered_draws():
+    cases = sorted({seen.case for seen in CASES})
+    factors = plan_copies(MIXED, CASES, "naive")
+    for arm in ("naive", "gba", "online"):
+        copies = plan_copies(MIXED, CASES, arm)
+        share = unaltered_share(cases, copies, equal_draws(copies, arm), arm)
+        assert share == pytest.approx(len(cases) / (len(cases) + len(factors)))
+    copies = plan_copies(MIXED, CASES)
+    assert unaltered_share(cases, copies, {}, "gba") == pytest.approx(len(cases) / (len(cases) + len(copies)))
+    # One case of nine with three ways to be altered: a quarter of its draws stay.
+    online = plan_copies(MIXED[1:2], CASES, "online")
+    assert unaltered_share(cases, online, {}, "online") == pytest.approx(1 - 3 / 4 / 9)
+    assert unaltered_share(cases, [], {}, "none") == 1
 
 
 def test_a_rule_looks_at_its_own_structure():

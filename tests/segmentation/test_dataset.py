@@ -3,7 +3,9 @@
 import copy
 import json
 import os
+from collections import Counter
 from dataclasses import replace
+from fractions import Fraction
 from multiprocessing.context import SpawnContext
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
@@ -180,3 +182,19 @@ def test_scans_that_are_links_into_dvcs_cache(prepared, tmp_path):
     for item in linked:
         for mine, theirs in zip(case(workspace, item.name), case(prepared.workspace, item.name), strict=True):
             assert np.array_equal(mine, theirs)
+
+
+def test_nnunets_list_has_the_weights_in_the_smallest_whole_numbers(prepared, workspace, tmp_path):
+    weights = {"a": Fraction(1), "a_copy": Fraction(1, 2), "b": Fraction(13, 4), "c": Fraction(1)}
+    items = [replace(item, weight=weights[item.name]) for item in prepared.items]
+    assert dataset.whole_draws(items) == {"a": 4, "a_copy": 2, "b": 13, "c": 4}
+    assert set(dataset.whole_draws([replace(item, weight=Fraction(5)) for item in items]).values()) == {1}
+    new = Workspace(tmp_path / "weighted")
+    prepare(
+        items, prepared.structures, prepared.settings, 3, new, Store(tmp_path / "store"), prepared.spacing_zyx_mm,
+        frozen_plans=prepared.plans,
+    )  # fmt: skip
+    for fold in json.loads((new.preprocessed / "splits_final.json").read_text()):
+        assert Counter(fold["train"]) == {
+            name: count for name, count in dataset.whole_draws(items).items() if name not in fold["val"]
+        }

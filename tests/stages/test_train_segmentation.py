@@ -1,25 +1,49 @@
 """What a round trains on."""
 
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
 from gbaseg.params import Params
 from gbaseg.runtime.scratch import atomic_outputs
+from gbaseg.segmentation.dataset import TrainingItem, whole_draws
 from gbaseg.stages import train_segmentation
 from gbaseg.stages.train_segmentation import target_weight
 
 
-def test_the_papers_share_needs_no_weight_and_a_diluted_target_gets_it_back():
-    assert target_weight(498, 210, 0.3) == 1
-    weight = target_weight(216, 16, 0.3)
-    assert weight == 6
-    assert 16 * weight / (216 + 16 * weight) == pytest.approx(0.3, abs=0.02)
+def source(*counts_and_weights):
+    return [
+        TrainingItem(f"{group}_{n}", "p", Path("i"), Path("l"), weight=Fraction(weight))
+        for group, (count, weight) in enumerate(counts_and_weights)
+        for n in range(count)
+    ]
 
 
-@pytest.mark.parametrize(("source", "target", "share"), [(216, 16, None), (216, 0, 0.3), (0, 16, 0.3), (16, 200, 0.3)])
-def test_never_less_than_once(source, target, share):
-    assert target_weight(source, target, share) == 1
+@pytest.mark.parametrize(
+    ("items", "target"),
+    [
+        pytest.param(source((24, 1)), 16, id="none"),
+        pytest.param(source((120, 1)), 16, id="naive"),
+        pytest.param(source((24, 1), (192, "1/2")), 16, id="gba"),
+        pytest.param(source((24, 5)), 16, id="online"),
+        pytest.param(source((24, 1)), 1, id="one is left"),
+        pytest.param(source((16, 1)), 200, id="a large target"),
+        pytest.param(source((210, 1), (288, 1)), 210, id="the paper's set"),
+    ],
+)
+def test_the_target_has_its_share_whatever_the_arm(items, target):
+    real = replace(items[0], name="real", weight=target_weight(items, target, 0.3))
+    draws = whole_draws([*items, *(replace(real, name=f"real {n}") for n in range(target))])
+    drawn = sum(count for name, count in draws.items() if name.startswith("real"))
+    assert drawn / sum(draws.values()) == pytest.approx(0.3, abs=0.01)
+    assert sum(draws.values()) < 10_000  # nnU-Net makes an array of it for every batch: 1 ms
+
+
+@pytest.mark.parametrize(("items", "target", "share"), [(216, 16, None), (216, 0, 0.3), (0, 16, 0.3)])
+def test_without_a_share_a_real_image_is_drawn_as_an_unaltered_one(items, target, share):
+    assert target_weight(source((items, "1/2")), target, share) == 1
 
 
 def test_finished_folds_survive_an_interruption(tmp_path, monkeypatch):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 from gbaseg.augmentation.appearance import Appearance
 from gbaseg.augmentation.settings import Arm, Rule
@@ -92,6 +94,46 @@ def plan_copies(
         for factor in rule.lambdas
         for k_star in (rule.k_star if arm == "gba" else [None])
     ]
+
+
+def equal_draws(copies: Sequence[Copy], arm: Arm) -> dict[str, Fraction]:
+    """How often training draws an image so that arms differ in what a copy is, not in how many there are.
+
+    A case and each of its factors are drawn alike: the start scales of a factor share its draw, and a case that arm
+    `online` rescales has the draws of the copies that it lacks.
+
+    Args:
+        copies: as planned for the arm.
+
+    Returns:
+        Image -> draws for one of an unaltered image that no rule selects; images that are not in it have one, too.
+    """
+    if arm == "online":
+        return {case: Fraction(1 + ways) for case, ways in Counter(copy.case for copy in copies).items()}
+    starts = Counter((copy.case, copy.rule, copy.factor) for copy in copies)
+    return {
+        copy.name: Fraction(1, shared) for copy in copies if (shared := starts[copy.case, copy.rule, copy.factor]) > 1
+    }
+
+
+def unaltered_share(cases: Sequence[str], copies: Sequence[Copy], draws: Mapping[str, Fraction], arm: Arm) -> float:
+    """Share of the draws from the source that show a case as the translation left it.
+
+    Args:
+        cases: all of the source's training cases.
+        copies: as planned for the arm.
+        draws: see `equal_draws`; empty where every image is drawn alike.
+    """
+    if arm == "online":
+        ways = Counter(copy.case for copy in copies)
+        drawn = sum((draws.get(case, Fraction(1)) for case in cases), Fraction(0))
+        altered = sum(
+            (draws.get(case, Fraction(1)) * Fraction(count, 1 + count) for case, count in ways.items()), Fraction(0)
+        )
+    else:
+        altered = sum((draws.get(copy.name, Fraction(1)) for copy in copies), Fraction(0))
+        drawn = len(cases) + altered
+    return float(1 - altered / drawn)
 
 
 def check_start_scales(rules: Sequence[Rule], last_scale: int) -> None:

@@ -137,6 +137,12 @@ class AugmentationSettings(Settings):
         "Eq. 5 to 7); online: no copies, rescaled whenever a case is drawn in training",
     )
     rules: list[Rule] = Field(default_factory=_paper_rules, description="Which cases, factors and start scales")
+    draws: Literal["factors", "images"] = Field(
+        "factors",
+        description="How often training draws what: factors, a case and each of its factors alike, whatever the arm "
+        "makes of a factor (one copy, one for each start scale, or none); images: every image alike (paper: 210 "
+        "unaltered beside 288 copies)",
+    )
     singan: SinGANSettings = SinGANSettings()
     harmonise: HarmoniseSettings = HarmoniseSettings()
     blend: BlendSettings = BlendSettings()

@@ -11,7 +11,7 @@ import pandas as pd
 from gbaseg.commands.experiments import load_runs
 from gbaseg.errors import UserError
 from gbaseg.evaluation import table_layout, tables
-from gbaseg.evaluation.runs import Run, reference_runs
+from gbaseg.evaluation.runs import Run, group_runs, reference_runs
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.scratch import atomic_outputs
 
@@ -61,9 +61,25 @@ def run(
             latex = table_layout.to_latex(table.laid_out, table.caption, table.name)
             scratch.output(out / f"{table.name}.tex").write_text(latex, encoding="utf-8")
             text.append(f"{table.caption}\n\n{table_layout.to_markdown(table.laid_out)}\n")
-        scratch.output(page).write_text("\n".join([*text, NOTES, ""]), encoding="utf-8")
+        scratch.output(page).write_text("\n".join([*text, NOTES, *draws_note(runs), ""]), encoding="utf-8")
     print(page.read_text(encoding="utf-8"))
     log(f"{len(runs)} runs, tables in {out}")
+
+
+def draws_note(runs: Sequence[Run]) -> list[str]:
+    """What an arm's training sees of unaltered images, in a sentence; nothing where no run says so."""
+    by_arm: dict[str, list[float]] = {}
+    for (*_, arm), group in group_runs(runs).items():
+        if known := [run.unaltered_share for run in group if run.unaltered_share is not None]:
+            by_arm.setdefault(arm, []).extend(known)
+    shares = {arm: sum(found) / len(found) for arm, found in by_arm.items()}
+    if not shares:
+        return []
+    rescaling = [share for arm, share in shares.items() if arm != "none"]
+    unequal = bool(rescaling) and max(rescaling) - min(rescaling) > 0.005
+    note = f"Unaltered images among the draws from the source: {', '.join(f'{a} {s:.2f}' for a, s in shares.items())}"
+    more = "; arms differ in how many copies they draw, not only in what a copy is (augmentation.draws: images)"
+    return [f"{note}{more if unequal else ''}."]
 
 
 def _make(runs: Sequence[Run], small_mm3: float, large_mm3: float, percents: Sequence[float]) -> list[NamedTable]:

@@ -26,7 +26,8 @@ class Run:
     left out. `failed`: the paper's failure rule says so after the first round; `None` where there were no labels.
     `threshold`, `oracle`: scores of the same cases by the best threshold and by the network trained on the target's own
     labels; empty where there are none. `proxies`: round -> what is known of it without them; `checks`: the
-    translation's. `empty_assd_mm`: what an empty prediction counted. `revision`: its commit; empty: this folder.
+    translation's. `unaltered_share`: of the draws from the source, those of an image as it was translated; `None` for
+    runs of older code. `empty_assd_mm`: what an empty prediction counted. `revision`: its commit; empty: this folder.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Run:
     oracle: Sequence[CaseScore] = ()
     proxies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     checks: Mapping[str, float] = field(default_factory=dict)
+    unaltered_share: float | None = None
     empty_assd_mm: float = EMPTY_ASSD_MM
     revision: str = ""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from math import gcd, lcm
 from pathlib import Path
 
 from gbaseg.runtime.engine import Task, run
@@ -26,7 +28,7 @@ class TrainingItem:
     """One image to train on, with its label on the same grid. Copies of a patient share `patient`.
 
     Args:
-        weight: how many times as often as others it is drawn.
+        weight: how often it is drawn, relative to the others.
         rescaled: (label value, lambda), of which one or none is applied each time it is drawn (arm `online`).
     """
 
@@ -34,7 +36,7 @@ class TrainingItem:
     patient: str
     image: Path
     label: Path
-    weight: int = 1
+    weight: Fraction = Fraction(1)
     rescaled: tuple[tuple[int, float], ...] = ()
 
 
@@ -86,9 +88,9 @@ def prepare(
     _write_json(workspace.preprocessed / "dataset.json", dataset)
     splits = split_by_patient({item.name: item.patient for item in items}, settings.folds, seed, pools)
     # nnU-Net draws cases evenly from this list: a name that stands there twice is drawn twice as often.
-    weights = {item.name: item.weight for item in items}
+    draws = whole_draws(items)
     for split in splits:
-        split["train"] = [name for name in split["train"] for _ in range(weights[name])]
+        split["train"] = [name for name in split["train"] for _ in range(draws[name])]
     _write_json(workspace.preprocessed / "splits_final.json", splits)
     chunks = _chunks([item.name for item in items], 8)
     if frozen_plans is None:
@@ -129,6 +131,12 @@ def prepare(
     # The store vouches for the cases' files: tens of GiB are not to be read once more.
     write_marker(marker, [workspace.raw, workspace.preprocessed], plans, sized=lambda file: file.suffix != ".json")
     return plans
+
+
+def whole_draws(items: Sequence[TrainingItem]) -> dict[str, int]:
+    """Item -> its weight in the smallest whole numbers that have the weights' ratios."""
+    unit = Fraction(gcd(*(item.weight.numerator for item in items)), lcm(*(item.weight.denominator for item in items)))
+    return {item.name: int(item.weight / unit) for item in items}
 
 
 def plan(workspace: Workspace, spacing_zyx_mm: tuple[float, float, float]) -> dict:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 from gbaseg import params, volume
 from gbaseg.augmentation.appearance import Appearance, distance, finite, measure
 from gbaseg.augmentation.gba import apply_gba, apply_naive
-from gbaseg.augmentation.rules import Copy, Measurement, plan_copies
+from gbaseg.augmentation.rules import Copy, Measurement, equal_draws, plan_copies, unaltered_share
 from gbaseg.augmentation.settings import structures
 from gbaseg.cases import Case, read_table, select, write_table
 from gbaseg.params import Params
@@ -30,6 +31,7 @@ from gbaseg.stages import layout
 from gbaseg.stages.context import read_json, stage, write_json
 
 CHOICES = "online.json"
+DRAWS = "draws.json"
 
 
 def run() -> None:
@@ -46,7 +48,11 @@ def run() -> None:
         copies = planned_copies(settings, layout.TRANSLATED)
         if settings.augmentation.arm != "none" and not copies:
             log("warning: no rule of augmentation.rules selects a case: this arm equals arm none")
-        if settings.augmentation.arm == "online":
+        arm = settings.augmentation.arm
+        draws = equal_draws(copies, arm) if settings.augmentation.draws == "factors" else {}
+        write_json(folder / DRAWS, {name: str(count) for name, count in draws.items()})
+        unaltered = round(unaltered_share(list(cases), copies, draws, arm), 4)
+        if arm == "online":
             write_json(folder / CHOICES, _choices(copies, settings.labels))
             log(f"{len({copy.case for copy in copies})} cases are rescaled as they are drawn")
             copies = []
@@ -69,7 +75,7 @@ def run() -> None:
         write_table([row for of_case in rows for row in of_case], folder)
         if settings.augmentation.makes_copies:
             log(f"{len(copies)} copies of {len(rows)} cases")
-        write_json(scratch.output(metrics), _summary(settings, folder, copies))
+        write_json(scratch.output(metrics), {**_summary(settings, folder, copies), "unaltered_share": unaltered})
 
 
 def read_choices() -> dict[str, tuple[tuple[int, float], ...]]:
@@ -78,6 +84,11 @@ def read_choices() -> dict[str, tuple[tuple[int, float], ...]]:
     if not path.is_file():
         return {}
     return {case: tuple((value, factor) for value, factor in ways) for case, ways in read_json(path).items()}
+
+
+def read_draws() -> dict[str, Fraction]:
+    """Image -> how often it is drawn, see `equal_draws`."""
+    return {name: Fraction(count) for name, count in read_json(layout.AUGMENTED / DRAWS).items()}
 
 
 def _choices(copies: list[Copy], values: Mapping[str, int]) -> dict[str, list[tuple[int, float]]]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ from gbaseg.segmentation.dataset import TrainingItem, prepare
 from gbaseg.segmentation.training import IMPORTED, train_folds
 from gbaseg.segmentation.workspace import Workspace
 from gbaseg.stages import layout
-from gbaseg.stages.augment import read_choices
+from gbaseg.stages.augment import read_choices, read_draws
 from gbaseg.stages.context import read_json, recipe, stage, write_json
 from gbaseg.stages.folds import fold_seed, patient_pools
 from gbaseg.stages.pseudo_label import doubtful_cases, source_ranges_mm3
@@ -71,7 +73,7 @@ def run(round_id: str, last: bool | None = None) -> None:
         items = [] if target_only else source_items()
         if item.prev != layout.SURVEY:
             real = target_items(settings, item.prev, fine, scratch.work / "labels")
-            weight = target_weight(len(items), len(real), settings.self_training.target_share)
+            weight = target_weight(items, len(real), settings.self_training.target_share)
             items += [replace(one, weight=weight) for one in real]
         train(
             settings,
@@ -163,24 +165,36 @@ def train(
     shutil.copytree(finished / "curves", curves)
 
 
-def target_weight(source: int, target: int, share: float | None) -> int:
-    """How many times as often a real target image is drawn as one of the source: what comes nearest to a share.
+def target_weight(source: Sequence[TrainingItem], target: int, share: float | None) -> Fraction:
+    """How many times as often a real target image is drawn as an unaltered one of the source, so that it has a share.
 
     Args:
-        source, target: numbers of images.
-        share: wanted; `None`: as the numbers give it.
+        source: what is trained on besides.
+        target: number of real target images.
+        share: wanted; `None`: as often.
     """
     if share is None or not source or not target:
-        return 1
-    return max(1, round(share / (1.0 - share) * source / target))
+        return Fraction(1)
+    wanted = share / (1.0 - share) * float(sum(item.weight for item in source)) / target
+    return _simple(wanted) if wanted >= 1 else 1 / _simple(1 / wanted)
+
+
+def _simple(ratio: float) -> Fraction:
+    """The nearest that keeps nnU-Net's list of draws short: it is as long as the denominators' common multiple says."""
+    return Fraction(ratio).limit_denominator(10)
 
 
 def source_items() -> list[TrainingItem]:
     """Pseudo-target cases and their augmented copies (arm `online`: what may be done to them), with their labels."""
-    choices = read_choices()
+    choices, draws = read_choices(), read_draws()
     return [
         TrainingItem(
-            case.case, case.patient, folder / case.image, folder / case.label, rescaled=choices.get(case.case, ())
+            case.case,
+            case.patient,
+            folder / case.image,
+            folder / case.label,
+            weight=draws.get(case.case, Fraction(1)),
+            rescaled=choices.get(case.case, ()),
         )
         for folder in (layout.TRANSLATED, layout.AUGMENTED)
         for case in read_table(folder)
