@@ -1,6 +1,8 @@
 """What `gbaseg tables` says beside its tables."""
 
-from gbaseg.commands.tables import draws_note
+from dataclasses import replace
+
+from gbaseg.commands.tables import draws_note, failures_note
 from gbaseg.evaluation.runs import Run
 
 
@@ -22,3 +24,17 @@ def test_the_papers_counts_are_said_to_be_of_the_comparison():
 
 def test_runs_of_older_code_say_nothing():
     assert draws_note([run("gba", None)]) == []
+
+
+def test_failed_translations_are_named_with_what_they_were_judged_by():
+    runs = [
+        replace(run("none", None), failed=True, judged_by="none"),
+        run("gba", None),
+        replace(run("gba", None, seed=2), failed=True, judged_by="checks", retraining=1),
+    ]
+    [note] = failures_note(runs)
+    assert note.endswith(
+        "cyclegan A, seed 1 (by its arm without copies); "
+        "cyclegan A run 1, seed 2 (by checks without labels, in the place of an arm without copies)."
+    )
+    assert failures_note(runs[1:2]) == []

@@ -185,6 +185,7 @@ def read_run(name: str, settings: Mapping[str, Any], files: Files, structure: st
         settings["seed"],
         {round_id: scores(round_id) for round_id in round_ids},
         first.get("translation_failed"),
+        first.get("translation_judged_by", ""),
         # Stages that came later, or that a run of older code does not have.
         threshold=scores("baseline", optional=True),
         oracle=scores("oracle", optional=True),
