@@ -251,7 +251,7 @@ def test_the_defaults_are_the_paper_wherever_a_preset_does_not_say_otherwise(cro
     own["self_training"]["last_round_fine_grid"] = True
     # Axial in the paper; by default as acquired, which is the same for axial scans.
     own["standardise"]["slices"] = "axial"
-    # Every image alike in the paper; by default arms differ in what a copy is alone.
+    # By default arms differ in what a copy is, in the paper in their number, too.
     own["augmentation"]["draws"] = "images"
     assert paper == own
 

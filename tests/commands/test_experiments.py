@@ -31,7 +31,7 @@ stages:
 
 
 def write_made(gba: float = 0.7) -> None:
-    """Scores by arm and seed, so that the tables can be worked out by hand; seed 2 of `naive` has a failed translation.
+    """Scores by arm and seed, so that the tables can be worked out by hand; seed 2 has a failed translation.
 
     Args:
         gba: Dice of that arm in round 0, but for 0.02 a seed.
@@ -46,7 +46,8 @@ def write_made(gba: float = 0.7) -> None:
                     for n, off in enumerate((-0.05, 0.0, 0.05), start=1)
                 ]
                 write_scores(rows, folder / f"{name}.csv")
-                failed = {"translation_failed": arm == "naive" and seed == 2} if index == 0 else {}
+                judged = {"translation_failed": seed == 2, "translation_judged_by": "checks"}
+                failed = judged if index == 0 else {}
                 (folder / f"{name}.json").write_text(json.dumps({"VS": {"dice": {"mean": base}}, **failed}))
 
 

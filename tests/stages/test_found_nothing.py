@@ -58,6 +58,9 @@ def project(tmp_path, monkeypatch):
         return read_json(layout.round_metrics(round_id)), read_json(layout.decision(round_id))
 
     (layout.pseudo_labelled("survey")).mkdir(parents=True)
+    write_json(layout.round_metrics(layout.SURVEY), {})
+    write_json(layout.METRICS / "translation.json", {})
+    write_json(layout.METRICS / "appearance.json", {"contrast_distance_to_survey": {"before": None}})
     return found, run
 
 

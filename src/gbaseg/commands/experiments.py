@@ -185,11 +185,13 @@ def read_run(name: str, settings: Mapping[str, Any], files: Files, structure: st
         settings["seed"],
         {round_id: scores(round_id) for round_id in round_ids},
         first.get("translation_failed"),
+        first.get("translation_judged_by", ""),
         # Stages that came later, or that a run of older code does not have.
         threshold=scores("baseline", optional=True),
         oracle=scores("oracle", optional=True),
         proxies=proxies,
         checks=_json(name, files, layout.METRICS / "translation.json", optional=True),
+        unaltered_share=_json(name, files, layout.METRICS / "appearance.json", optional=True).get("unaltered_share"),
         empty_assd_mm=settings["evaluation"]["empty_assd_mm"],
     )
 
@@ -219,7 +221,7 @@ def _scores_of(settings: params.Params) -> list[Path]:
     rounds = [item.id for item in settings.self_training.rounds]
     single = [layout.case_scores(name) for name in ("baseline", "oracle")]
     per_round = [path(name) for name in rounds for path in (layout.round_metrics, layout.case_scores, layout.proxies)]
-    return [*per_round, *single, layout.METRICS / "translation.json"]
+    return [*per_round, *single, *(layout.METRICS / f"{name}.json" for name in ("translation", "appearance"))]
 
 
 class _Folder:

@@ -11,11 +11,16 @@ import pandas as pd
 from gbaseg.commands.experiments import load_runs
 from gbaseg.errors import UserError
 from gbaseg.evaluation import table_layout, tables
-from gbaseg.evaluation.runs import Run, reference_runs
+from gbaseg.evaluation.runs import Run, failed_translations, group_runs, reference_runs
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.scratch import atomic_outputs
 
-FAILURE = "Table I. Dice by translation, retraining and arm; N/A: the translation failed and is not self-trained from"
+FAILURE = "Table I. Dice by translation, retraining and arm; N/A: the translation has failed"
+JUDGED_BY = {
+    "none": "its arm without copies",
+    "survey": "its survey, one fold without copies, in the place of that arm",
+    "checks": "checks without labels, in the place of an arm without copies",
+}
 QUANTILES = "Table III. Percentiles of the last round over the cases, worst to best"
 PROXIES = "What is known without the target's labels (none of it but the last column is Dice on the target)"
 NOTES = """Mean of the seeds' means ± SD over the cases of all seeds (ddof = 1); [95 % interval] by bootstrap over seeds
@@ -55,15 +60,40 @@ def run(
     files = [page, cases, *(out / f"{table.name}.{suffix}" for table in made for suffix in ("csv", "tex"))]
     with atomic_outputs("tables", *files, keep_work=False) as scratch:
         tables.case_table(runs).to_csv(scratch.output(cases), index=False, lineterminator="\n")
-        text = []
+        text, notes = [], [NOTES, *failures_note(runs), *draws_note(runs)]
         for table in made:
             table.content.to_csv(scratch.output(out / f"{table.name}.csv"), index=False, lineterminator="\n")
             latex = table_layout.to_latex(table.laid_out, table.caption, table.name)
             scratch.output(out / f"{table.name}.tex").write_text(latex, encoding="utf-8")
             text.append(f"{table.caption}\n\n{table_layout.to_markdown(table.laid_out)}\n")
-        scratch.output(page).write_text("\n".join([*text, NOTES, ""]), encoding="utf-8")
+        scratch.output(page).write_text("\n".join([*text, *notes, ""]), encoding="utf-8")
     print(page.read_text(encoding="utf-8"))
     log(f"{len(runs)} runs, tables in {out}")
+
+
+def failures_note(runs: Sequence[Run]) -> list[str]:
+    """Which translations have failed, and by what; nothing where none has."""
+    failed = [
+        f"{tables.label_of_translation((translation, centre, retraining))}, seed {seed} (by {JUDGED_BY[by]})"
+        for (translation, centre, retraining, seed), by in failed_translations(runs).items()
+    ]
+    return [f"Failed translations, whose other arms and rounds are N/A in Table I: {'; '.join(failed)}."] * bool(failed)
+
+
+def draws_note(runs: Sequence[Run]) -> list[str]:
+    """What an arm's training sees of unaltered images, in a sentence; nothing where no run says so."""
+    by_arm: dict[str, list[float]] = {}
+    for (*_, arm), group in group_runs(runs).items():
+        if known := [run.unaltered_share for run in group if run.unaltered_share is not None]:
+            by_arm.setdefault(arm, []).extend(known)
+    shares = {arm: sum(found) / len(found) for arm, found in by_arm.items()}
+    if not shares:
+        return []
+    rescaling = [share for arm, share in shares.items() if arm != "none"]
+    unequal = bool(rescaling) and max(rescaling) - min(rescaling) > 0.005
+    note = f"Unaltered images among the draws from the source: {', '.join(f'{a} {s:.2f}' for a, s in shares.items())}"
+    more = "; arms differ in how many copies they draw, not only in what a copy is (augmentation.draws: images)"
+    return [f"{note}{more if unequal else ''}."]
 
 
 def _make(runs: Sequence[Run], small_mm3: float, large_mm3: float, percents: Sequence[float]) -> list[NamedTable]:

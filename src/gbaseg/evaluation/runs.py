@@ -23,10 +23,12 @@ class Run:
     """One run of the whole pipeline.
 
     `rounds`: round -> scores of one structure, in order, the survey not among them; cases with an empty reference are
-    left out. `failed`: the paper's failure rule says so after the first round; `None` where there were no labels.
+    left out. `failed`: the translation has, by the paper's rule after the first round; `None` where it was not asked.
+    `judged_by`: the arm whose Dice that went by (`none`, `survey`), or `checks`; empty in runs of older code.
     `threshold`, `oracle`: scores of the same cases by the best threshold and by the network trained on the target's own
     labels; empty where there are none. `proxies`: round -> what is known of it without them; `checks`: the
-    translation's. `empty_assd_mm`: what an empty prediction counted. `revision`: its commit; empty: this folder.
+    translation's. `unaltered_share`: of the draws from the source, those of an image as it was translated; `None` for
+    runs of older code. `empty_assd_mm`: what an empty prediction counted. `revision`: its commit; empty: this folder.
     """
 
     name: str
@@ -37,10 +39,12 @@ class Run:
     seed: int
     rounds: Mapping[str, Sequence[CaseScore]]
     failed: bool | None = None
+    judged_by: str = ""
     threshold: Sequence[CaseScore] = ()
     oracle: Sequence[CaseScore] = ()
     proxies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     checks: Mapping[str, float] = field(default_factory=dict)
+    unaltered_share: float | None = None
     empty_assd_mm: float = EMPTY_ASSD_MM
     revision: str = ""
 
@@ -100,6 +104,19 @@ def group_runs(runs: Sequence[Run]) -> dict[tuple[str, str, int, str], list[Run]
             )
         group.append(run)
     return groups
+
+
+def failed_translations(runs: Sequence[Run]) -> dict[tuple[str, str, int, int], str]:
+    """(translation, centre, retraining, seed) of each translation that has failed -> what it was judged by.
+
+    By its arm `none` where that is among the runs, else by what its other arms say: the survey, or the checks.
+    """
+    judged: dict[tuple[str, str, int, int], tuple[bool, str]] = {}
+    for run in sorted(runs, key=lambda run: run.arm != "none"):
+        by = run.judged_by or ("none" if run.arm == "none" else "")
+        if run.failed is not None and by and run.translation != NO_TRANSLATION:
+            judged.setdefault((*run.setting[:3], run.seed), (run.failed, by))
+    return {translation: by for translation, (failed, by) in judged.items() if failed}
 
 
 def _arm_order(arm: str) -> tuple[int, str]:

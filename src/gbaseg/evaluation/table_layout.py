@@ -30,9 +30,9 @@ def lay_out_translations(table: pd.DataFrame) -> pd.DataFrame:
         key = (f"{line['translation']} {line['centre']}".strip(), str(line["retraining"]) if trained else "–")
         row = rows.setdefault(key, {"translation": key[0], "run": key[1]})
         cell = _mean_sd(line, "dice") if line["cases"] else NOT_APPLICABLE
-        failed = line.get("failed_seeds", 0)
+        failed = line["failed_seeds"]
         if line["cases"] and failed > 0:
-            cell += f" ({line['seeds']} of {line['seeds'] + failed:.0f} seeds)"
+            cell += f" ({line['seeds']} of {line['seeds'] + failed} seeds)"
         row[f"{line['arm']}, {line['round']}"] = cell
     arms = list(dict.fromkeys(table["arm"]))
     columns = ["translation", "run", *(f"{arm}, {name}" for arm in arms for name in rounds)]

@@ -21,6 +21,7 @@ from gbaseg.evaluation.runs import (
     Run,
     check_paired,
     crossed,
+    failed_translations,
     group_runs,
     scores_by_seed,
 )
@@ -51,19 +52,19 @@ def translation_table(runs: Sequence[Run]) -> pd.DataFrame:
     """Table I: first and last round of each translation, retraining and arm.
 
     Returns:
-        Columns of `SETTING`, `round`, those of `_figures` for Dice, and `failed_seeds`: runs that the failure rule
-        stopped, which the last round leaves out (`nan`, N/A, without any other): the paper does not self-train from a
-        failed translation.
+        Columns of `SETTING`, `round`, those of `_figures` for Dice, and `failed_seeds`: runs that are left out (`nan`,
+        N/A, without any other) because their translation has failed, see `failed_translations`. The paper trains
+        its other arms no more, and no further round of its arm `none`.
     """
     lines = []
+    failed = failed_translations(runs)
     for setting, group in group_runs(runs).items():
         first, last = group[0].first, group[0].last
-        lines.append({**_named(setting), "round": first, **_figures(group, first, "dice")})
-        if last != first:
-            # Without a translation there is none that could fail.
-            kept = [run for run in group if not run.failed or run.translation == NO_TRANSLATION]
-            failed = len(group) - len(kept)
-            lines.append({**_named(setting), "round": last, **_figures(kept, last, "dice"), "failed_seeds": failed})
+        good = [run for run in group if (*setting[:3], run.seed) not in failed]
+        for round_id in dict.fromkeys((first, last)):
+            kept = group if round_id == first and setting[-1] == "none" else good
+            figures = _figures(kept, round_id, "dice")
+            lines.append({**_named(setting), "round": round_id, **figures, "failed_seeds": len(group) - len(kept)})
     return pd.DataFrame(lines)
 
 
@@ -205,8 +206,13 @@ def label(setting: tuple[str, str, int, str]) -> str:
     translation, centre, retraining, arm = setting
     if translation == NO_TRANSLATION:
         return "no adaptation" if arm == "none" else f"no translation, {arm}"
-    where = " ".join(part for part in (translation, centre, f"run {retraining}" if retraining else "") if part)
-    return f"{where}, {arm}"
+    return f"{label_of_translation((translation, centre, retraining))}, {arm}"
+
+
+def label_of_translation(which: tuple[str, str, int]) -> str:
+    """A translation in words: `cyclegan A run 2`; a retraining other than the first is numbered."""
+    translation, centre, retraining = which
+    return " ".join(part for part in (translation, centre, f"run {retraining}" if retraining else "") if part)
 
 
 def _named(setting: tuple[str, str, int, str]) -> dict[str, Any]:

@@ -71,8 +71,8 @@ class SelfTrainingSettings(Settings):
     )
     target_share: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None,
-        description="share of the training patches to be drawn from real target images: each is drawn a whole number "
-        "of times, at least once, that comes nearest; null: their share of the images (paper; 210 of 708 there, 0.3)",
+        description="share of the training patches to be drawn from real target images, the same in every arm; null: "
+        "each is drawn as often as an unaltered image of the source (paper; 210 of 708 there, 0.3)",
     )
     last_round_set: Literal["all", "target_only"] = Field(
         "all", description="all: pseudo-target, augmented and real target; target_only: real target alone (report)"

@@ -51,7 +51,7 @@ def run() -> None:
         arm = settings.augmentation.arm
         draws = equal_draws(copies, arm) if settings.augmentation.draws == "factors" else {}
         write_json(folder / DRAWS, {name: str(count) for name, count in draws.items()})
-        unaltered = unaltered_share(list(cases), copies, draws, arm)
+        unaltered = round(unaltered_share(list(cases), copies, draws, arm), 4)
         if arm == "online":
             write_json(folder / CHOICES, _choices(copies, settings.labels))
             log(f"{len({copy.case for copy in copies})} cases are rescaled as they are drawn")
@@ -75,9 +75,7 @@ def run() -> None:
         write_table([row for of_case in rows for row in of_case], folder)
         if settings.augmentation.makes_copies:
             log(f"{len(copies)} copies of {len(rows)} cases")
-        write_json(
-            scratch.output(metrics), {**_summary(settings, folder, copies), "unaltered_share": round(unaltered, 4)}
-        )
+        write_json(scratch.output(metrics), {**_summary(settings, folder, copies), "unaltered_share": unaltered})
 
 
 def read_choices() -> dict[str, tuple[tuple[int, float], ...]]:

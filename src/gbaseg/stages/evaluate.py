@@ -17,7 +17,7 @@ from gbaseg.runtime.engine import run as run_tasks
 from gbaseg.runtime.progress import log
 from gbaseg.stages import layout
 from gbaseg.stages.context import read_json, stage, write_json
-from gbaseg.stages.verdict import Verdict, decide, has_failed, rule
+from gbaseg.stages.verdict import Verdict, decide, judge_translation, rule
 
 
 def run(round_id: str) -> None:
@@ -41,11 +41,11 @@ def run(round_id: str) -> None:
             verdict.write(scratch.output(layout.decision(round_id)))
             metrics["converged"] = verdict.stop and not nothing
             metrics["passed_on"] = about["passed_on"]
-            if (
-                round_id == settings.self_training.rounds[0].id
-                and (failed := has_failed(settings, metrics)) is not None
-            ):
-                metrics["translation_failed"] = failed
+            first = round_id == settings.self_training.rounds[0].id
+            if first and (judged := judge_translation(settings, metrics)) is not None:
+                metrics |= {"translation_failed": judged.failed, "translation_judged_by": judged.by}
+                if judged.failed:
+                    log(f"WARNING: {round_id}: the translation has failed: {judged.why}")
             if nothing:
                 # Only then: a key that is always there would make every run's metrics new.
                 metrics["found_nothing"] = True

@@ -11,6 +11,7 @@ from gbaseg.params import Params
 from gbaseg.self_training.agreement import stops
 from gbaseg.stages import layout
 from gbaseg.stages.context import read_json, write_json
+from gbaseg.translation.checks import failed_checks
 
 # The split that the paper's rules go by; the others are scored and never steer.
 _STEERS = "validation"
@@ -62,18 +63,19 @@ def decide(
     """
     if found_nothing:
         return Verdict(stop=True, failed=True)
-    self_training, translated = settings.self_training, settings.translation.mode != "none"
-    if self_training.stop != "validation_dice":
-        return Verdict(stop=stops(self_training, agreement, None, None))
+    self_training = settings.self_training
+    by_dice = self_training.stop == "validation_dice"
     if round_id == self_training.rounds[0].id:
-        # Without a translation there is none that could fail.
-        failed = translated and bool(has_failed(settings, metrics))
+        judged = judge_translation(settings, metrics, blind=not by_dice)
+        failed = self_training.stop != "never" and judged is not None and judged.failed
         return Verdict(stop=failed, failed=failed)
     previous = self_training.round(round_id).prev
     verdict = read_verdict(previous)
-    if verdict.stop:
+    if verdict.failed or (by_dice and verdict.stop):
         return verdict
-    before, now = (validation_dice(settings, one) for one in (read_json(layout.round_metrics(previous)), metrics))
+    before, now = None, None
+    if by_dice:
+        before, now = (validation_dice(settings, one) for one in (read_json(layout.round_metrics(previous)), metrics))
     return Verdict(stop=stops(self_training, agreement, before, now))
 
 
@@ -87,16 +89,66 @@ def rule(settings: Params, metrics: Mapping[str, Any]) -> str:
     return "agreement" if asked == "validation_dice" and validation_dice(settings, metrics) is None else asked
 
 
-def has_failed(settings: Params, metrics: Mapping[str, Any]) -> bool | None:
-    """Whether the translation has failed by the first round's scores, for the tables; `None` without scores.
+@dataclass(frozen=True)
+class Judgement:
+    """Whether a translation has failed.
 
-    Where the paper's rule steers, by what it goes by; elsewhere by all cases that are scored.
+    Args:
+        failed: it has.
+        by: `none` or `survey`: the Dice of the arm without copies, or of the survey where it has none; `checks`: those
+            that need no target label.
+        why: figures and limits.
     """
-    if settings.self_training.stop == "validation_dice":
-        dice = validation_dice(settings, metrics)
+
+    failed: bool
+    by: str
+    why: str
+
+
+def judge_translation(settings: Params, metrics: Mapping[str, Any], *, blind: bool = False) -> Judgement | None:
+    """The paper's failure rule: it is the translation that fails, by its arm without copies, and all arms with it.
+
+    Where this run has no such arm (a run of another arm, whose survey has copies) or no labels, the checks stand in.
+
+    Args:
+        metrics: of the first round.
+        blind: no target label may be read, since what is found steers.
+
+    Returns:
+        `None` without a translation: there is none that could fail.
+    """
+    if settings.translation.mode == "none":
+        return None
+    if not blind and (found := _without_copies(settings, metrics)) is not None:
+        by, dice = found
+        limit = settings.translation.failure_dice
+        why = f"mean Dice {dice:.3f} without copies (translation.failure_dice: {limit:g})"
+        return Judgement(dice <= limit, by, why)
+    contrast = read_json(layout.METRICS / "appearance.json", "contrast_distance_to_survey")
+    checks = {
+        **read_json(layout.METRICS / "translation.json"),
+        "contrast_distance": contrast["contrast_distance_to_survey"]["before"],
+    }
+    faults = failed_checks(checks, settings.translation.failure_checks)
+    return Judgement(bool(faults), "checks", "; ".join(faults) or "no check of translation.failure_checks fails")
+
+
+def _without_copies(settings: Params, metrics: Mapping[str, Any]) -> tuple[str, float] | None:
+    """Arm `none`, or the survey where it has no copies, and its mean Dice; `None` where there is none of either.
+
+    Where the paper's rule steers, of what it goes by; elsewhere of all cases that are scored.
+    """
+    if settings.augmentation.arm == "none":
+        by, scores = "none", metrics
+    elif not settings.survey.lambdas:
+        by, scores = layout.SURVEY, read_json(layout.round_metrics(layout.SURVEY))
     else:
-        dice = metrics.get(settings.dataset.tumour, {}).get("dice", {}).get("mean")
-    return None if dice is None else dice <= settings.translation.failure_dice
+        return None
+    if settings.self_training.stop == "validation_dice":
+        dice = validation_dice(settings, scores)
+    else:
+        dice = scores.get(settings.dataset.tumour, {}).get("dice", {}).get("mean")
+    return None if dice is None else (by, dice)
 
 
 def validation_dice(settings: Params, metrics: Mapping[str, Any]) -> float | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from scipy import ndimage
 
 from gbaseg.patches import patch_distance, sample_patches
+from gbaseg.translation.settings import FailureChecks
 
 # Ring around the tumour: far enough for partial volume, near enough to stay in the neighbouring tissue.
 _RING_MM = (1.0, 6.0)
@@ -139,3 +140,27 @@ def check_case(
         gain = became / was if was > 0.0 else float("nan")
         checks |= {f"{name}_before": was, f"{name}_after": became, f"{name}_gain": gain, f"{name}_target": real}
     return checks
+
+
+def failed_checks(checks: Mapping[str, float | None], limits: FailureChecks) -> list[str]:
+    """The checks by which a translation has failed, each with its value and its limit.
+
+    Args:
+        checks: means over the cases of what `check_case` gives, and `contrast_distance` where it is known; `None`: not
+            defined, and not judged by.
+        limits: `None`: not looked at.
+    """
+    after, before = checks.get("patch_distance"), checks.get("source_patch_distance")
+    found = {
+        "edge_agreement_below": checks.get("edge_agreement"),
+        "cycle_error_above": checks.get("cycle_error"),
+        "patch_ratio_above": after / before if after is not None and before else None,
+        "contrast_distance_above": checks.get("contrast_distance"),
+    }
+    faults = []
+    for name, limit in limits:
+        value = found[name]
+        if value is not None and limit is not None and (value < limit if name.endswith("_below") else value > limit):
+            check, _, side = name.replace("_", " ").rpartition(" ")
+            faults.append(f"{check} {value:.3g}, {side} {limit:g} (translation.failure_checks.{name})")
+    return faults

@@ -73,6 +73,25 @@ class VanCittertSettings(Settings):
     )
 
 
+class FailureChecks(Settings):
+    """Where the checks that need no target label say that a translation has failed (METHOD 3); all ours."""
+
+    edge_agreement_below: Fraction | None = Field(
+        0.1, description="of the gradients of source and translated image; unrelated heads of the phantom have 0.09"
+    )
+    cycle_error_above: Fraction | None = Field(
+        0.12, description="mean error there and back, intensities in [0, 1]; unrelated heads of the phantom have 0.12"
+    )
+    patch_ratio_above: Positive | None = Field(
+        1.0, description="distance of translated patches to the real target's over that of untranslated ones"
+    )
+    contrast_distance_above: Positive | None = Field(
+        None,
+        description="between the tumour contrasts of the translated images and of the target as the survey finds it, "
+        "intensities in [0, 1]; null: not looked at, as rescaled copies are to mend it",
+    )
+
+
 class TranslationSettings(Settings):
     """How source images become pseudo-target images."""
 
@@ -86,7 +105,10 @@ class TranslationSettings(Settings):
         0, ge=0, description="number of the retraining; another run is another seed (Table I, axis 'runs')"
     )
     failure_dice: Fraction = Field(
-        0.4, description="mean Dice at or below which the translation counts as failed (paper)"
+        0.4,
+        description="mean Dice of the arm without copies in the first round, at or below which the translation counts "
+        "as failed (paper)",
     )
+    failure_checks: FailureChecks = FailureChecks()
     cyclegan: CycleGANSettings = CycleGANSettings()
     van_cittert: VanCittertSettings = VanCittertSettings()
