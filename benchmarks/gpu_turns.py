@@ -27,10 +27,10 @@ from gbaseg.segmentation.ensemble import fold_file
 from gbaseg.segmentation.planning import CONFIGURATION
 from gbaseg.segmentation.prediction import PredictionItem, predict_cases
 from gbaseg.segmentation.workspace import Workspace
-from gbaseg.stages import layout
-from gbaseg.stages.context import write_json
 from gbaseg.stages.train_translation import MODE, WEIGHTS
 from gbaseg.stages.translate import translate_cases
+from gbaseg.workflow import layout
+from gbaseg.workflow.context import write_json
 
 SPACING_ZYX_MM = (1.0, 0.6, 0.6)
 PRESETS = Path(__file__).absolute().parents[1] / "presets"

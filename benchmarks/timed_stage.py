@@ -39,7 +39,7 @@ def timed(part: str, function: Callable[..., Any]) -> Callable[..., Any]:
 def watch() -> None:
     """Put the watch on the parts. Before stages are imported, which take these functions by name."""
     from gbaseg.runtime import engine, fork_server, scratch
-    from gbaseg.stages import context
+    from gbaseg.workflow import context
 
     builtins.__import__ = timed("imports", builtins.__import__)
     context.check_room = timed("preflight", context.check_room)

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from gbaseg import params
 from gbaseg.cli import main
 from gbaseg.commands.next_steps import REPORT, next_steps, report_line
-from gbaseg.stages import layout
+from gbaseg.workflow import layout
 
 ROOT = Path(__file__).parents[2]
 

@@ -18,10 +18,10 @@ from gbaseg import params
 from gbaseg.cli import main
 from gbaseg.commands import predict, predict_scans, predict_table
 from gbaseg.raw import checks
-from gbaseg.stages import layout
-from gbaseg.stages.context import write_json
 from gbaseg.volume import Grid, Volume, read, write
 from gbaseg.volume.resampling import to_sitk
+from gbaseg.workflow import layout
+from gbaseg.workflow.context import write_json
 
 ROOT = Path(__file__).parents[2]
 GRID = Grid((8, 24, 24), (3.0, 2.0, 2.0), origin_xyz_mm=(-3.0, 4.0, 5.0))

@@ -8,7 +8,7 @@ from dvc.repo import Repo
 
 from gbaseg.commands import run as command
 from gbaseg.errors import UserError
-from gbaseg.stages.saved import KEPT_LOCK
+from gbaseg.workflow.saved import KEPT_LOCK
 
 PIPELINE = """
 stages:

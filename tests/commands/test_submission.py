@@ -12,10 +12,10 @@ from gbaseg.cases import Case, write_table
 from gbaseg.cli import main
 from gbaseg.commands.submission import LEADERBOARD, entries
 from gbaseg.params import load
-from gbaseg.stages import layout
-from gbaseg.stages.context import write_json
 from gbaseg.standardise.case import standardise_image
 from gbaseg.volume import Grid, Volume, read, write
+from gbaseg.workflow import layout
+from gbaseg.workflow.context import write_json
 
 ROOT = Path(__file__).parents[2]
 

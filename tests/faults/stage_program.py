@@ -33,7 +33,7 @@ def sleep(folder: Path, seconds: float) -> None:
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.argument("seconds", type=float, default=60.0)
 def program(folder: Path, seconds: float) -> None:
-    from gbaseg.stages.context import stage  # here: its imports take the workers as long again as all else
+    from gbaseg.workflow.context import stage  # here: its imports take the workers as long again as all else
 
     # The name has no settings of its own: params.yaml is not read.
     with stage("phantom", {}, [], [Path("out")], resumable=True) as scratch:

@@ -15,10 +15,10 @@ from gbaseg.cost.counted import KINDS
 from gbaseg.cost.room import Machine, count_room, whole_run
 from gbaseg.cost.speeds import speeds_of_ledger
 from gbaseg.runtime.ledger import read_lines
-from gbaseg.stages.counted import size_here
-from gbaseg.stages.outlook import phantom_size, with_copies
-from gbaseg.stages.saved import KEPT_LOCK, size_of
 from gbaseg.volume import read
+from gbaseg.workflow.counted import size_here
+from gbaseg.workflow.outlook import phantom_size, with_copies
+from gbaseg.workflow.saved import KEPT_LOCK, size_of
 
 pytestmark = pytest.mark.pipeline
 

@@ -100,7 +100,7 @@ def test_an_empty_table_of_scores_is_named(tmp_path):
 
 @pytest.mark.unusual("Interruptions", "a case's record without its fields", "file named, `dvc checkout`")
 def test_a_record_that_is_none_is_named(tmp_path):
-    from gbaseg.stages.context import read_record
+    from gbaseg.workflow.context import read_record
 
     (tmp_path / "case.json").write_text(json.dumps({"raw": 1}))
     with pytest.raises(UserError, match=r"case\.json: .*dvc checkout"):

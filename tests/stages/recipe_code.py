@@ -26,8 +26,8 @@ NO_RESULTS = (
     "gbaseg.cost", "gbaseg.errors", "gbaseg.git", "gbaseg.runtime.durations", "gbaseg.runtime.ending",
     "gbaseg.runtime.family", "gbaseg.runtime.leftovers", "gbaseg.runtime.ledger", "gbaseg.runtime.locks",
     "gbaseg.runtime.markers", "gbaseg.runtime.memory", "gbaseg.runtime.progress", "gbaseg.runtime.room",
-    "gbaseg.stages.counted", "gbaseg.stages.foresight", "gbaseg.stages.itinerary", "gbaseg.stages.outlook",
-    "gbaseg.stages.preflight", "gbaseg.stages.provenance", "gbaseg.stages.roots", "gbaseg.stages.saved",
+    "gbaseg.workflow.counted", "gbaseg.workflow.foresight", "gbaseg.workflow.itinerary", "gbaseg.workflow.outlook",
+    "gbaseg.workflow.preflight", "gbaseg.workflow.provenance", "gbaseg.workflow.roots", "gbaseg.workflow.saved",
 )  # fmt: skip
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 # Recipes that are no stage's.

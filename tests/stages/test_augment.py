@@ -8,10 +8,11 @@ import pytest
 
 from gbaseg import volume
 from gbaseg.cases import Case, read_table, write_table
-from gbaseg.stages import augment, layout
-from gbaseg.stages.context import read_json
+from gbaseg.stages import augment
 from gbaseg.stages.train_segmentation import source_items
 from gbaseg.volume import Grid, Volume
+from gbaseg.workflow import layout
+from gbaseg.workflow.context import read_json
 
 ROOT = Path(__file__).parents[2]
 

@@ -12,9 +12,10 @@ from gbaseg.evaluation.rounds import _state, print_rounds_table
 from gbaseg.params import Params
 from gbaseg.segmentation.prediction import FoldAgreement
 from gbaseg.self_training.agreement import Agreement
-from gbaseg.stages import evaluate, layout, pseudo_label
-from gbaseg.stages.context import read_json, write_json
+from gbaseg.stages import evaluate, pseudo_label
 from gbaseg.volume import Grid, Volume, write
+from gbaseg.workflow import layout
+from gbaseg.workflow.context import read_json, write_json
 
 GRID = Grid((2, 2, 2), (1.0, 1.0, 1.0))
 TARGETS = {"t0": "train", "t1": "train", "v0": "validation"}

@@ -10,10 +10,11 @@ import pytest
 from gbaseg.cases import Case, write_table
 from gbaseg.params import Params
 from gbaseg.segmentation.prediction import FoldAgreement
-from gbaseg.stages import layout, pseudo_label, standardise
-from gbaseg.stages.context import read_json, stage
+from gbaseg.stages import pseudo_label, standardise
 from gbaseg.standardise.case import StandardCase
 from gbaseg.volume import Grid, Volume, read, write
+from gbaseg.workflow import layout
+from gbaseg.workflow.context import read_json, stage
 
 # Where a NIfTI header has free text: db_name, descrip, aux_file, intent_name.
 PLANTED = {14: b"DOE19700101", 148: b"DOE^JOHN 1970", 228: b"DOE^JOHN.dcm", 328: b"DOE^JOHN 70"}

@@ -11,10 +11,11 @@ from gbaseg import params
 from gbaseg.cases import Case, write_table
 from gbaseg.cost.counted import KINDS
 from gbaseg.runtime.ledger import read_lines
-from gbaseg.stages import layout, pseudo_label, train_segmentation
-from gbaseg.stages.context import stage, write_json
-from gbaseg.stages.verdict import Verdict
+from gbaseg.stages import pseudo_label, train_segmentation
 from gbaseg.volume import Grid, Volume, write
+from gbaseg.workflow import layout
+from gbaseg.workflow.context import stage, write_json
+from gbaseg.workflow.verdict import Verdict
 
 PRESETS = Path(__file__).parents[2] / "presets"
 

@@ -13,7 +13,7 @@ from scmrepo.git import Git
 
 from gbaseg.cli import main
 from gbaseg.params import Params
-from gbaseg.stages import layout
+from gbaseg.workflow import layout
 
 ROOT = Path(__file__).parents[2]
 STAGES = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]

@@ -3,9 +3,9 @@
 import numpy as np
 
 from gbaseg.cases import Case
-from gbaseg.stages import layout
 from gbaseg.stages.survey import write_copies
 from gbaseg.volume import Grid, Volume, read, write
+from gbaseg.workflow import layout
 
 GRID = Grid((3, 6, 6), (1.0, 1.0, 1.0))
 

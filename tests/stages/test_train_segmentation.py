@@ -10,9 +10,10 @@ from gbaseg.cases import Case, write_table
 from gbaseg.params import Params
 from gbaseg.runtime.scratch import atomic_outputs
 from gbaseg.segmentation.dataset import TrainingItem, whole_draws
-from gbaseg.stages import layout, train_segmentation
-from gbaseg.stages.pseudo_label import TABLE
+from gbaseg.stages import train_segmentation
 from gbaseg.stages.train_segmentation import target_items, target_weight
+from gbaseg.workflow import layout
+from gbaseg.workflow.pseudo_labels import TABLE
 
 
 def source(*counts_and_weights):

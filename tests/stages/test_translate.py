@@ -6,9 +6,10 @@ import pytest
 from gbaseg.cases import Case
 from gbaseg.errors import UserError
 from gbaseg.params import Params
-from gbaseg.stages import layout, translate
-from gbaseg.stages.context import write_json
+from gbaseg.stages import translate
 from gbaseg.volume import Grid, Volume, write
+from gbaseg.workflow import layout
+from gbaseg.workflow.context import write_json
 
 SCAN = np.random.default_rng(0).random((4, 16, 16), np.float32)
 

@@ -25,7 +25,7 @@ class _Stage(click.Command):
         from gbaseg.errors import UserError
         from gbaseg.runtime.durations import took
         from gbaseg.runtime.progress import log
-        from gbaseg.stages.itinerary import itinerary, place_of
+        from gbaseg.workflow.itinerary import itinerary, place_of
 
         name = "/".join(filter(None, [str(self.name).replace("-", "_"), round_id]))
         # In a pipeline of somebody's own a stage has no place that is known here; what it did is done.

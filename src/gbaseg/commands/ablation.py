@@ -20,9 +20,9 @@ from gbaseg import params
 from gbaseg.commands.experiments import differences, experiments_of_this_commit, open_revision, queued_experiments
 from gbaseg.errors import UserError
 from gbaseg.runtime.progress import log
-from gbaseg.stages import layout
-from gbaseg.stages.roots import check_root
 from gbaseg.text_file import parse_yaml, read_yaml
+from gbaseg.workflow import layout
+from gbaseg.workflow.roots import check_root
 
 
 @dataclass(frozen=True)

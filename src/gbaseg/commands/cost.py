@@ -20,11 +20,11 @@ from gbaseg.evaluation.text import plain_table
 from gbaseg.params import Params
 from gbaseg.presets import preset_content
 from gbaseg.runtime.room import in_bytes
-from gbaseg.stages import layout
-from gbaseg.stages.counted import size_here
-from gbaseg.stages.preflight import demands_of, this_machine
-from gbaseg.stages.provenance import LOCK, strangers
 from gbaseg.text_file import read_yaml
+from gbaseg.workflow import layout
+from gbaseg.workflow.counted import size_here
+from gbaseg.workflow.preflight import demands_of, this_machine
+from gbaseg.workflow.provenance import LOCK, strangers
 
 # CrossMoDA 2022: source, target, validation cases; the paper's 288 copies. Slices of 1 mm through 120 mm of head.
 _PAPER = DataSize(source=210, target=210, held_out=64, slices=120, copies=288 / 210)

@@ -17,9 +17,9 @@ from gbaseg.evaluation.runs import Run
 from gbaseg.evaluation.summary import CaseScore, read_scores
 from gbaseg.git import below_the_top, check_repository
 from gbaseg.runtime.json_files import parse_json
-from gbaseg.stages import layout
-from gbaseg.stages.provenance import refuse_strangers
 from gbaseg.text_file import parse_yaml, text_of
+from gbaseg.workflow import layout
+from gbaseg.workflow.provenance import refuse_strangers
 
 WORKSPACE = "workspace"
 # What runs that are compared may differ in; everything else has to be equal, or a table would mix its effect in.

@@ -29,10 +29,10 @@ from gbaseg.evaluation.score_figures import score_boxes
 from gbaseg.evaluation.summary import CaseScore
 from gbaseg.evaluation.tables import label
 from gbaseg.runtime.progress import log
-from gbaseg.stages import layout
-from gbaseg.stages.panel import central_slice
 from gbaseg.standardise.case import StandardCase, standardise_label
 from gbaseg.text_file import parse_yaml
+from gbaseg.workflow import layout
+from gbaseg.workflow.panel import central_slice
 
 _CASES = 3
 _ZOOM_MM = 40.0  # of close-ups, or what the structure needs

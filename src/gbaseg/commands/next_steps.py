@@ -8,8 +8,8 @@ from pathlib import Path
 
 from gbaseg.git import GitRefuses, check_repository, git
 from gbaseg.params import Params
-from gbaseg.stages import layout
-from gbaseg.stages.roots import is_default
+from gbaseg.workflow import layout
+from gbaseg.workflow.roots import is_default
 
 REPORT = Path("report/index.html")
 _STEPS = 3

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from gbaseg import params
 from gbaseg.errors import UserError
-from gbaseg.stages.itinerary import itinerary
-from gbaseg.stages.outlook import before, phantom_size
+from gbaseg.workflow.itinerary import itinerary
+from gbaseg.workflow.outlook import before, phantom_size
 
 
 def run() -> None:

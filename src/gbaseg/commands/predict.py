@@ -22,11 +22,11 @@ from gbaseg.runtime.scratch import written_whole
 from gbaseg.segmentation.ensemble import Ensemble, fold_file
 from gbaseg.segmentation.prediction import decide
 from gbaseg.self_training.confidence import OUTSIDE, doubts
-from gbaseg.stages import layout
-from gbaseg.stages.context import read_json
 from gbaseg.stages.pseudo_label import on_scan
 from gbaseg.standardise.case import standardise_finely, standardise_image
 from gbaseg.standardise.settings import StandardiseSettings
+from gbaseg.workflow import layout
+from gbaseg.workflow.context import read_json
 
 # What `Ensemble` and this command read of a model's folder, besides the folds.
 _PARTS = ("plans.json", "dataset.json", layout.ROUND)

@@ -21,20 +21,20 @@ from gbaseg.params import Params
 from gbaseg.runtime.ledger import read_ledger
 from gbaseg.runtime.progress import log, meter
 from gbaseg.runtime.scratch import written_whole
-from gbaseg.stages import layout
 from gbaseg.stages.baseline import NAME as BASELINE
-from gbaseg.stages.context import need, read_json
-from gbaseg.stages.panel import draw_panel
-from gbaseg.stages.pictures import (
+from gbaseg.stages.summarise import appearance_figure, read_rounds, scores_of
+from gbaseg.text_file import read_yaml, text_of
+from gbaseg.workflow import layout
+from gbaseg.workflow.context import need, read_json
+from gbaseg.workflow.panel import draw_panel
+from gbaseg.workflow.pictures import (
     naive_and_gba,
     overlay_row,
     overlays,
     read_held_out,
     sample_intensities,
 )
-from gbaseg.stages.provenance import LOCK, refuse_strangers
-from gbaseg.stages.summarise import appearance_figure, read_rounds, scores_of
-from gbaseg.text_file import read_yaml, text_of
+from gbaseg.workflow.provenance import LOCK, refuse_strangers
 
 PACKAGES = ("gbaseg", "torch", "nnunetv2", "SimpleITK", "numpy", "scipy", "dvc")
 _CASE_ZOOM_MM = 45.0

@@ -7,9 +7,9 @@ from gbaseg.commands.next_steps import next_steps, report_line
 from gbaseg.commands.submission import entries
 from gbaseg.errors import UserError
 from gbaseg.evaluation.rounds import print_rounds_table, structures_of
-from gbaseg.stages import layout
-from gbaseg.stages.context import need, read_json
-from gbaseg.stages.provenance import described, strangers
+from gbaseg.workflow import layout
+from gbaseg.workflow.context import need, read_json
+from gbaseg.workflow.provenance import described, strangers
 
 
 def run() -> None:

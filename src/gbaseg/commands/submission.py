@@ -17,9 +17,9 @@ from gbaseg.evaluation.score_tables import score_faults
 from gbaseg.integrity import off_grid, read_checked
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.scratch import atomic_outputs
-from gbaseg.stages import layout
-from gbaseg.stages.context import need, read_json, read_record, write_json
 from gbaseg.volume import file_name_fault, split_suffix, write
+from gbaseg.workflow import layout
+from gbaseg.workflow.context import need, read_json, read_record, write_json
 
 Split = Literal["train", "validation", "test"]
 # A file of git, not of DVC: nothing computes it.

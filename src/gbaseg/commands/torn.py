@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from gbaseg.errors import UserError
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.scratch import written_whole
-from gbaseg.stages.provenance import LOCK
-from gbaseg.stages.saved import KEPT_LOCK
 from gbaseg.text_file import read_yaml
+from gbaseg.workflow.provenance import LOCK
+from gbaseg.workflow.saved import KEPT_LOCK
 
 if TYPE_CHECKING:
     from dvc.repo import Repo

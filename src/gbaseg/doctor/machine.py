@@ -129,7 +129,7 @@ def shared_memory() -> Finding:
 def disk(project: Path) -> Finding:
     """Disks that the project, .scratch and DVC's cache lie on: free, and to be written to."""
     from gbaseg.runtime.room import device_of, nearest
-    from gbaseg.stages.saved import cache_folder
+    from gbaseg.workflow.saved import cache_folder
 
     places = {"project": project, ".scratch": project / ".scratch"}
     try:

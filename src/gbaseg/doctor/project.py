@@ -13,7 +13,7 @@ from gbaseg.doctor.findings import Finding
 from gbaseg.errors import UserError
 from gbaseg.git import GitRefuses, check_repository
 from gbaseg.git import git as git_says
-from gbaseg.stages.roots import check_root
+from gbaseg.workflow.roots import check_root
 
 _GIB = 2**30
 
@@ -141,8 +141,8 @@ def parameters(load_params: Callable[[], Any], project: Path) -> list[Finding]:
 def slices(settings: Any, project: Path) -> list[Finding]:
     """Which slices the scans give, from their headers; nothing where there are none to read: standardise says why."""
     from gbaseg.raw.sources import find_cases
-    from gbaseg.stages.slices import slices_of
     from gbaseg.volume import read_grid
+    from gbaseg.workflow.slices import slices_of
 
     root, grids = project / settings.dataset.root, {}
     try:

@@ -20,15 +20,16 @@ from gbaseg.augmentation.rules import Copy, Measurement, equal_draws, plan_copie
 from gbaseg.augmentation.settings import structures
 from gbaseg.cases import Case, read_table, select, write_table
 from gbaseg.params import Params
-from gbaseg.runtime.device import choose_device, is_gpu
+from gbaseg.runtime.device import is_gpu
 from gbaseg.runtime.engine import Task
 from gbaseg.runtime.engine import run as run_tasks
 from gbaseg.runtime.fork_server import import_for_workers
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.seeds import derive
 from gbaseg.runtime.turns import beside_gpu, dealt_out, on_gpu
-from gbaseg.stages import layout
-from gbaseg.stages.context import read_json, stage, write_json
+from gbaseg.workflow import layout
+from gbaseg.workflow.context import read_json, stage, write_json
+from gbaseg.workflow.models import load_model
 
 CHOICES = "online.json"
 DRAWS = "draws.json"
@@ -162,16 +163,6 @@ def write_copies(case: Case, copies: list[Copy], folder: Path, settings: Params)
         volume.write(label, folder / row.label)
         rows.append(row)
     return rows
-
-
-def load_model(case: str, settings: Params) -> Any:
-    """The SinGAN that blends a case's copies; `None` for an arm without one."""
-    if settings.augmentation.arm != "gba":
-        return None
-    from gbaseg.augmentation.singan.model import load_singan
-
-    name = "shared" if settings.augmentation.singan.image == "target_slice" else case
-    return load_singan(layout.SINGAN_MODEL / f"{name}.safetensors", choose_device())
 
 
 def appearances(settings: Params, images: list[tuple[Path, Path]]) -> dict[str, list[Appearance]]:

@@ -13,10 +13,10 @@ from gbaseg.evaluation.baselines import bright_threshold_baseline
 from gbaseg.evaluation.summary import CaseScore, summarise, write_scores
 from gbaseg.params import Params
 from gbaseg.runtime.progress import log, meter
-from gbaseg.stages import layout
-from gbaseg.stages.context import read_record, stage, write_json
 from gbaseg.stages.evaluate import score_structure
 from gbaseg.standardise.case import to_raw
+from gbaseg.workflow import layout
+from gbaseg.workflow.context import read_record, stage, write_json
 
 NAME = "baseline"
 METRICS = layout.METRICS / "baseline.json"

@@ -15,9 +15,9 @@ from gbaseg.params import Params
 from gbaseg.runtime.engine import Task
 from gbaseg.runtime.engine import run as run_tasks
 from gbaseg.runtime.progress import log
-from gbaseg.stages import layout
-from gbaseg.stages.context import read_json, stage, write_json
-from gbaseg.stages.verdict import Verdict, decide, judge_translation, rule
+from gbaseg.workflow import layout
+from gbaseg.workflow.context import read_json, stage, write_json
+from gbaseg.workflow.verdict import Verdict, decide, judge_translation, rule
 
 
 def run(round_id: str) -> None:

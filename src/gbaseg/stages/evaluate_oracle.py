@@ -8,10 +8,10 @@ from gbaseg import params
 from gbaseg.cases import read_table, select
 from gbaseg.evaluation.summary import CaseScore, summarise, write_scores
 from gbaseg.runtime.progress import log
-from gbaseg.stages import layout
-from gbaseg.stages.context import read_json, stage, write_json
 from gbaseg.stages.evaluate import score_all
 from gbaseg.stages.pseudo_label import label_target
+from gbaseg.workflow import layout
+from gbaseg.workflow.context import read_json, stage, write_json
 
 
 def run() -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from gbaseg import params
 from gbaseg.runtime.progress import log
-from gbaseg.stages import layout
-from gbaseg.stages.context import stage
-from gbaseg.stages.roots import check_root, is_default
+from gbaseg.workflow import layout
+from gbaseg.workflow.context import stage
+from gbaseg.workflow.roots import check_root, is_default
 
 
 def run() -> None:

@@ -24,12 +24,12 @@ from gbaseg.runtime.progress import log
 from gbaseg.segmentation.prediction import FoldAgreement, PredictionItem, predict, to_mask
 from gbaseg.self_training.agreement import Agreement, agreement
 from gbaseg.self_training.confidence import doubts
-from gbaseg.stages import layout
-from gbaseg.stages.context import read_json, read_record, stage, write_json
-from gbaseg.stages.held_out import score_folds
 from gbaseg.standardise.case import StandardCase, probability_to_raw
+from gbaseg.workflow import layout
+from gbaseg.workflow.context import read_json, read_record, stage, write_json
+from gbaseg.workflow.held_out import score_folds
+from gbaseg.workflow.pseudo_labels import TABLE, read_rows, volumes_mm3
 
-TABLE = "pseudo_labels.csv"
 _COLUMNS = ("case", "structure", "volume_mm3", "fold_dice", "pieces", "largest_share", "doubts")
 
 
@@ -199,7 +199,7 @@ def _agreement_of_folds(settings: Params, folder: Path, structure: str) -> dict[
     are some.
     """
     chosen = {case.case for case in _training_cases()}
-    rows = [row for row in _rows(folder) if row["structure"] == structure and row["case"] in chosen]
+    rows = [row for row in read_rows(folder) if row["structure"] == structure and row["case"] in chosen]
     known = [dice for dice in (float(row["fold_dice"]) for row in rows) if not math.isnan(dice)]
     # A single fold has no agreement whatever it finds.
     both_empty = len(rows) - len(known) if settings.segmentation.folds > 1 else 0
@@ -211,31 +211,11 @@ def _agreement_of_folds(settings: Params, folder: Path, structure: str) -> dict[
     }
 
 
-def doubtful_structures(folder: Path) -> dict[str, set[str]]:
-    """Case -> structures whose pseudo-label something speaks against; cases without any are not in it."""
-    found: dict[str, set[str]] = {}
-    for row in _rows(folder):
-        if row["doubts"]:
-            found.setdefault(row["case"], set()).add(row["structure"])
-    return found
-
-
 def found_nothing(settings: Params, folder: Path) -> bool:
     """Whether a round's pseudo-labels show the tumour in none of the target's training cases."""
     volumes = volumes_mm3(folder, settings.dataset.tumour)
     cases = _training_cases()
     return bool(cases) and not any(volumes[case.case] > 0 for case in cases)
-
-
-def volumes_mm3(folder: Path, structure: str) -> dict[str, float]:
-    """Volume of one structure in each pseudo-label of a round."""
-    return {row["case"]: float(row["volume_mm3"]) for row in _rows(folder) if row["structure"] == structure}
-
-
-def _rows(folder: Path) -> list[dict[str, str]]:
-    """The table of a round's pseudo-labels."""
-    with (folder / TABLE).open(newline="") as stream:
-        return list(csv.DictReader(stream))
 
 
 def _training_cases() -> list[Case]:

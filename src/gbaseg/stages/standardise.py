@@ -24,16 +24,16 @@ from gbaseg.runtime.engine import Task
 from gbaseg.runtime.engine import run as run_tasks
 from gbaseg.runtime.progress import log
 from gbaseg.segmentation.components import components
-from gbaseg.stages import layout
-from gbaseg.stages.context import stage, write_json
-from gbaseg.stages.counted import size_here
-from gbaseg.stages.foresight import check_ahead, fallbacks
-from gbaseg.stages.itinerary import itinerary
-from gbaseg.stages.outlook import left
-from gbaseg.stages.preflight import check_room, size_of_scans
-from gbaseg.stages.roots import check_root
-from gbaseg.stages.slices import SlicesFound, slices_of
 from gbaseg.standardise.case import standardise_finely, standardise_image, standardise_label
+from gbaseg.workflow import layout
+from gbaseg.workflow.context import stage, write_json
+from gbaseg.workflow.counted import size_here
+from gbaseg.workflow.foresight import check_ahead, fallbacks
+from gbaseg.workflow.itinerary import itinerary
+from gbaseg.workflow.outlook import left
+from gbaseg.workflow.preflight import check_room, size_of_scans
+from gbaseg.workflow.roots import check_root
+from gbaseg.workflow.slices import SlicesFound, slices_of
 
 # A label that loses more than this share of its voxels to the crop is counted and named,
 _CUT_SHARE = 0.01
@@ -100,7 +100,7 @@ def run() -> None:
 def _draw(cases: list[Case], settings: Params, standard: Path, to: Path) -> None:
     # matplotlib takes a second to import, which no worker is to pay for.
     from gbaseg.evaluation.drawing import save
-    from gbaseg.stages.first_look import first_look
+    from gbaseg.workflow.first_look import first_look
 
     save(first_look(settings, cases, standard), to)
 

@@ -16,13 +16,13 @@ from gbaseg.evaluation.image_figures import intensity_distributions
 from gbaseg.evaluation.rounds import Rounds, summarise_rounds, write_rounds
 from gbaseg.evaluation.summary import CaseScore, read_scores
 from gbaseg.params import Params
-from gbaseg.stages import layout
 from gbaseg.stages.augment import appearance_groups
 from gbaseg.stages.baseline import METRICS as BASELINE
-from gbaseg.stages.context import need, read_json, stage, write_json
-from gbaseg.stages.panel import draw_panel
-from gbaseg.stages.pictures import naive_and_gba, overlays, sample_intensities
-from gbaseg.stages.provenance import refuse_strangers
+from gbaseg.workflow import layout
+from gbaseg.workflow.context import need, read_json, stage, write_json
+from gbaseg.workflow.panel import draw_panel
+from gbaseg.workflow.pictures import naive_and_gba, overlays, sample_intensities
+from gbaseg.workflow.provenance import refuse_strangers
 
 VECTORS = ("rounds", "appearance", "intensities")  # plots; the others are images
 SUMMARY = layout.METRICS / "summary.json"

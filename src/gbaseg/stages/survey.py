@@ -16,10 +16,10 @@ from gbaseg.runtime.engine import run as run_tasks
 from gbaseg.runtime.fork_server import import_for_workers
 from gbaseg.segmentation.dataset import TrainingItem
 from gbaseg.segmentation.training import IMPORTED
-from gbaseg.stages import layout
-from gbaseg.stages.context import stage, write_json
 from gbaseg.stages.train_segmentation import about_model, train
-from gbaseg.stages.verdict import Verdict
+from gbaseg.workflow import layout
+from gbaseg.workflow.context import stage, write_json
+from gbaseg.workflow.verdict import Verdict
 
 
 def run() -> None:

@@ -15,11 +15,11 @@ from gbaseg.params import Params
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.threads import mixed_computing
 from gbaseg.segmentation.dataset import TrainingItem
-from gbaseg.stages import layout
-from gbaseg.stages.context import read_record, stage, write_json
 from gbaseg.stages.standardise import renumbered
 from gbaseg.stages.train_segmentation import train
 from gbaseg.standardise.case import standardise_label
+from gbaseg.workflow import layout
+from gbaseg.workflow.context import read_record, stage, write_json
 
 
 def run() -> None:

@@ -21,12 +21,13 @@ from gbaseg.runtime.threads import mixed_computing
 from gbaseg.segmentation.dataset import TrainingItem, prepare
 from gbaseg.segmentation.training import IMPORTED, train_folds
 from gbaseg.segmentation.workspace import Workspace
-from gbaseg.stages import layout
 from gbaseg.stages.augment import read_choices, read_draws
-from gbaseg.stages.context import read_json, recipe, stage, write_json
-from gbaseg.stages.folds import fold_seed, patient_pools
-from gbaseg.stages.pseudo_label import doubtful_structures, source_ranges_mm3
-from gbaseg.stages.verdict import read_verdict
+from gbaseg.stages.pseudo_label import source_ranges_mm3
+from gbaseg.workflow import layout
+from gbaseg.workflow.context import read_json, recipe, stage, write_json
+from gbaseg.workflow.folds import fold_seed, patient_pools
+from gbaseg.workflow.pseudo_labels import doubtful_structures
+from gbaseg.workflow.verdict import read_verdict
 
 # Beside the stages' scratch folders: rounds and experiments share most of their images.
 PREPROCESSED = ROOT / "store" / "preprocessed"

@@ -27,11 +27,12 @@ from gbaseg.runtime.scratch import ROOT
 from gbaseg.runtime.seeds import derive
 from gbaseg.runtime.store import Store, key_of
 from gbaseg.runtime.threads import mixed_computing
-from gbaseg.stages import layout
 from gbaseg.stages.augment import planned_copies
-from gbaseg.stages.context import recipe, stage, write_json
-from gbaseg.stages.foresight import check_ahead
-from gbaseg.stages.pseudo_label import source_range_mm3, volumes_mm3
+from gbaseg.stages.pseudo_label import source_range_mm3
+from gbaseg.workflow import layout
+from gbaseg.workflow.context import recipe, stage, write_json
+from gbaseg.workflow.foresight import check_ahead
+from gbaseg.workflow.pseudo_labels import volumes_mm3
 
 ABOUT = "models.json"
 # Where models lie by what they were trained on and with.

@@ -13,12 +13,10 @@ from gbaseg.errors import UserError
 from gbaseg.runtime.device import choose_device
 from gbaseg.runtime.seeds import derive
 from gbaseg.runtime.threads import mixed_computing
-from gbaseg.stages import layout
-from gbaseg.stages.context import need, stage, write_json
-from gbaseg.stages.foresight import check_ahead
-
-WEIGHTS = "generators.safetensors"
-MODE = "mode.json"
+from gbaseg.workflow import layout
+from gbaseg.workflow.context import need, stage, write_json
+from gbaseg.workflow.foresight import check_ahead
+from gbaseg.workflow.models import MODE, WEIGHTS
 
 
 def run() -> None:

@@ -12,18 +12,18 @@ from gbaseg.cases import Case, read_table, select, write_table
 from gbaseg.errors import UserError
 from gbaseg.params import Params
 from gbaseg.patches import sample_patches
-from gbaseg.runtime.device import choose_device, is_gpu
+from gbaseg.runtime.device import is_gpu
 from gbaseg.runtime.engine import Task
 from gbaseg.runtime.engine import run as run_tasks
 from gbaseg.runtime.fork_server import import_for_workers
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.seeds import numpy_generator
-from gbaseg.runtime.turns import beside_gpu, dealt_out, on_gpu
-from gbaseg.stages import layout
-from gbaseg.stages.context import read_json, stage, write_json
-from gbaseg.stages.train_translation import MODE, WEIGHTS
+from gbaseg.runtime.turns import beside_gpu, dealt_out
 from gbaseg.translation.checks import check_case
-from gbaseg.translation.van_cittert import van_cittert, without_effect
+from gbaseg.translation.van_cittert import without_effect
+from gbaseg.workflow import layout
+from gbaseg.workflow.context import read_json, stage, write_json
+from gbaseg.workflow.models import MODE, Translator
 
 # Few enough to share the work out, enough to pay for loading the generator.
 _CASES_A_TASK = 4
@@ -142,36 +142,6 @@ def real_patches(settings: Params) -> np.ndarray:
             for case in cases
         ]
     )[:_PATCHES]
-
-
-class Translator:
-    """The translation of params.yaml, loaded once: a scan on the standard grid to its pseudo-target image."""
-
-    def __init__(self, settings: Params, model: Path = layout.TRANSLATION_MODEL) -> None:
-        self._settings = settings
-        self._device = choose_device()
-        self._generators = None
-        if read_json(model / MODE, "mode")["mode"] == "cyclegan":
-            from gbaseg.translation.weights import load_generators
-
-            self._generators = load_generators(model / WEIGHTS, self._device)
-
-    def __call__(self, scan: volume.Volume) -> tuple[np.ndarray, np.ndarray]:
-        """The pseudo-target image (Z, Y, X), and what it was before the deconvolution; the scan itself in mode none."""
-        if self._generators is None:
-            return scan.array, scan.array
-        from gbaseg.translation.translate import translate_volume
-
-        before = on_gpu(translate_volume, self._generators.to_target, scan.array, self._device)
-        return van_cittert(before, scan.grid.spacing_zyx_mm, self._settings.translation.van_cittert), before
-
-    def back(self, before: np.ndarray) -> np.ndarray:
-        """A translated image translated back to the source modality; in mode none the image itself."""
-        if self._generators is None:
-            return before
-        from gbaseg.translation.translate import translate_volume
-
-        return on_gpu(translate_volume, self._generators.to_source, before, self._device)
 
 
 def _means(reports: list[dict[str, float]]) -> dict[str, Any]:

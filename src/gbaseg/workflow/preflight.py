@@ -20,8 +20,8 @@ from gbaseg.runtime.room import SHARED, device_of, free_bytes, free_memory, in_b
 from gbaseg.runtime.scratch import ROOT
 from gbaseg.runtime.turns import cases_at_once
 from gbaseg.segmentation.workspace import AUGMENTERS, MOST_AUGMENTERS
-from gbaseg.stages.saved import cache_folder, done_in, is_copied
 from gbaseg.volume import read_grid, turn_to_slices
+from gbaseg.workflow.saved import cache_folder, done_in, is_copied
 
 # What is counted is right within a factor of two: less than half of it is surely too little.
 _SURELY, _NEAR = 0.5, 1.25

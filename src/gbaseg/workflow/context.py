@@ -21,10 +21,10 @@ from gbaseg.runtime.ledger import entry
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.room import DiskFault, disk_fault, in_bytes
 from gbaseg.runtime.scratch import ROOT, Scratch, atomic_outputs, fingerprint, written_whole
-from gbaseg.stages.counted import size_here, whole_work
-from gbaseg.stages.preflight import check_room
-from gbaseg.stages.saved import bring_back, check_fits, keep, keep_lock, release
 from gbaseg.text_file import read_yaml
+from gbaseg.workflow.counted import size_here, whole_work
+from gbaseg.workflow.preflight import check_room
+from gbaseg.workflow.saved import bring_back, check_fits, keep, keep_lock, release
 
 if TYPE_CHECKING:
     from gbaseg.standardise.case import StandardCase

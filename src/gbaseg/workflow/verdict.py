@@ -9,9 +9,9 @@ from typing import Any
 
 from gbaseg.params import Params
 from gbaseg.self_training.agreement import stops
-from gbaseg.stages import layout
-from gbaseg.stages.context import read_json, write_json
 from gbaseg.translation.checks import failed_checks
+from gbaseg.workflow import layout
+from gbaseg.workflow.context import read_json, write_json
 
 # The split that the paper's rules go by; the others are scored and never steer.
 _STEERS = "validation"

@@ -9,8 +9,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from gbaseg.errors import UserError
-from gbaseg.stages import layout
-from gbaseg.stages.roots import check_root, is_default
+from gbaseg.workflow import layout
+from gbaseg.workflow.roots import check_root, is_default
 
 ROOT = Path(__file__).parents[2]
 

@@ -7,9 +7,10 @@ from ruamel.yaml import YAML
 from gbaseg.cases import Case, write_table
 from gbaseg.errors import UserError
 from gbaseg.params import Params
-from gbaseg.stages import layout, standardise, train_translation, translate
-from gbaseg.stages.foresight import check_ahead, fallbacks
+from gbaseg.stages import standardise, train_translation, translate
 from gbaseg.volume import Grid, Volume, write
+from gbaseg.workflow import layout
+from gbaseg.workflow.foresight import check_ahead, fallbacks
 
 CASES = [
     Case("s1", "s1", "A", "source", "train", "ceT1", "s1.nii.gz", "s1_label.nii.gz"),

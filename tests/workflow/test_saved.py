@@ -13,8 +13,8 @@ from ruamel.yaml import YAML
 from gbaseg.errors import UserError
 from gbaseg.runtime.leftovers import lock_of
 from gbaseg.runtime.locks import try_lock
-from gbaseg.stages import saved
-from gbaseg.stages.context import stage
+from gbaseg.workflow import saved
+from gbaseg.workflow.context import stage
 
 MODEL, CURVES = Path("models/a"), Path("metrics/curves/a")
 

@@ -13,8 +13,8 @@ from gbaseg.cost.room import Machine, Room, count_room
 from gbaseg.errors import UserError
 from gbaseg.presets import preset_content
 from gbaseg.runtime import device
-from gbaseg.stages import preflight
-from gbaseg.stages.preflight import check_room, demands_of
+from gbaseg.workflow import preflight
+from gbaseg.workflow.preflight import check_room, demands_of
 
 PRESETS = Path(__file__).parents[2] / "presets"
 DEMONSTRATION = DataSize(source=24, target=16, held_out=14, slices=24, copies=8.0)

@@ -8,8 +8,8 @@ from typing import Any
 from gbaseg.cases import read_table, select
 from gbaseg.cost.counted import DataSize
 from gbaseg.params import Params
-from gbaseg.stages import layout
 from gbaseg.volume import read_grid
+from gbaseg.workflow import layout
 
 
 def whole_work(settings: Params) -> dict[str, Any]:

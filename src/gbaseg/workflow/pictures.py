@@ -24,11 +24,11 @@ from gbaseg.evaluation.image_figures import (
 from gbaseg.evaluation.summary import CaseScore
 from gbaseg.params import Params
 from gbaseg.runtime.seeds import derive
-from gbaseg.stages import layout
-from gbaseg.stages.augment import load_model
-from gbaseg.stages.panel import central_slice, reference_mask, source_case
-from gbaseg.stages.pseudo_label import volumes_mm3
 from gbaseg.standardise.intensity import foreground
+from gbaseg.workflow import layout
+from gbaseg.workflow.models import load_model
+from gbaseg.workflow.panel import central_slice, reference_mask, source_case
+from gbaseg.workflow.pseudo_labels import volumes_mm3
 
 _ZOOM_MM = 40.0
 _OVERLAYS = 4

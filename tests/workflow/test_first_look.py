@@ -6,8 +6,8 @@ import pytest
 from gbaseg import volume
 from gbaseg.cases import Case
 from gbaseg.params import Params
-from gbaseg.stages.first_look import first_look
 from gbaseg.volume import Grid, Volume
+from gbaseg.workflow.first_look import first_look
 
 GRID = Grid((4, 12, 10), (2.0, 1.0, 1.0))
 

@@ -26,8 +26,8 @@ from gbaseg.runtime.locks import is_held, wait_for
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.room import device_of, free_bytes, in_bytes, nearest
 from gbaseg.runtime.scratch import ROOT, Scratch, written_whole
-from gbaseg.stages.provenance import LOCK
 from gbaseg.text_file import read_yaml
+from gbaseg.workflow.provenance import LOCK
 
 # dvc.lock as it was when the last stage began; a name that ends in .lock is a lock's here.
 KEPT_LOCK = ROOT / "dvc_lock.yaml"

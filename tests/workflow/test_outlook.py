@@ -9,8 +9,8 @@ from click.testing import CliRunner
 from gbaseg import params
 from gbaseg.cli import main
 from gbaseg.cost.counted import DataSize
-from gbaseg.stages import outlook
-from gbaseg.stages.itinerary import itinerary
+from gbaseg.workflow import outlook
+from gbaseg.workflow.itinerary import itinerary
 
 ROOT = Path(__file__).parents[2]
 

@@ -20,8 +20,8 @@ from gbaseg.runtime.turns import beside_gpu, dealt_out
 from gbaseg.segmentation.ensemble import IMPORTED, Ensemble
 from gbaseg.segmentation.prediction import decide
 from gbaseg.segmentation.splits import deal_patients
-from gbaseg.stages import layout
-from gbaseg.stages.folds import fold_seed, patient_pools
+from gbaseg.workflow import layout
+from gbaseg.workflow.folds import fold_seed, patient_pools
 
 _CASES_A_TASK = 6
 

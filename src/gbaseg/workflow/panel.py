@@ -15,11 +15,11 @@ from gbaseg.evaluation.overlays import PanelImage, case_panel
 from gbaseg.params import Params
 from gbaseg.runtime.device import choose_device
 from gbaseg.runtime.seeds import derive
-from gbaseg.stages import layout
-from gbaseg.stages.context import read_record
-from gbaseg.stages.pseudo_label import volumes_mm3
-from gbaseg.stages.translate import Translator
 from gbaseg.standardise.case import standardise_label
+from gbaseg.workflow import layout
+from gbaseg.workflow.context import read_record
+from gbaseg.workflow.models import Translator
+from gbaseg.workflow.pseudo_labels import volumes_mm3
 
 _ZOOM_MM = 60.0
 

@@ -13,9 +13,9 @@ from gbaseg.cost.room import expected_copies
 from gbaseg.params import Params
 from gbaseg.runtime.durations import about
 from gbaseg.runtime.ledger import LEDGER
-from gbaseg.stages import layout
-from gbaseg.stages.itinerary import place_of
-from gbaseg.stages.roots import is_default
+from gbaseg.workflow import layout
+from gbaseg.workflow.itinerary import place_of
+from gbaseg.workflow.roots import is_default
 
 # After which it is known how large the data are.
 SIZED = "standardise"

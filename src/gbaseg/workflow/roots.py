@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from gbaseg.errors import UserError
-from gbaseg.stages import layout
+from gbaseg.workflow import layout
 
 _PLACE = "data/raw/NAME is a place for it, or any folder outside the project"
 _OURS = "This is the built-in data set's own folder"

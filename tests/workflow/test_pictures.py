@@ -7,10 +7,10 @@ from gbaseg import volume
 from gbaseg.augmentation.settings import AugmentationSettings, Rule
 from gbaseg.cases import Case, write_table
 from gbaseg.params import Params
-from gbaseg.stages import layout
-from gbaseg.stages.panel import source_case
-from gbaseg.stages.pictures import copied_by
 from gbaseg.volume import Grid, Volume
+from gbaseg.workflow import layout
+from gbaseg.workflow.panel import source_case
+from gbaseg.workflow.pictures import copied_by
 
 LARGE, SMALL = (Rule(name=name, lambdas=[0.7, 1.2], k_star=[1]) for name in ("large", "small"))
 

@@ -7,7 +7,7 @@ from typing import get_args
 from gbaseg.cases import Domain, read_table, select
 from gbaseg.params import Params
 from gbaseg.runtime.seeds import derive
-from gbaseg.stages import layout
+from gbaseg.workflow import layout
 
 
 def fold_seed(settings: Params) -> int:

@@ -9,7 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from gbaseg.errors import UserError
-from gbaseg.stages.itinerary import itinerary, place_of
+from gbaseg.workflow.itinerary import itinerary, place_of
 
 ROOT = Path(__file__).parents[2]
 

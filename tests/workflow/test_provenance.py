@@ -12,8 +12,8 @@ from ruamel.yaml import YAML
 
 from gbaseg.cli import main
 from gbaseg.errors import UserError
-from gbaseg.stages import layout
-from gbaseg.stages.provenance import refuse_strangers, strangers
+from gbaseg.workflow import layout
+from gbaseg.workflow.provenance import refuse_strangers, strangers
 
 ROOT = Path(__file__).parents[2]
 ROUNDS = [Path(f"metrics/{name}.json") for name in ("survey", "round_0", "round_1")]

@@ -15,8 +15,8 @@ from typing import Any
 
 from gbaseg.errors import UserError
 from gbaseg.git import GitRefuses, git
-from gbaseg.stages.itinerary import PIPELINE
 from gbaseg.text_file import read_yaml
+from gbaseg.workflow.itinerary import PIPELINE
 
 LOCK = Path("dvc.lock")
 _CAME_WITH_GIT = "as it came with git; not made here"

@@ -8,7 +8,7 @@ import pytest
 
 from gbaseg.errors import UserError
 from gbaseg.runtime.room import DiskFault
-from gbaseg.stages.context import stage
+from gbaseg.workflow.context import stage
 
 
 class Broken(Exception):

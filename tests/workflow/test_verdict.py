@@ -4,9 +4,9 @@ import pytest
 
 from gbaseg.errors import UserError
 from gbaseg.params import Params, check
-from gbaseg.stages import layout
-from gbaseg.stages.context import read_json, write_json
-from gbaseg.stages.verdict import Verdict, decide, judge_translation, read_verdict, rule
+from gbaseg.workflow import layout
+from gbaseg.workflow.context import read_json, write_json
+from gbaseg.workflow.verdict import Verdict, decide, judge_translation, read_verdict, rule
 
 GO_ON, CONVERGED, FAILED = Verdict(), Verdict(stop=True), Verdict(stop=True, failed=True)
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from gbaseg.stages.slices import slices_of
 from gbaseg.volume import Grid
+from gbaseg.workflow.slices import slices_of
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 # x towards posterior, y downwards, z to the right; and lying on its side.

@@ -1,0 +1,60 @@
+"""Trained translations and SinGANs, as later stages and pictures use them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gbaseg import volume
+from gbaseg.params import Params
+from gbaseg.runtime.device import choose_device
+from gbaseg.runtime.turns import on_gpu
+from gbaseg.translation.van_cittert import van_cittert
+from gbaseg.workflow import layout
+from gbaseg.workflow.context import read_json
+
+# Of a translation's folder.
+WEIGHTS = "generators.safetensors"
+MODE = "mode.json"
+
+
+class Translator:
+    """The translation of params.yaml, loaded once: a scan on the standard grid to its pseudo-target image."""
+
+    def __init__(self, settings: Params, model: Path = layout.TRANSLATION_MODEL) -> None:
+        self._settings = settings
+        self._device = choose_device()
+        self._generators = None
+        if read_json(model / MODE, "mode")["mode"] == "cyclegan":
+            from gbaseg.translation.weights import load_generators
+
+            self._generators = load_generators(model / WEIGHTS, self._device)
+
+    def __call__(self, scan: volume.Volume) -> tuple[np.ndarray, np.ndarray]:
+        """The pseudo-target image (Z, Y, X), and what it was before the deconvolution; the scan itself in mode none."""
+        if self._generators is None:
+            return scan.array, scan.array
+        from gbaseg.translation.translate import translate_volume
+
+        before = on_gpu(translate_volume, self._generators.to_target, scan.array, self._device)
+        return van_cittert(before, scan.grid.spacing_zyx_mm, self._settings.translation.van_cittert), before
+
+    def back(self, before: np.ndarray) -> np.ndarray:
+        """A translated image translated back to the source modality; in mode none the image itself."""
+        if self._generators is None:
+            return before
+        from gbaseg.translation.translate import translate_volume
+
+        return on_gpu(translate_volume, self._generators.to_source, before, self._device)
+
+
+def load_model(case: str, settings: Params) -> Any:
+    """The SinGAN that blends a case's copies; `None` for an arm without one."""
+    if settings.augmentation.arm != "gba":
+        return None
+    from gbaseg.augmentation.singan.model import load_singan
+
+    name = "shared" if settings.augmentation.singan.image == "target_slice" else case
+    return load_singan(layout.SINGAN_MODEL / f"{name}.safetensors", choose_device())
