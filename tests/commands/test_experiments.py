@@ -189,14 +189,17 @@ def test_tables_of_the_experiments_of_this_commit(project):
     row = rounds.loc[("gba", "round_1", "all", "dice")]
     assert row["mean"] == pytest.approx((0.72 + 0.74) / 2 + 0.1)
     assert (row["cases"], row["seeds"]) == (6, 2)
-    translations = pd.read_csv("tables/translations.csv").set_index(["arm", "round"])
-    assert translations.loc[("naive", "round_1"), "seeds"] == 1  # the failed one was not to be self-trained
+    translations = pd.read_csv("tables/translations.csv").set_index(["arm", "round", "metric"])
+    assert translations.loc[("naive", "round_1", "dice"), "seeds"] == 1  # the failed one was not to be self-trained
     differences = pd.read_csv("tables/differences.csv").set_index(["round", "metric"])
     assert differences.loc[("round_0", "dice"), "difference"] == pytest.approx(-0.1)
     cases = pd.read_csv("tables/cases.csv")
     assert cases.groupby(["arm", "seed", "round"]).size().eq(3).all() and set(cases["seed"]) == {1, 2}
     of_gba = cases[(cases["arm"] == "gba") & (cases["round"] == "round_1")]
     assert of_gba["dice"].mean() == pytest.approx(row["mean"])
+    page = Path("tables/tables.md").read_text()
+    assert "| paper London" in page and "| paper, gba" in page and 'Rows "paper": Sallé' in page
+    assert "Failed translations" in page and "cyclegan A, seed 2 (by checks without labels" in page
     for name in ("tables.md", "rounds.tex", "quantiles.tex"):
         assert Path("tables", name).stat().st_size > 100
 

@@ -53,14 +53,17 @@ def test_in_table_1_a_translation_fails_by_its_arm_without_copies_and_the_other_
     bad = [run("none", first=0.3, failed=True), run("naive", first=0.6), run("gba", first=0.5)]
     good = [run("none", retraining=1), replace(run("naive", first=0.2, failed=True, retraining=1), judged_by="checks")]
     table = tables.translation_table([*bad, *good])
-    assert line(table, arm="none", round="round_0", retraining=0)["mean"] == pytest.approx(0.3)
-    assert line(table, arm="naive", round="round_0", retraining=1)["mean"] == pytest.approx(0.2)
+    first = {"round": "round_0", "metric": "dice"}
+    assert line(table, arm="none", retraining=0, **first)["mean"] == pytest.approx(0.3)
+    assert line(table, arm="naive", retraining=1, **first)["mean"] == pytest.approx(0.2)
     first, second = table_layout.lay_out_translations(table).to_dict("records")
     assert first == {
-        "translation": "cyclegan A", "run": "0", "none, round_0": "0.300 ± 0.183", "none, round_1": "N/A",
+        "translation": "cyclegan A", "run": "0",
+        "none, round_0": "0.300 ± 0.183; 0.700 ± 0.183", "none, round_1": "N/A",
         "naive, round_0": "N/A", "naive, round_1": "N/A", "gba, round_0": "N/A", "gba, round_1": "N/A",
     }  # fmt: skip
-    assert (second["naive, round_0"], second["naive, round_1"]) == ("0.200 ± 0.183", "0.700 ± 0.183")
+    assert second["naive, round_0"] == "0.200 ± 0.183; 0.800 ± 0.183"
+    assert second["naive, round_1"] == "0.700 ± 0.183; 0.300 ± 0.183"
 
 
 def test_without_such_an_arm_the_others_say_what_they_go_by():
@@ -91,6 +94,23 @@ def test_table_3_is_the_last_round():
     assert line(table, metric="dice", percentile=0.0)["value"] == pytest.approx(0.5)
     assert line(table, metric="assd_mm", percentile=100.0)["value"] == pytest.approx(0.5)
     assert line(table, metric="assd_mm", percentile=50.0)["value"] == pytest.approx(0.3)
+    [row] = table_layout.lay_out_quantiles(tables.quantile_table([run()])).to_dict("records")
+    words = ["worst", "1 %", "5 %", "25 %", "50 %", "75 %", "95 %", "99 %", "best"]
+    headings = [f"{metric} {word}" for metric in ("Dice", "ASSD") for word in words]
+    assert list(row) == ["setting", "Dice", *headings[:9], "ASSD (mm)", *headings[9:]]
+    assert (row["Dice"], row["Dice worst"], row["ASSD worst"], row["ASSD best"]) == (
+        "0.700 ± 0.183", "0.500", "0.500", "0.100",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("bounds", "counts"), [((0.55, 0.7), {"0.55": 1, "0.7": 2}), ((), {})])
+def test_the_cases_under_a_dice_are_counted_by_the_settings_own_bounds(bounds, counts):
+    runs = [replace(run(), low_dice=bounds, oracle=run().rounds["round_0"])]
+    table = tables.round_table([*reference_runs(runs), *runs])
+    everyone = line(table, arm="gba", round="round_1", cases_of="all", metric="dice")
+    found = {key: everyone[key] for key in table.columns if key.startswith("under_")}
+    assert found == {f"under_{bound}": count for bound, count in counts.items()}
+    assert line(table, arm="oracle", cases_of="all", metric="dice").get("under_0.7") == (3 if bounds else None)
 
 
 def test_differences_pair_the_seeds_that_both_arms_have():
@@ -200,8 +220,8 @@ def test_table_1_says_how_many_seeds_went_on_and_no_translation_cannot_fail():
         run("none", translation="none", first=0.1, failed=True),
     ]  # fmt: skip
     laid_out = table_layout.lay_out_translations(tables.translation_table(runs)).set_index("translation")
-    assert laid_out.loc["cyclegan A", "gba, round_1"] == "0.700 ± 0.183 (1 of 2 seeds)"
-    assert laid_out.loc["none", "none, round_1"] == "0.700 ± 0.183"
+    assert laid_out.loc["cyclegan A", "gba, round_1"] == "0.700 ± 0.183; 0.300 ± 0.183 (1 of 2 seeds)"
+    assert laid_out.loc["none", "none, round_1"] == "0.700 ± 0.183; 0.300 ± 0.183"
 
 
 def test_runs_of_other_patients_are_not_compared():

@@ -166,3 +166,19 @@ def test_a_case_on_which_no_fold_finds_anything_is_left_out_and_counted(project)
     known = read_json(layout.proxies("round_0"))
     assert (known["fold_agreement"], known["fold_both_empty"]) == (1.0, 1)
     assert "round_both_empty" not in known  # there are none: the survey's are not compared with
+
+
+def test_a_failed_translation_ends_self_training_and_is_no_convergence(project, capsys):
+    found, run = project
+    found["t1"] = 8.0
+    write_json(layout.METRICS / "translation.json", {"edge_agreement": 0.05})
+    metrics, decision = run("round_0")
+    assert decision == {"stop": True, "failed": True}
+    assert (metrics["translation_failed"], metrics["translation_judged_by"]) == (True, "checks")
+    assert metrics["converged"] is False and _state(metrics) == "failed"
+    said = capsys.readouterr().err
+    assert "WARNING: round_0: the translation has failed: edge agreement 0.05, below 0.1" in said
+    assert "self-training stops here: the translation has failed" in said
+    metrics, decision = run("round_1", passed_on=True)
+    assert decision == {"stop": True, "failed": True}
+    assert metrics["converged"] is False and _state(metrics) == "passed on"

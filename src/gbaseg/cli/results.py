@@ -9,7 +9,7 @@ import click
 from gbaseg.cli.options import OUT_FILE, OUT_FOLDER, Number, names, now_option, percents, set_option, whole_numbers
 
 # As evaluation.ranking.PERCENTS, which takes seconds to import.
-_PERCENTS = "5,10,25,50,75,90,95"
+_PERCENTS = "0,1,5,25,50,75,95,99,100"
 
 
 @click.command()

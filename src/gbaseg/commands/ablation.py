@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from gbaseg import params
-from gbaseg.commands.experiments import differences, experiments_of_this_commit, open_revision, queued_experiments
+from gbaseg.commands.comparable import differences
+from gbaseg.commands.experiments import experiments_of_this_commit, open_revision, queued_experiments
 from gbaseg.errors import UserError
 from gbaseg.runtime.progress import log
 from gbaseg.text_file import parse_yaml, read_yaml

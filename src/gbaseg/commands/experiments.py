@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from gbaseg import params, volume
+from gbaseg.commands.comparable import check_comparable
 from gbaseg.errors import UserError
 from gbaseg.evaluation.rounds import proxies_of
 from gbaseg.evaluation.runs import Run
@@ -22,8 +23,6 @@ from gbaseg.workflow import layout
 from gbaseg.workflow.provenance import refuse_strangers
 
 WORKSPACE = "workspace"
-# What runs that are compared may differ in; everything else has to be equal, or a table would mix its effect in.
-AXES = ("evaluation.oracle", "seed", "augmentation.arm", "translation.mode", "translation.centre", "translation.run")
 
 
 class Files(Protocol):
@@ -110,7 +109,7 @@ def load_runs(names: Sequence[str], structure: str = "") -> list[Run]:
         structure: whose scores; empty: the tumour.
 
     Raises:
-        UserError: unknown experiments, experiments whose files are in no cache, parameters besides `AXES` that
+        UserError: unknown experiments, experiments whose files are in no cache, parameters that
             differ, or nothing to compare.
     """
     revisions = find_experiments(names) if names else experiments_of_this_commit()
@@ -135,7 +134,7 @@ def load_runs(names: Sequence[str], structure: str = "") -> list[Run]:
             raise UserError(
                 f"experiment {name}: {error}; not run to its end, or no longer in DVC's cache (`dvc exp remove {name}`)"
             ) from error
-    _check_comparable(settings)
+    check_comparable(settings)
     return runs
 
 
@@ -193,6 +192,7 @@ def read_run(name: str, settings: Mapping[str, Any], files: Files, structure: st
         checks=_json(name, files, layout.METRICS / "translation.json", optional=True),
         unaltered_share=_json(name, files, layout.METRICS / "appearance.json", optional=True).get("unaltered_share"),
         empty_assd_mm=settings["evaluation"]["empty_assd_mm"],
+        low_dice=settings["evaluation"]["low_dice"],
     )
 
 
@@ -259,42 +259,3 @@ def open_revision(revision: str) -> Files:
     # Of a revision DVC shows the whole repository; this project may be a folder of it, with a DVC of its own.
     below = below_the_top()
     return _Revision(DVCFileSystem(rev=revision, subrepos=bool(below)), below)
-
-
-def _check_comparable(settings: Mapping[str, Mapping[str, Any]]) -> None:
-    (first, reference), *others = settings.items()
-    faults = [
-        difference
-        for name, content in others
-        for difference in differences(reference, content, (f"in {first}", f"in {name}"), AXES)
-    ]
-    if faults:
-        raise UserError(
-            "\n".join(
-                [
-                    f"the experiments differ in more than {', '.join(AXES)}; name those to be compared:",
-                    *(f"  - {fault}" for fault in faults[:20]),
-                    *([f"  - and {len(faults) - 20} more"] if len(faults) > 20 else []),
-                ]
-            )
-        )
-
-
-def differences(
-    first: Mapping[str, Any], second: Mapping[str, Any], words: tuple[str, str], but: Sequence[str] = ()
-) -> list[str]:
-    """What differs between two params.yaml: `key: 1 WORD, 2 WORD`; keys in `but` may differ."""
-    mine, theirs = dict(_flatten(first)), dict(_flatten(second))
-    return [
-        f"{key}: {mine.get(key)} {words[0]}, {theirs.get(key)} {words[1]}"
-        for key in sorted(mine.keys() | theirs.keys())
-        if key not in but and mine.get(key) != theirs.get(key)
-    ]
-
-
-def _flatten(content: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(content, Mapping):
-        for key, value in content.items():
-            yield from _flatten(value, f"{prefix}.{key}" if prefix else str(key))
-    else:
-        yield prefix, content

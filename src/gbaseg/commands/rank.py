@@ -11,7 +11,7 @@ from rich.table import Table
 
 from gbaseg.commands.outputs import same_file
 from gbaseg.errors import UserError
-from gbaseg.evaluation.ranking import case_ranks, method_means, method_quantiles, rank_methods
+from gbaseg.evaluation.ranking import case_ranks, method_means, method_quantiles, quality_in_words, rank_methods
 from gbaseg.evaluation.score_tables import METRICS, read_score_tables
 from gbaseg.evaluation.text import plain_table
 from gbaseg.runtime.scratch import written_whole
@@ -55,7 +55,7 @@ def run(
         quantiles = method_quantiles(scores, structure, percents).loc[ranking.index]
         for metric, unit in zip(METRICS, UNITS, strict=True):
             title = f"{structure}: {METRICS[metric]}{unit} by percentile of the cases, worst to best"
-            console.print(_quantile_table(quantiles[metric], title))
+            console.print(_quantile_table(quantiles[metric], metric, title))
     if out is not None:
         columns = {f"{name}_{metric}_{what}": means[(name, metric, what)] for name, metric, what in means.columns}
         with written_whole(out) as partial:
@@ -77,10 +77,15 @@ def _means_table(means: pd.DataFrame, title: str) -> Table:
     return table
 
 
-def _quantile_table(quantiles: pd.DataFrame, title: str) -> Table:
-    table = _table(title, "method", *(f"{percent:g} %" for percent in quantiles.columns))
+def _quantile_table(quantiles: pd.DataFrame, metric: str, title: str) -> Table:
+    table = plain_table(title)
+    table.padding = (0, 1, 0, 0)  # nine percentiles in 80 columns; a long name takes a second line
+    table.add_column("method", overflow="fold")
+    for percentile in quantiles.columns:
+        table.add_column(quality_in_words(metric, percentile), justify="right", no_wrap=True)
     for method, row in quantiles.iterrows():
-        table.add_row(str(method), *(f"{value:.3f}" for value in row))
+        # From 10 mm on fewer decimals: their width is the same.
+        table.add_row(str(method), *(f"{value:.{3 - (value >= 10) - (value >= 100)}f}" for value in row))
     return table
 
 

@@ -10,18 +10,25 @@ import pandas as pd
 
 from gbaseg.commands.experiments import load_runs
 from gbaseg.errors import UserError
-from gbaseg.evaluation import table_layout, tables
+from gbaseg.evaluation import paper, table_layout, tables
 from gbaseg.evaluation.runs import Run, failed_translations, group_runs, reference_runs
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.scratch import atomic_outputs
 
-FAILURE = "Table I. Dice by translation, retraining and arm; N/A: the translation has failed"
+FAILURE = "Table I. Dice; ASSD (mm) by translation, retraining and arm; N/A: the translation has failed"
+ROUNDS = "Table II. Dice and ASSD by round"
 JUDGED_BY = {
     "none": "its arm without copies",
     "survey": "its survey, one fold without copies, in the place of that arm",
     "checks": "checks without labels, in the place of an arm without copies",
 }
-QUANTILES = "Table III. Percentiles of the last round over the cases, worst to best"
+QUANTILES = "Table III. Last round: mean and percentiles over the cases, from the worst to the best"
+SCORED = (
+    ("translations", FAILURE, table_layout.lay_out_translations, paper.translations),
+    ("rounds", ROUNDS, table_layout.lay_out_rounds, paper.rounds),
+    ("quantiles", QUANTILES, table_layout.lay_out_quantiles, paper.quantiles),
+    ("differences", "Differences", table_layout.lay_out_differences, paper.differences),
+)
 PROXIES = "What is known without the target's labels (none of it but the last column is Dice on the target)"
 NOTES = """Mean of the seeds' means ± SD over the cases of all seeds (ddof = 1); [95 % interval] by bootstrap over seeds
 and cases, too narrow with two or three seeds. p: paired t-test and Wilcoxon over the cases, two-sided, for these very
@@ -60,7 +67,8 @@ def run(
     files = [page, cases, *(out / f"{table.name}.{suffix}" for table in made for suffix in ("csv", "tex"))]
     with atomic_outputs("tables", *files, keep_work=False) as scratch:
         tables.case_table(runs).to_csv(scratch.output(cases), index=False, lineterminator="\n")
-        text, notes = [], [NOTES, *failures_note(runs), *draws_note(runs)]
+        notes = [NOTES, *([paper.NOTE] if with_papers(runs) else []), *failures_note(runs), *draws_note(runs)]
+        text = []
         for table in made:
             table.content.to_csv(scratch.output(out / f"{table.name}.csv"), index=False, lineterminator="\n")
             latex = table_layout.to_latex(table.laid_out, table.caption, table.name)
@@ -69,6 +77,12 @@ def run(
         scratch.output(page).write_text("\n".join([*text, *notes, ""]), encoding="utf-8")
     print(page.read_text(encoding="utf-8"))
     log(f"{len(runs)} runs, tables in {out}")
+
+
+def with_papers(runs: Sequence[Run]) -> bool:
+    """Whether the paper's figures can stand beside: the runs are scored, on its structure."""
+    scored = [row for run in runs for rows in run.rounds.values() for row in rows]
+    return bool(scored) and all(row.structure == paper.STRUCTURE for row in scored)
 
 
 def failures_note(runs: Sequence[Run]) -> list[str]:
@@ -102,14 +116,15 @@ def _make(runs: Sequence[Run], small_mm3: float, large_mm3: float, percents: Seq
     named = []
     if scored:
         everything = [*reference_runs(scored), *scored]
-        first, second = tables.translation_table(scored), tables.round_table(everything, small_mm3, large_mm3)
-        third, differences = tables.quantile_table(everything, percents), tables.difference_table(scored)
-        named += [
-            NamedTable("translations", FAILURE, first, table_layout.lay_out_translations(first)),
-            NamedTable("rounds", "Table II. Dice and ASSD by round", second, table_layout.lay_out_rounds(second)),
-            NamedTable("quantiles", QUANTILES, third, table_layout.lay_out_quantiles(third)),
-            NamedTable("differences", "Differences", differences, table_layout.lay_out_differences(differences)),
-        ]
+        papers = with_papers(scored)
+        contents = (
+            tables.translation_table(scored),
+            tables.round_table(everything, small_mm3, large_mm3),
+            tables.quantile_table(everything, percents),
+            tables.difference_table(scored),
+        )
+        for (name, caption, lay_out, beside), content in zip(SCORED, contents, strict=True):
+            named.append(NamedTable(name, caption, content, lay_out(content, beside if papers else list)))
     proxies = tables.proxy_table(runs)
     named.append(NamedTable("proxies", PROXIES, proxies, table_layout.lay_out_proxies(proxies)))
     return [table for table in named if len(table.content)]

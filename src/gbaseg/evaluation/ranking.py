@@ -10,7 +10,18 @@ from scipy.stats import rankdata
 
 from gbaseg.evaluation.score_tables import HIGHER_IS_BETTER, METRICS, cases_by_method
 
-PERCENTS = (5.0, 10.0, 25.0, 50.0, 75.0, 90.0, 95.0)
+PERCENTS = (0.0, 1.0, 5.0, 25.0, 50.0, 75.0, 95.0, 99.0, 100.0)  # of the paper's Table III
+
+
+def quality(metric: str, percentile: float) -> float:
+    """Where a percentile of a metric stands between the worst case, 0, and the best, 100; its own inverse."""
+    return percentile if HIGHER_IS_BETTER[metric] else 100.0 - percentile
+
+
+def quality_in_words(metric: str, percentile: float) -> str:
+    """`worst`, `5 %`, `best`: the heading of a percentile, the same for all metrics."""
+    at = quality(metric, percentile)
+    return {0.0: "worst", 100.0: "best"}.get(at, f"{at:g} %")
 
 
 def case_ranks(scores: pd.DataFrame, structures: Sequence[str]) -> pd.DataFrame:
@@ -84,6 +95,6 @@ def method_quantiles(scores: pd.DataFrame, structure: str, percents: Sequence[fl
     for metric in METRICS:
         table = cases_by_method(scores, structure, metric)
         for percent in percents:
-            at = percent if HIGHER_IS_BETTER[metric] else 100.0 - percent
+            at = quality(metric, percent)
             parts[(metric, at)] = pd.Series(np.percentile(table.to_numpy(), at, axis=0), table.columns)
     return pd.concat(parts, axis=1)

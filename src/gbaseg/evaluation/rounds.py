@@ -165,6 +165,8 @@ def print_scores(metrics: Mapping[str, Any], console: Console | None = None) -> 
 def _state(metrics: Mapping[str, Any]) -> str:
     if metrics.get("found_nothing") and not metrics.get("passed_on"):
         return "finds nothing"
+    if metrics.get("translation_failed"):
+        return "failed"
     return "passed on" if metrics.get("passed_on") else "yes" if metrics.get("converged") else "no"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gbaseg.errors import UserError
-from gbaseg.evaluation.settings import EMPTY_ASSD_MM
+from gbaseg.evaluation.settings import EMPTY_ASSD_MM, LOW_DICE
 from gbaseg.evaluation.summary import CaseScore
 
 NO_TRANSLATION = "none"
@@ -28,7 +28,8 @@ class Run:
     `threshold`, `oracle`: scores of the same cases by the best threshold and by the network trained on the target's own
     labels; empty where there are none. `proxies`: round -> what is known of it without them; `checks`: the
     translation's. `unaltered_share`: of the draws from the source, those of an image as it was translated; `None` for
-    runs of older code. `empty_assd_mm`: what an empty prediction counted. `revision`: its commit; empty: this folder.
+    runs of older code. `empty_assd_mm`: what an empty prediction counted. `low_dice`: the cases under
+    each are counted. `revision`: its commit; empty: this folder.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Run:
     checks: Mapping[str, float] = field(default_factory=dict)
     unaltered_share: float | None = None
     empty_assd_mm: float = EMPTY_ASSD_MM
+    low_dice: Sequence[float] = LOW_DICE
     revision: str = ""
 
     @property
@@ -84,7 +86,11 @@ def reference_runs(runs: Sequence[Run]) -> list[Run]:
             (THRESHOLD, next((run.threshold for run in of_seed if run.threshold), ())),
             (ORACLE, next((run.oracle for run in of_seed if run.oracle), ())),
         )
-        found += [Run(f"{name}-{seed}", name, REFERENCE, "", 0, seed, {"–": rows}) for name, rows in candidates if rows]
+        found += [
+            Run(f"{name}-{seed}", name, REFERENCE, "", 0, seed, {"–": rows}, low_dice=of_seed[0].low_dice)
+            for name, rows in candidates
+            if rows
+        ]
     return found
 
 

@@ -3,46 +3,57 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pandas as pd
 
+from gbaseg.evaluation.ranking import quality_in_words
 from gbaseg.evaluation.runs import NO_TRANSLATION
 from gbaseg.evaluation.score_tables import METRICS
 from gbaseg.evaluation.tables import SETTING, label
 from gbaseg.evaluation.text import number
 
-DECIMALS = {"dice": 3, "assd_mm": 2}
+DECIMALS = {"dice": 3, "assd_mm": 3}
 HEADINGS = {"dice": "Dice", "assd_mm": "ASSD (mm)"}
 NOT_APPLICABLE = "N/A"
+Beside = Callable[[Sequence[dict[str, Any]]], list[dict[str, Any]]]
 _PROXY_COLUMNS = (
     *SETTING, "round", "seeds", "pseudo_target_dice", "fold_agreement", "round_agreement", "doubtful", "dice",
 )  # fmt: skip
 _LATEX = str.maketrans({"±": r"$\pm$", "<": "$<$", ">": "$>$", "–": "--", "−": "$-$"})
 
 
-def lay_out_translations(table: pd.DataFrame) -> pd.DataFrame:
-    """Table I: a row a translation and retraining, two columns an arm."""
+def lay_out_translations(table: pd.DataFrame, beside: Beside = list) -> pd.DataFrame:
+    """Table I: a row a translation and retraining, two columns an arm, `Dice; ASSD` in a cell.
+
+    Args:
+        table: long, as `tables` makes it; here and below.
+        beside: adds lines to it, such as `paper.translations`; here and below.
+    """
     rounds = list(dict.fromkeys(table["round"]))
     rows: dict[tuple[str, str], dict[str, str]] = {}
-    for line in table.to_dict("records"):
+    for line in beside(table.to_dict("records")):
         trained = line["translation"] != NO_TRANSLATION
         key = (f"{line['translation']} {line['centre']}".strip(), str(line["retraining"]) if trained else "–")
         row = rows.setdefault(key, {"translation": key[0], "run": key[1]})
-        cell = _mean_sd(line, "dice") if line["cases"] else NOT_APPLICABLE
-        failed = line["failed_seeds"]
-        if line["cases"] and failed > 0:
-            cell += f" ({line['seeds']} of {line['seeds'] + failed} seeds)"
-        row[f"{line['arm']}, {line['round']}"] = cell
+        heading, failed = f"{line['arm']}, {line['round']}", line["failed_seeds"]
+        if not line["cases"]:
+            row[heading] = NOT_APPLICABLE
+            continue
+        cell = _mean_sd(line, line["metric"])
+        row[heading] = f"{row[heading]}; {cell}" if heading in row else cell
+        if line["metric"] == list(METRICS)[-1] and failed > 0:
+            row[heading] += f" ({line['seeds']} of {line['seeds'] + failed} seeds)"
     arms = list(dict.fromkeys(table["arm"]))
     columns = ["translation", "run", *(f"{arm}, {name}" for arm in arms for name in rounds)]
     return pd.DataFrame(rows.values(), columns=columns).fillna("–")
 
 
-def lay_out_rounds(table: pd.DataFrame) -> pd.DataFrame:
+def lay_out_rounds(table: pd.DataFrame, beside: Beside = list) -> pd.DataFrame:
     """Table II: a row a setting and round; Dice of all cases with its interval, failures, then each group."""
     rows: dict[tuple[str, str], dict[str, str]] = {}
-    for line in table.to_dict("records"):
+    for line in beside(table.to_dict("records")):
         row = rows.setdefault(
             (label_of(line), line["round"]),
             {"setting": label_of(line), "round": line["round"], "seeds": str(line["seeds"])},
@@ -80,20 +91,23 @@ def lay_out_proxies(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def lay_out_quantiles(table: pd.DataFrame) -> pd.DataFrame:
-    """Table III: a row a setting, a column a metric and percentile."""
+def lay_out_quantiles(table: pd.DataFrame, beside: Beside = list) -> pd.DataFrame:
+    """Table III: a row a setting, columns of a metric's mean and of its percentiles."""
     rows: dict[str, dict[str, str]] = {}
-    for line in table.to_dict("records"):
+    for line in beside(table.to_dict("records")):
         row = rows.setdefault(label_of(line), {"setting": label_of(line)})
-        cell = number(line["value"], DECIMALS[line["metric"]])
-        row[f"{METRICS[line['metric']]} {line['percentile']:g} %"] = cell
+        metric = line["metric"]
+        row[HEADINGS[metric]] = _mean_sd(line, metric)
+        row[f"{METRICS[metric]} {quality_in_words(metric, line['percentile'])}"] = number(
+            line["value"], DECIMALS[metric]
+        )
     return pd.DataFrame(rows.values())
 
 
-def lay_out_differences(table: pd.DataFrame) -> pd.DataFrame:
+def lay_out_differences(table: pd.DataFrame, beside: Beside = list) -> pd.DataFrame:
     """Differences: a row a pair of settings and round, columns by metric."""
     rows: dict[tuple[str, str, str], dict[str, str]] = {}
-    for line in table.to_dict("records"):
+    for line in beside(table.to_dict("records")):
         key = (line["first"], line["second"], line["round"])
         row = rows.setdefault(
             key,

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gbaseg.evaluation.ranking import PERCENTS
+from gbaseg.evaluation.ranking import PERCENTS, quality
 from gbaseg.evaluation.runs import (
     NO_TRANSLATION,
     ORACLE,
@@ -25,8 +25,7 @@ from gbaseg.evaluation.runs import (
     group_runs,
     scores_by_seed,
 )
-from gbaseg.evaluation.score_tables import HIGHER_IS_BETTER, METRICS
-from gbaseg.evaluation.settings import LOW_DICE
+from gbaseg.evaluation.score_tables import METRICS
 from gbaseg.evaluation.statistics import compare_paired, mean_interval, seed_spread
 from gbaseg.evaluation.summary import CaseScore
 
@@ -52,7 +51,7 @@ def translation_table(runs: Sequence[Run]) -> pd.DataFrame:
     """Table I: first and last round of each translation, retraining and arm.
 
     Returns:
-        Columns of `SETTING`, `round`, those of `_figures` for Dice, and `failed_seeds`: runs that are left out (`nan`,
+        Columns of `SETTING`, `round`, `metric`, those of `_figures`, and `failed_seeds`: runs that are left out (`nan`,
         N/A, without any other) because their translation has failed, see `failed_translations`. The paper trains
         its other arms no more, and no further round of its arm `none`.
     """
@@ -63,8 +62,11 @@ def translation_table(runs: Sequence[Run]) -> pd.DataFrame:
         good = [run for run in group if (*setting[:3], run.seed) not in failed]
         for round_id in dict.fromkeys((first, last)):
             kept = group if round_id == first and setting[-1] == "none" else good
-            figures = _figures(kept, round_id, "dice")
-            lines.append({**_named(setting), "round": round_id, **figures, "failed_seeds": len(group) - len(kept)})
+            left_out = len(group) - len(kept)
+            for metric in METRICS:
+                figures = _figures(kept, round_id, metric)
+                named = {**_named(setting), "round": round_id, "metric": metric}
+                lines.append({**named, **figures, "failed_seeds": left_out})
     return pd.DataFrame(lines)
 
 
@@ -160,15 +162,16 @@ def _mean(values: Sequence[float | None]) -> float:
 
 
 def quantile_table(runs: Sequence[Run], percents: Sequence[float] = PERCENTS) -> pd.DataFrame:
-    """Table III: percentiles of the last round over the cases of all seeds; ASSD from the other end."""
+    """Table III: percentiles of the last round over the cases of all seeds, ASSD from the other end; mean and SD."""
     lines = []
     for setting, group in group_runs(runs).items():
         for metric in METRICS:
+            figures = _figures(group, group[0].last, metric)
             values = np.concatenate(scores_by_seed(group, group[0].last, metric))
             for percent in percents:
-                at = percent if HIGHER_IS_BETTER[metric] else 100.0 - percent
-                value = float(np.percentile(values, at))
-                lines.append({**_named(setting), "metric": metric, "percentile": at, "value": value})
+                at = quality(metric, percent)
+                line = {"metric": metric, "percentile": at, "value": float(np.percentile(values, at))}
+                lines.append({**_named(setting), **line, "mean": figures["mean"], "sd": figures["sd"]})
     return pd.DataFrame(lines)
 
 
@@ -235,5 +238,5 @@ def _figures(
         "seeds": len(scores),
         "seed_sd": spread.mean_sd,
         "seed_share": spread.share,
-        **({f"under_{bound:g}": int((values < bound).sum()) for bound in LOW_DICE} if metric == "dice" else {}),
+        **{f"under_{bound:g}": int((values < bound).sum()) for bound in runs[0].low_dice if metric == "dice"},
     }

@@ -39,7 +39,7 @@ def run(round_id: str) -> None:
             nothing = about.get("found_nothing", False)
             verdict = decide(settings, round_id, metrics, about["agreement"], found_nothing=nothing)
             verdict.write(scratch.output(layout.decision(round_id)))
-            metrics["converged"] = verdict.stop and not nothing
+            metrics["converged"] = verdict.stop and not verdict.failed
             metrics["passed_on"] = about["passed_on"]
             first = round_id == settings.self_training.rounds[0].id
             if first and (judged := judge_translation(settings, metrics)) is not None:
