@@ -109,7 +109,7 @@ def test_every_structure_has_its_own_proxies(project, monkeypatch):
     two = Params(dataset={"structures": {"VS": 1, "Cochlea": {"value": 2, "pieces": 2}}})
     monkeypatch.setattr(pseudo_label.params, "load", lambda: two)
 
-    def label_target(settings, model, folder, *, fine, name):
+    def label_target(settings, model, folder, *, fine, name, fine_too):
         found = [FoldAgreement(case, "VS", 0.9, 1, 1.0, 8.0) for case in TARGETS]
         found += [FoldAgreement(case, "Cochlea", 0.5, 3, 0.4, 0.0) for case in TARGETS]
         folder.mkdir()
