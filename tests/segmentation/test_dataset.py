@@ -133,7 +133,8 @@ def test_frozen_plans_are_kept_at_another_spacing(prepared, tmp_path):
         (1.0, 0.5, 0.5),
         frozen_plans=frozen,
     )
-    frozen["configurations"]["3d_fullres"]["spacing"] = [1.0, 0.5, 0.5]
+    # The patch keeps its millimetres.
+    frozen["configurations"]["3d_fullres"] |= {"spacing": [1.0, 0.5, 0.5], "patch_size": [12, 24, 24]}
     assert plans == frozen
     assert case(workspace, "b")[0].shape == (1, 24, 48, 48)
     assert prepared.plans["foreground_intensity_properties_per_channel"]["0"]["mean"] != 0.123

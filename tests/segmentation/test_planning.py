@@ -5,7 +5,7 @@ import copy
 import pytest
 
 from gbaseg.errors import UserError
-from gbaseg.segmentation.planning import adapt_plans, at_spacing
+from gbaseg.segmentation.planning import adapt_plans, at_spacing, padded_slices
 from gbaseg.segmentation.settings import NetworkSettings
 
 # What the planner writes, less what nobody here looks at.
@@ -14,7 +14,26 @@ PLANS = {
     "transpose_forward": [0, 1, 2],
     "foreground_intensity_properties_per_channel": {"0": {"mean": 0.5}},
     "configurations": {
-        "2d": {"spacing": [1.0, 1.0]},
+        "2d": {
+            "data_identifier": "nnUNetPlans_2d",
+            "batch_size": 12,
+            "patch_size": [96, 64],
+            "median_image_size_in_voxels": [90.0, 60.0],
+            "spacing": [1.0, 1.0],
+            "architecture": {
+                "network_class_name": "PlainConvUNet",
+                "arch_kwargs": {
+                    "n_stages": 3,
+                    "features_per_stage": [32, 64, 128],
+                    "conv_op": "torch.nn.modules.conv.Conv2d",
+                    "norm_op": "torch.nn.modules.instancenorm.InstanceNorm2d",
+                    "kernel_sizes": [[3, 3], [3, 3], [3, 3]],
+                    "strides": [[1, 1], [2, 2], [2, 1]],
+                    "n_conv_per_stage": [2, 2, 2],
+                    "n_conv_per_stage_decoder": [2, 2],
+                },
+            },
+        },
         "3d_fullres": {
             "batch_size": 7,
             "patch_size": [40, 96, 96],
@@ -167,3 +186,57 @@ def test_the_millimetres_are_those_of_the_planners_axes():
     plans = copy.deepcopy(PLANS) | {"transpose_forward": [2, 0, 1]}
     given = at_spacing(plans, (1.0, 0.5, 2.0))["configurations"]["3d_fullres"]
     assert given["spacing"] == [2.0, 1.0, 0.5] and given["patch_size"] == [40, 96, 192]
+
+
+def test_a_patch_of_one_slice_looks_at_one_slice():
+    """nnU-Net's 2d configuration, in a network in 3D."""
+    given = architecture(spacing=(2.0, 1.0, 1.0), patch_size_zyx=(1, 32, 32), features=(4, 8, 8))
+    assert given["kernel_sizes"] == [[1, 3, 3]] * 3
+    assert given["strides"] == [[1, 1, 1], [1, 2, 2], [1, 2, 2]]
+
+
+@pytest.mark.parametrize("slices", [2, 3, 6])
+def test_a_patch_of_few_slices_is_not_halved_across_them(slices):
+    """Nor do they keep the others back, which are soon more than twice as coarse."""
+    given = architecture(spacing=(1.0, 1.0, 1.0), patch_size_zyx=(slices, 64, 64), features=(4, 8, 8, 8))
+    assert given["strides"] == [[1, 1, 1], [1, 2, 2], [1, 2, 2], [1, 2, 2]]
+    assert given["kernel_sizes"] == [[3, 3, 3]] * 4
+
+
+def of_one_slice():
+    plans = copy.deepcopy(PLANS)
+    plans["configurations"] = {"2d": plans["configurations"]["2d"]}
+    return plans
+
+
+def test_where_nnunet_plans_in_2d_alone_that_is_the_network():
+    """As it does for images of one slice."""
+    before = of_one_slice()
+    configuration = adapt_plans(before, NetworkSettings(), (5.0, 0.8, 0.8))["configurations"]["3d_fullres"]
+    assert before == of_one_slice()
+    given = configuration["architecture"]["arch_kwargs"]
+    assert (configuration["patch_size"], configuration["batch_size"]) == ([1, 96, 64], 12)
+    assert configuration["spacing"] == [5.0, 0.8, 0.8]
+    assert configuration["median_image_size_in_voxels"] == [1, 90.0, 60.0]
+    assert configuration["data_identifier"] == "nnUNetPlans_3d_fullres"
+    assert given["strides"] == [[1, 1, 1], [1, 2, 2], [1, 2, 1]] and given["kernel_sizes"] == [[1, 3, 3]] * 3
+    assert given["conv_op"] == "torch.nn.modules.conv.Conv3d"
+    assert given["norm_op"] == "torch.nn.modules.instancenorm.InstanceNorm3d"
+
+
+def test_numbers_of_ours_go_over_the_2d_configuration_too():
+    numbers = NetworkSettings(patch_size_zyx=(1, 64, 32), features=(4, 8, 8), batch_size=3)
+    configuration = adapt_plans(of_one_slice(), numbers, (5.0, 0.8, 0.8))["configurations"]["3d_fullres"]
+    assert (configuration["patch_size"], configuration["batch_size"]) == ([1, 64, 32], 3)
+    assert configuration["architecture"]["arch_kwargs"]["kernel_sizes"] == [[1, 3, 3]] * 3
+
+
+@pytest.mark.parametrize(
+    ("patch", "slices", "warns"), [(8, 3, True), (8, 4, True), (8, 5, False), (2, 2, False), (1, 1, False)]
+)
+def test_a_patch_that_is_mostly_padding_is_a_warning(patch, slices, warns):
+    plans = adapt_plans(of_one_slice(), NetworkSettings(patch_size_zyx=(patch, 32, 32), features=(4, 8, 8)), SPACING)
+    plans["configurations"]["3d_fullres"]["median_image_size_in_voxels"] = [float(slices), 90.0, 60.0]
+    said = padded_slices(plans)
+    assert bool(said) == warns
+    assert not warns or f"of a patch's {patch} slices the median image has {slices}" in said

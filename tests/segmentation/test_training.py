@@ -367,3 +367,28 @@ def test_a_warm_start_from_broken_weights_is_refused(train, tmp_path):
     save_file(weights, tmp_path / "before.safetensors")
     with pytest.raises(UserError, match=r"before\.safetensors: weights that are not finite"):
         train("warm", warm_start=tmp_path / "before.safetensors")
+
+
+@pytest.mark.parametrize("slices", [1, 2, 3, 4, 6])
+def test_nnunets_augmentation_takes_patches_of_few_slices(slices):
+    """Its random blur reflects up to 3 voxels at the ends of an axis, and failed where there are not as many."""
+    from gbaseg.segmentation.trainer import Trainer
+
+    torch.manual_seed(0)
+    np.random.seed(0)  # noqa: NPY002 - what nnU-Net draws from
+    shape = (slices, 16, 16)
+    transforms = Trainer.get_training_transforms(shape, (-3.1, 3.1), None, (0, 1, 2), slices < 6, foreground_labels=[1])
+    blurs = [one.transform for one in transforms.transforms if "Blur" in type(getattr(one, "transform", one)).__name__]
+    assert len(blurs) == 1
+    for _ in range(40):
+        image = torch.randn(1, *shape)
+        blurred = blurs[0](image=image.clone(), segmentation=torch.zeros(1, *shape, dtype=torch.int16))["image"]
+        assert blurred.shape == image.shape and torch.isfinite(blurred).all()
+        if not torch.equal(blurred, image):  # half of them
+            # Along the slices where they are enough: of one bright slice the others know.
+            flat = torch.zeros(1, *shape)
+            flat[:, slices // 2] = 1.0
+            spread = blurs[0](image=flat.clone(), segmentation=torch.zeros(1, *shape, dtype=torch.int16))["image"]
+            assert torch.allclose(spread, flat, atol=1e-5) or slices > 3
+        out = transforms(image=torch.randn(1, *shape), segmentation=torch.zeros(1, *shape, dtype=torch.int16))
+        assert out["image"].shape == (1, *shape) and torch.isfinite(out["image"]).all()

@@ -13,6 +13,10 @@ from torch.nn import functional
 
 from gbaseg.runtime.device import has_bfloat16
 
+# Of maps of one or two slices oneDNN (in torch 2.13) gives gradients, and values, of convolutions of three in bfloat16
+# that are not the convolution's: memory that nobody has written, at times NaN.
+_THIN = 3
+
 
 def short_float(device: torch.device) -> torch.dtype:
     """bfloat16 on a device that multiplies it by itself; without the instructions it would be slower than float32."""
@@ -58,7 +62,8 @@ def suit(network: nn.Module, device: torch.device) -> None:
     forward = network.forward
 
     def forward_as_suits(images: torch.Tensor) -> Any:
-        with in_bfloat16(device):
+        thin = min(images.shape[2:]) < _THIN
+        with nullcontext() if thin else in_bfloat16(device):
             scales = forward(images)
         # One map, or one a resolution for deep supervision.
         return scales.float() if isinstance(scales, torch.Tensor) else [scale.float() for scale in scales]

@@ -17,7 +17,7 @@ from gbaseg.runtime.progress import log
 from gbaseg.runtime.store import Store
 from gbaseg.segmentation.fingerprint import FINGERPRINT, look_at, write_fingerprint
 from gbaseg.segmentation.partial import UNKNOWN
-from gbaseg.segmentation.planning import PLANS_NAME, adapt_plans, at_spacing
+from gbaseg.segmentation.planning import PLANS_NAME, adapt_plans, at_spacing, padded_slices
 from gbaseg.segmentation.preprocessing import RESCALING, preprocess
 from gbaseg.segmentation.settings import SegmentationSettings
 from gbaseg.segmentation.splits import split_by_patient
@@ -107,6 +107,8 @@ def prepare(
         write_fingerprint([case for chunk in seen for case in chunk], workspace.preprocessed / FINGERPRINT)
         [plans] = run([Task("plan", plan, {"workspace": workspace, "spacing_zyx_mm": spacing_zyx_mm})])
         plans = adapt_plans(plans, settings.network, spacing_zyx_mm)
+        if warning := padded_slices(plans):
+            log(f"WARNING: {warning}")
     else:
         plans = at_spacing(frozen_plans, spacing_zyx_mm)
         _write_json(workspace.preprocessed / FINGERPRINT, {})  # nnU-Net copies it; nothing reads it

@@ -72,7 +72,9 @@ def adapt_plans(plans: dict, network: NetworkSettings, spacing_zyx_mm: tuple[flo
         UserError: the patch cannot be halved as often as the stages ask for.
     """
     plans, forward = copy.deepcopy(plans), plans["transpose_forward"]
-    configuration = plans["configurations"][CONFIGURATION]
+    configurations = plans["configurations"]
+    # For images of one slice nnU-Net plans nothing in 3D.
+    configuration = configurations.get(CONFIGURATION) or _of_one_slice(configurations["2d"])
     plans["configurations"] = {CONFIGURATION: configuration}  # no 2D, no low-resolution stage: never trained here
     configuration["spacing"] = [float(spacing_zyx_mm[axis]) for axis in forward]
     if network.batch_size is not None:
@@ -100,16 +102,47 @@ def adapt_plans(plans: dict, network: NetworkSettings, spacing_zyx_mm: tuple[flo
     return plans
 
 
+def _of_one_slice(planned: dict) -> dict:
+    """nnU-Net's 2d configuration as one in 3D, whose patches and kernels are one slice thick: the same network."""
+    configuration = copy.deepcopy(planned)
+    configuration["data_identifier"] = f"{PLANS_NAME}_{CONFIGURATION}"
+    for name in ("patch_size", "median_image_size_in_voxels"):
+        configuration[name] = [1, *configuration[name]]
+    architecture = configuration["architecture"]["arch_kwargs"]
+    for name in ("strides", "kernel_sizes"):
+        architecture[name] = [[1, *along] for along in architecture[name]]
+    for name in ("conv_op", "norm_op"):
+        architecture[name] = architecture[name].removesuffix("2d") + "3d"
+    return configuration
+
+
+def padded_slices(plans: dict) -> str:
+    """A warning where most of a patch's slices are padding, by the median of the set; empty where they are not."""
+    configuration, across = plans["configurations"][CONFIGURATION], plans["transpose_forward"].index(0)
+    patch, slices = (int(configuration[name][across]) for name in ("patch_size", "median_image_size_in_voxels"))
+    if patch < 2 * slices:
+        return ""
+    return (
+        f"segmentation.network.patch_size_zyx: of a patch's {patch} slices the median image has {slices}, the rest is "
+        f"padding; {slices} slices, or null, train on the image alone"
+    )
+
+
 def _topology(patch: list[int], spacing: list[float], stages: int) -> tuple[list[list[int]], list[list[int]]]:
-    """Strides and kernels of each stage: an axis twice as coarse as the finest is not pooled nor convolved yet."""
+    """Strides and kernels of each stage, by nnU-Net's rules: an axis twice as coarse as the finest is not pooled nor
+    convolved yet. What cannot be pooled any more holds no other axis back, and what was convolved once always is."""
     strides, kernels = [[1, 1, 1]], []
-    size, voxel = list(patch), list(spacing)
+    size, voxel, convolved = list(patch), list(spacing), [False] * 3
     for stage in range(stages):
         fine = [step <= 2 * min(voxel) + 1e-6 for step in voxel]
-        kernels.append([3 if is_fine else 1 for is_fine in fine])
+        # Beside a single slice there is nothing to see.
+        convolved = [edge > 1 and (before or now) for edge, before, now in zip(patch, convolved, fine, strict=True)]
+        kernels.append([3 if is_convolved else 1 for is_convolved in convolved])
         if stage == stages - 1:
             break
-        stride = [2 if is_fine and edge >= 8 and edge % 2 == 0 else 1 for is_fine, edge in zip(fine, size, strict=True)]
+        even = [edge >= 8 and edge % 2 == 0 for edge in size]
+        finest = min((step for step, can in zip(voxel, even, strict=True) if can), default=0.0)
+        stride = [2 if can and step <= 2 * finest + 1e-6 else 1 for can, step in zip(even, voxel, strict=True)]
         if stride == [1, 1, 1]:
             raise UserError(
                 f"segmentation.network: a patch of {tuple(patch)} voxels allows {stage + 1} stages, features names "

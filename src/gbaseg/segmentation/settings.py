@@ -14,7 +14,11 @@ Edge = Annotated[int, Field(ge=8)]
 class NetworkSettings(Settings):
     """What nnU-Net's planner decides by itself, unless a number stands here."""
 
-    patch_size_zyx: tuple[Edge, Edge, Edge] | None = Field(None, description="voxels; null: as nnU-Net plans")
+    patch_size_zyx: tuple[Count, Edge, Edge] | None = Field(
+        None,
+        description="voxels; null: as nnU-Net plans. Stacks of fewer slices are padded; of one slice the network is "
+        "that of nnU-Net's 2d configuration",
+    )
     batch_size: Count | None = Field(None, description="patches an iteration; null: as nnU-Net plans")
     # Two stages leave nnU-Net's deep supervision without a loss: it trains to NaN.
     features: Annotated[tuple[Count, ...], Field(min_length=3)] | None = Field(

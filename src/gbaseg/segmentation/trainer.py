@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from batchgenerators.dataloading.nondet_multi_threaded_augmenter import NonDetMultiThreadedAugmenter
+from batchgeneratorsv2.transforms.noise.gaussian_blur import GaussianBlurTransform
 from nnunetv2.training.dataloading import data_loader
 from nnunetv2.training.dataloading.nnunet_dataset import nnUNetBaseDataset
 from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
@@ -31,6 +32,18 @@ from gbaseg.segmentation.settings import SegmentationSettings
 OnEpoch = Callable[[int, dict[str, float]], None]
 # Epochs between checkpoints, the most that an interrupted fold loses. It changes no result.
 CHECKPOINT_EVERY = 10
+# Voxels to either side, of nnU-Net's random blur at its widest, a sigma of 1.
+_BLUR_REACHES = 3
+
+
+class Blur(GaussianBlurTransform):
+    """nnU-Net's random blur, but for axes of so few voxels that it has nothing to reflect at their ends, and fails."""
+
+    def _benchmark_wrapper(self, img: torch.Tensor, sigma: float, dim_to_blur: int) -> torch.Tensor:
+        if img.shape[dim_to_blur + 1] <= _BLUR_REACHES:
+            return img
+        blurred: torch.Tensor = super()._benchmark_wrapper(img, sigma, dim_to_blur)
+        return blurred
 
 
 class Trainer(nnUNetTrainer):
@@ -86,6 +99,17 @@ class Trainer(nnUNetTrainer):
     def validation_step(self, batch: dict) -> dict:
         self.loss.unknown = [self._unknown.get(name, ()) for name in batch["keys"]]
         return super().validation_step(batch)
+
+    @staticmethod
+    def get_training_transforms(*args: Any, **kwargs: Any) -> Any:
+        transforms = nnUNetTrainer.get_training_transforms(*args, **kwargs)
+        for one in transforms.transforms:
+            given = getattr(one, "transform", None)
+            if isinstance(given, GaussianBlurTransform):
+                one.transform = Blur(
+                    given.blur_sigma, given.synchronize_channels, given.synchronize_axes, given.p_per_channel, True
+                )
+        return transforms
 
     def train_step(self, batch: dict) -> dict:
         self.loss.unknown = [self._unknown.get(name, ()) for name in batch["keys"]]
