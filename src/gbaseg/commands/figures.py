@@ -8,9 +8,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from gbaseg import params
@@ -33,10 +31,10 @@ from gbaseg.standardise.case import StandardCase, standardise_label
 from gbaseg.text_file import parse_yaml
 from gbaseg.workflow import layout
 from gbaseg.workflow.panel import central_slice
+from gbaseg.workflow.pictures import evenly
 
 _CASES = 3
 _ZOOM_MM = 40.0  # of close-ups, or what the structure needs
-_T = TypeVar("_T")
 
 
 def run(experiments: Sequence[str], out: Path, structure: str = "") -> None:
@@ -95,7 +93,7 @@ def _translations(runs: dict[str, Run], structure: str) -> list[TranslationRow]:
     first = next(iter(opened.values()))
     value, _ = _values(first, structure)
     rows = []
-    for case in evenly(_table(first, layout.TRANSLATED)):
+    for case in evenly(_table(first, layout.TRANSLATED), _CASES):
         source = read_volume(first, layout.STANDARD / "images" / f"{case.case}.nii.gz")
         mask = read_volume(first, layout.TRANSLATED / case.label).array == value
         z = central_slice(mask)
@@ -118,7 +116,7 @@ def _overlays(runs: Sequence[Run], structure: str) -> Figure:
     labels = {case.case: case for case in _table(first, layout.SCORING)}
     worst_first = sorted(next(iter(dice.values())).items(), key=lambda pair: pair[1])
     rows = []
-    for name in evenly([case for case, _ in worst_first]):
+    for name in evenly([case for case, _ in worst_first], _CASES):
         image = read_volume(first, layout.STANDARD / scored[name].image)
         record = StandardCase.from_dict(json.loads(first.read_text(str(layout.STANDARD / f"records/{name}.json"))))
         labelled = standardise_label(read_volume(first, layout.SCORING / labels[name].label), record)
@@ -131,12 +129,6 @@ def _overlays(runs: Sequence[Run], structure: str) -> Figure:
         scores = {arm: of_case[name] for arm, of_case in dice.items() if name in of_case}
         rows.append(OverlayRow(name, image.array[z], reference[z], masks, scores, image.grid.spacing_zyx_mm[1:]))
     return segmentation_overlays(rows, _ZOOM_MM)
-
-
-def evenly(found: Sequence[_T]) -> list[_T]:
-    """A few of them, from the first to the last."""
-    places = np.unique(np.linspace(0, len(found) - 1, min(_CASES, len(found))).round().astype(int))
-    return [found[place] for place in places]
 
 
 def _table(files: Files, folder: Path) -> list[Case]:

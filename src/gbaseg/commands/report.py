@@ -7,6 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from gbaseg import params
 from gbaseg.cases import read_table, select
@@ -22,7 +23,7 @@ from gbaseg.runtime.ledger import read_ledger
 from gbaseg.runtime.progress import log, meter
 from gbaseg.runtime.scratch import written_whole
 from gbaseg.stages.baseline import NAME as BASELINE
-from gbaseg.stages.summarise import appearance_figure, read_rounds, scores_of
+from gbaseg.stages.summarise import appearance_figures, read_rounds, scores_of
 from gbaseg.text_file import read_yaml, text_of
 from gbaseg.workflow import layout
 from gbaseg.workflow.context import need, read_json
@@ -54,7 +55,8 @@ def run(out: Path) -> None:
     refuse_strangers([layout.STANDARD, layout.TRANSLATED, layout.pseudo_labelled(last), *proxies, *more])
     rounds = read_rounds(settings)
     # Part by part, so that what several structures have of one stands together.
-    of_each = (_of_structure(settings, structure, rounds) for structure in settings.labels)
+    appearances = appearance_figures(settings)
+    of_each = (_of_structure(settings, structure, rounds, appearances[structure]) for structure in settings.labels)
     scored, *others = zip(*of_each, strict=True)
     intensities = intensity_distributions(sample_intensities(settings))
     pictures = [as_vector(intensities, "Intensities by modality and centre (Fig. 6)")]
@@ -87,7 +89,7 @@ _TIME_NOTE = """As this machine's logs/stages.jsonl has them: the last run of ea
 with all else that ran, where the machine tells."""
 
 
-def _of_structure(settings: Params, structure: str, rounds: Rounds) -> list[Section]:
+def _of_structure(settings: Params, structure: str, rounds: Rounds, appearance: Figure) -> list[Section]:
     """What the page says of one structure, which titles and captions name where there are several."""
     scores = scores_of(structure, rounds)
     name = f": {structure}" if len(settings.labels) > 1 else ""
@@ -100,7 +102,7 @@ def _of_structure(settings: Params, structure: str, rounds: Rounds) -> list[Sect
             pictures=_curves(structure, name, scores),
         ),
         Section(f"Known without the target's labels{name}", _PROXIES_NOTE, tables=_proxies(settings, structure)),
-        Section(f"Augmentation{name}", pictures=_steps(settings, structure, name)),
+        Section(f"Augmentation{name}", pictures=_steps(settings, structure, name, appearance)),
         Section(f"Cases by round{name}", pictures=[by_round]),
         _cases(settings, structure, name, scores[1:]),
     ]
@@ -162,10 +164,10 @@ def _proxies(settings: Params, structure: str) -> list[Table]:
     return [Table(headings, rows)] if rows else []
 
 
-def _steps(settings: Params, structure: str, name: str) -> list[Picture]:
+def _steps(settings: Params, structure: str, name: str, appearance: Figure) -> list[Picture]:
     pictures = [
         as_image(draw_panel(settings, structure), f"A case through every step{name}", 150),
-        as_vector(appearance_figure(settings, structure), f"Appearance before and after augmentation (Fig. 7){name}"),
+        as_vector(appearance, f"Appearance before and after augmentation (Fig. 7){name}"),
     ]
     blending = naive_and_gba(settings, structure)
     if blending is not None:

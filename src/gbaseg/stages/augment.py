@@ -18,7 +18,7 @@ from gbaseg.augmentation.appearance import Appearance, distance, finite, measure
 from gbaseg.augmentation.gba import apply_gba, apply_naive
 from gbaseg.augmentation.rules import Copy, Measurement, equal_draws, plan_copies, unaltered_share
 from gbaseg.augmentation.settings import structures
-from gbaseg.cases import Case, read_table, select, write_table
+from gbaseg.cases import Case, read_table, write_table
 from gbaseg.params import Params
 from gbaseg.runtime.device import is_gpu
 from gbaseg.runtime.engine import Task
@@ -30,6 +30,7 @@ from gbaseg.runtime.turns import beside_gpu, dealt_out, on_gpu
 from gbaseg.workflow import layout
 from gbaseg.workflow.context import read_json, stage, write_json
 from gbaseg.workflow.models import load_model
+from gbaseg.workflow.pseudo_labels import training_cases
 
 CHOICES = "online.json"
 DRAWS = "draws.json"
@@ -183,7 +184,7 @@ def appearance_groups(
 ) -> dict[str, tuple[list[Appearance], list[Appearance], list[Appearance]]]:
     """Fig. 7 of each structure: in the pseudo-target set, in its copies, and in the target as a round labels it."""
     labels = layout.pseudo_labelled(round_id) / "standard"
-    cases = select(read_table(layout.STANDARD), domain="target", splits=["train"])
+    cases = training_cases()
     before, added = (
         appearances(settings, [(folder / case.image, folder / case.label) for case in read_table(folder)])
         for folder in (layout.TRANSLATED, augmented)

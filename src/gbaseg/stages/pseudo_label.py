@@ -28,7 +28,7 @@ from gbaseg.standardise.case import StandardCase, probability_to_raw
 from gbaseg.workflow import layout
 from gbaseg.workflow.context import read_json, read_record, stage, write_json
 from gbaseg.workflow.held_out import score_folds
-from gbaseg.workflow.pseudo_labels import TABLE, read_rows, volumes_mm3
+from gbaseg.workflow.pseudo_labels import TABLE, read_rows, training_cases, volumes_mm3
 
 _COLUMNS = ("case", "structure", "volume_mm3", "fold_dice", "pieces", "largest_share", "doubts")
 
@@ -180,7 +180,7 @@ def on_scan(probabilities: np.ndarray, record: StandardCase, settings: Params) -
 def agreement_with(settings: Params, folder: Path, previous: str) -> Agreement:
     """Between these pseudo-labels of the target's training cases and those of another round."""
     before = layout.pseudo_labelled(previous) / "standard"
-    cases = _training_cases()
+    cases = training_cases()
     pairs = (
         (
             volume.read(before / f"{case.case}.nii.gz").array,
@@ -198,7 +198,7 @@ def _agreement_of_folds(settings: Params, folder: Path, structure: str) -> dict[
     Cases on which no fold finds it have no agreement (`nan` in the table): they are left out, and counted where there
     are some.
     """
-    chosen = {case.case for case in _training_cases()}
+    chosen = {case.case for case in training_cases()}
     rows = [row for row in read_rows(folder) if row["structure"] == structure and row["case"] in chosen]
     known = [dice for dice in (float(row["fold_dice"]) for row in rows) if not math.isnan(dice)]
     # A single fold has no agreement whatever it finds.
@@ -214,13 +214,8 @@ def _agreement_of_folds(settings: Params, folder: Path, structure: str) -> dict[
 def found_nothing(settings: Params, folder: Path) -> bool:
     """Whether a round's pseudo-labels show the tumour in none of the target's training cases."""
     volumes = volumes_mm3(folder, settings.dataset.tumour)
-    cases = _training_cases()
+    cases = training_cases()
     return bool(cases) and not any(volumes[case.case] > 0 for case in cases)
-
-
-def _training_cases() -> list[Case]:
-    """Of the target: those whose pseudo-labels the next round is trained on."""
-    return select(read_table(layout.STANDARD), domain="target", splits=["train"])
 
 
 def source_range_mm3(value: int) -> tuple[float, float]:

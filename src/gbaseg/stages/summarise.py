@@ -39,8 +39,9 @@ def run() -> None:
         write_rounds(rounds, plots / "rounds.csv")
         _save("intensities", "", intensity_distributions(sample_intensities(settings)), plots)
         tumour, *others = settings.labels
-        for structure in settings.labels:
+        for structure, appearance in appearance_figures(settings).items():
             suffix = "" if structure == tumour else f"_{quote(structure, safe='')}"
+            _save("appearance", suffix, appearance, plots)
             for name, figure in _figures(settings, structure, rounds).items():
                 _save(name, suffix, figure, plots)
         facts: dict[str, Any] = {
@@ -58,7 +59,6 @@ def _figures(settings: Params, structure: str, rounds: Rounds) -> dict[str, Figu
     """Those that show one structure; its axes and contours are of no other."""
     scores = scores_of(structure, rounds)
     figures = {
-        "appearance": appearance_figure(settings, structure),
         "panel": draw_panel(settings, structure),
         "overlays": overlays(settings, structure, [pair for pair in scores if pair[0] != layout.SURVEY]),
     }
@@ -95,9 +95,10 @@ def scores_of(structure: str, rounds: Rounds) -> list[tuple[str, list[CaseScore]
     ]
 
 
-def appearance_figure(settings: Params, structure: str) -> Figure:
-    """Fig. 7, against the pseudo-labels of the last round."""
+def appearance_figures(settings: Params) -> dict[str, Figure]:
+    """Fig. 7 of each structure, against the pseudo-labels of the last round."""
     groups = appearance_groups(settings, layout.AUGMENTED, settings.self_training.last)
-    before, added, target = groups[structure]
-    words = "tumour" if structure == settings.dataset.tumour else structure
-    return appearance_density(before, before + added, target, words)
+    return {
+        name: appearance_density(before, before + added, target, "tumour" if name == settings.dataset.tumour else name)
+        for name, (before, added, target) in groups.items()
+    }

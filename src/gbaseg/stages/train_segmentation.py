@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gbaseg import params
-from gbaseg.cases import Case, read_table, select
+from gbaseg.cases import Case, read_table
 from gbaseg.params import Params
 from gbaseg.runtime.fork_server import import_for_workers
 from gbaseg.runtime.progress import log
@@ -26,7 +26,7 @@ from gbaseg.stages.pseudo_label import source_ranges_mm3
 from gbaseg.workflow import layout
 from gbaseg.workflow.context import read_json, recipe, stage, write_json
 from gbaseg.workflow.folds import fold_seed, patient_pools
-from gbaseg.workflow.pseudo_labels import doubtful_structures
+from gbaseg.workflow.pseudo_labels import doubtful_structures, training_cases
 from gbaseg.workflow.verdict import read_verdict
 
 # Beside the stages' scratch folders: rounds and experiments share most of their images.
@@ -73,7 +73,7 @@ def run(round_id: str, last: bool | None = None) -> None:
         if item.prev != layout.SURVEY:
             real = target_items(settings, item.prev, fine)
             # Of all of them: where most are doubtful, those that are left do not stand in for them.
-            count = len(select(read_table(layout.STANDARD), domain="target", splits=["train"]))
+            count = len(training_cases())
             weight = target_weight(items, count, settings.self_training.target_share)
             items += [replace(one, weight=weight) for one in real]
         train(
@@ -211,7 +211,7 @@ def target_items(settings: Params, previous: str, fine: bool) -> list[TrainingIt
     labels = layout.pseudo_labelled(previous)
     doubtful = doubtful_structures(labels) if settings.self_training.confidence.action == "drop" else {}
     items, left_out = [], dict.fromkeys(settings.labels, 0)
-    cases = select(read_table(layout.STANDARD), domain="target", splits=["train"])
+    cases = training_cases()
     for case in cases:
         names = doubtful.get(case.case, set())
         for name in names:

@@ -77,10 +77,12 @@ def blur(
     """h * image: separable Gaussian of `sigma` voxels along `axes`, one after the other, edges replicated; 0: none.
     The same axes in another order of memory give the same numbers."""
     out = np.empty_like(image) if out is None else out
-    np.copyto(out, image)
+    blurred = image
     for axis, width in zip(axes, sigma, strict=True):
         if width > 0.0:
-            ndimage.correlate1d(out, _kernel(width), axis=axis, mode="nearest", output=out)
+            blurred = ndimage.correlate1d(blurred, _kernel(width), axis=axis, mode="nearest", output=out)
+    if blurred is image:
+        np.copyto(out, image)
     return out
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -32,26 +30,28 @@ from gbaseg.workflow.pseudo_labels import volumes_mm3
 
 _ZOOM_MM = 40.0
 _OVERLAYS = 4
+_T = TypeVar("_T")
 _VOXELS = 50_000  # of each case in Fig. 6, at least, where it has as many
 
 
 def sample_intensities(settings: Params) -> dict[tuple[str, str], list[np.ndarray]]:
     """Fig. 6: (modality, centre) -> intensities of each training case inside its foreground, see `foreground`."""
-    everything = read_table(layout.STANDARD)
-    sets: list[tuple[str, Path, list[Case]]] = [
-        ("source", layout.STANDARD, select(everything, domain="source", splits=["train"])),
-        ("pseudo-target", layout.TRANSLATED, read_table(layout.TRANSLATED)),
-        ("target", layout.STANDARD, select(everything, domain="target", splits=["train"])),
-    ]
-    samples = defaultdict(list)
-    kind = settings.standardise.foreground
-    for modality, folder, cases in sets:
-        for case in cases:
-            # A pseudo-target's is that of the scan that it was made from: the same head.
-            mask = foreground(volume.read(layout.STANDARD / case.image, np.float32).array, kind)
-            values = volume.read(folder / case.image, np.float32).array[mask]
-            samples[(modality, case.centre)].append(np.clip(values[:: max(1, values.size // _VOXELS)], 0.0, 1.0))
-    return dict(samples)
+    # A pseudo-target's foreground is that of the scan that it was made from, which is looked at once: the same head.
+    shown = {
+        "source": {"source": layout.STANDARD, "pseudo-target": layout.TRANSLATED},
+        "target": {"target": layout.STANDARD},
+    }
+    # In the order in which they are drawn.
+    samples: dict[str, dict[tuple[str, str], list[np.ndarray]]] = {name: {} for of in shown.values() for name in of}
+    for case in select(read_table(layout.STANDARD), splits=["train"]):
+        scan = volume.read(layout.STANDARD / case.image, np.float32).array
+        mask = foreground(scan, settings.standardise.foreground)
+        for modality, folder in shown[case.domain].items():
+            image = scan if folder == layout.STANDARD else volume.read(folder / case.image, np.float32).array
+            values = image[mask]
+            few = np.clip(values[:: max(1, values.size // _VOXELS)], 0.0, 1.0)
+            samples[modality].setdefault((modality, case.centre), []).append(few)
+    return {key: cases for of_modality in samples.values() for key, cases in of_modality.items()}
 
 
 def naive_and_gba(settings: Params, structure: str) -> Figure | None:
@@ -112,11 +112,9 @@ def overlays(settings: Params, structure: str, scores: Sequence[tuple[str, Seque
         if not by_dice or case.case in by_dice
     ]
     ordered = sorted(held_out, key=lambda case: by_dice.get(case.case, volumes[case.case]))
-    places = np.unique(np.linspace(0, len(ordered) - 1, min(_OVERLAYS, len(ordered))).round().astype(int))
-    chosen = [ordered[place] for place in places] if ordered else []
     names = [item.id for item in settings.self_training.rounds]
     rows = []
-    for case in chosen:
+    for case in evenly(ordered, _OVERLAYS):
         read = read_held_out(settings, structure, case, names)
         wanted = read.reference
         if wanted is None or not wanted.any():
@@ -124,6 +122,12 @@ def overlays(settings: Params, structure: str, scores: Sequence[tuple[str, Seque
         dice = {name: row.dice for name, rows_of in scores for row in rows_of if row.case == case.case}
         rows.append(overlay_row(case.case, read, dice, central_slice(wanted)))
     return segmentation_overlays(rows, _ZOOM_MM)
+
+
+def evenly(found: Sequence[_T], most: int) -> list[_T]:
+    """So many of them at most, from the first to the last."""
+    places = np.unique(np.linspace(0, len(found) - 1, min(most, len(found))).round().astype(int))
+    return [found[place] for place in places]
 
 
 class HeldOut(NamedTuple):

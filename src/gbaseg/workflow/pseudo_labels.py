@@ -1,11 +1,19 @@
-"""The table of a round's pseudo-labels: what is known of each."""
+"""A round's pseudo-labels: which cases have them for training, and the table of what is known of each."""
 
 from __future__ import annotations
 
 import csv
 from pathlib import Path
 
+from gbaseg.cases import Case, read_table, select
+from gbaseg.workflow import layout
+
 TABLE = "pseudo_labels.csv"
+
+
+def training_cases() -> list[Case]:
+    """Of the target: those whose pseudo-labels the next round is trained on."""
+    return select(read_table(layout.STANDARD), domain="target", splits=["train"])
 
 
 def read_rows(folder: Path) -> list[dict[str, str]]:
