@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from multiprocessing import util
 from pathlib import Path
 
@@ -30,6 +31,10 @@ def whoami(pool):
     while len(list(here.glob(f"{pool}-*"))) < 2 and time.monotonic() < deadline:
         time.sleep(0.05)
     return os.getpid()
+def blas():
+    import numpy
+    from threadpoolctl import threadpool_info
+    return {one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"}
 """
 _PROGRAM = """
 import sys
@@ -40,6 +45,23 @@ if __name__ == "__main__":
     import_for_workers("slow")
     pids = [pid for pool in "ab" for pid in run([Task(f"{n}", whoami, {"pool": pool}) for n in range(2)])]
     print(len(set(pids)))
+"""
+
+
+_ASIDE = """
+import os, sys
+import slow
+from tasks import whoami, blas
+from gbaseg.runtime import fork_server
+from gbaseg.runtime.engine import Task, run
+if __name__ == "__main__":
+    fork_server.put_aside()
+    [(aside, _)] = fork_server._aside
+    if "idle" not in sys.argv:
+        pids = [pid for pool in "ab" for pid in run([Task(f"{n}", whoami, {"pool": pool}) for n in range(2)])]
+        [parent] = run([Task("parent", os.getppid)])
+        print(len(set(pids)), parent == aside, *run([Task("blas", blas)])[0])
+    print(aside)
 """
 
 
@@ -98,3 +120,35 @@ def test_a_run_beside_it_that_clears_what_killed_ones_left_does_not_end_it(tmp_p
     tidy(tmp_path / ".scratch", "survey-1")
     assert folder.is_dir() and is_held(lock_inside(folder))
     assert run([Task("parent", os.getppid)]) == [first]
+
+
+@pytest.mark.parametrize("arguments", [[], ["idle"]])
+def test_a_process_put_aside_is_what_workers_are_forked_from_and_ends_unused_too(tmp_path, arguments):
+    (tmp_path / "slow.py").write_text(_SLOW)
+    (tmp_path / "tasks.py").write_text(_TASKS)
+    (tmp_path / "program.py").write_text(_ASIDE)
+    for name in ("witnesses", "workers"):
+        (tmp_path / name).mkdir()
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "program.py"), *arguments],
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path]),
+            "FOLDER": str(tmp_path),
+            WORKERS: "2",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    *said, aside = done.stdout.split()
+    assert said == ([] if arguments else ["4", "True", "1"]), done.stderr
+    assert len(list((tmp_path / "witnesses").iterdir())) == 1
+    wait_until_gone(int(aside))
+
+
+def wait_until_gone(process):
+    deadline = time.monotonic() + 20
+    while Path(f"/proc/{process}").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

@@ -22,6 +22,17 @@ class Group(click.Group):
     Exit codes are in the help of `main`. A wrong call is a mistake like others: 1, not click's 2.
     """
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Of the program; in Python `main` is called."""
+        from gbaseg.runtime.stage_client import hand_over
+
+        try:
+            hand_over()
+        except UserError as error:
+            click.echo(f"gbaseg: {error}", err=True)
+            sys.exit(error.exit_code)
+        return super().__call__(*args, **kwargs)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
 

@@ -21,7 +21,7 @@ from typing import NoReturn
 
 # How long an end is put off for a checkpoint; how long a stage waits for its workers; when all is over.
 GRACE_S, WORKERS_S, LAST_S = 15.0, 18.0, 25.0
-_ASKING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+ASKING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 # A second Ctrl-C after so long is meant.
 _AGAIN_S = 1.0
 # Of this process, as early as anything is known of it.
@@ -71,7 +71,7 @@ def on_signals() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield  # Python allows handlers in the main thread alone
         return
-    before = {number: signal.getsignal(number) for number in _ASKING}
+    before = {number: signal.getsignal(number) for number in ASKING}
     listen(*(number for number, handler in before.items() if handler != signal.SIG_IGN))
     try:
         yield
@@ -96,7 +96,7 @@ def listen(*numbers: signal.Signals) -> None:
 def forget_in_fork() -> None:
     """In a process forked from one that listens: SIGTERM ends it as any other, the rest is its parent's to say."""
     signal.set_wakeup_fd(-1)
-    for number in _ASKING:
+    for number in ASKING:
         if signal.getsignal(number) == _asked:
             signal.signal(number, signal.SIG_DFL if number == signal.SIGTERM else signal.SIG_IGN)
 
@@ -162,7 +162,7 @@ def _asked(number: int, _: FrameType | None) -> None:
 
 def _keep_time(heard: int) -> None:
     """In a thread of its own: what the main thread may be too busy for."""
-    number = next(number for number in iter(lambda: os.read(heard, 1)[0], None) if number in _ASKING)
+    number = next(number for number in iter(lambda: os.read(heard, 1)[0], None) if number in ASKING)
     started = time.monotonic()
     while (now := time.monotonic()) < started + LAST_S:
         if _state.is_due(now):

@@ -15,7 +15,7 @@ from gbaseg.runtime.ending import STARTED_BY, forget_in_fork, kill_children
 
 # Set by DVC in the commands of its stages.
 DVC_STAGE = "DVC_STAGE"
-_PR_SET_PDEATHSIG = 1  # of linux/prctl.h
+PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 _SECONDS_BETWEEN_LOOKS = 0.5
 # Between dvc and its command: a shell, a wrapper such as `nice`, or one that a site puts there.
 _MOST_BETWEEN = 6
@@ -63,11 +63,26 @@ def end_with_dvc() -> None:
     if DVC_STAGE not in os.environ or any(thread.name == DVC_STAGE for thread in threading.enumerate()):
         return
     chain = line_to_dvc()
-    orphan = os.getppid() != STARTED_BY or _takes_orphans(chain[-1])  # it ended while this process was starting
+    orphan = os.getppid() != STARTED_BY or takes_orphans(chain[-1])  # it ended while this process was starting
 
     def watch() -> None:
         while not orphan and _line(len(chain)) == chain:
             time.sleep(_SECONDS_BETWEEN_LOOKS)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name=DVC_STAGE, daemon=True).start()
+
+
+def end_with_caller(pipe: int) -> None:
+    """In a stage that was forked for another process (`stage_server`): end with that one, hear the signals it hears.
+
+    Args:
+        pipe: a byte is the number of a signal; its end is the caller's.
+    """
+
+    def watch() -> None:
+        for number in iter(lambda: os.read(pipe, 1), b""):
+            os.kill(os.getpid(), number[0])
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, name=DVC_STAGE, daemon=True).start()
@@ -93,7 +108,7 @@ def _is_dvc(process: object) -> bool:
     return any(PurePath(part).name == "dvc" for part in process.cmdline()[:3])  # type: ignore[attr-defined]
 
 
-def _takes_orphans(pid: int) -> bool:
+def takes_orphans(pid: int) -> bool:
     """Whether those go to a process whose parent has ended: init or a session's, not a program that calls DVC."""
     import psutil
 
@@ -126,7 +141,7 @@ def _end_fork_with(parent: int, by_main_thread: bool) -> None:
     # Linux counts a parent as ended with the thread that forked.
     if sys.platform == "linux" and by_main_thread:
         # The kernel's own: it takes no thread and works where memory is gone.
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             _vanish()  # it ended before the call
         return

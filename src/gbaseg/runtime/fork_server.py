@@ -6,13 +6,17 @@ process imports beside the stage, does nothing else, and ends when the stage and
 
 from __future__ import annotations
 
+import fcntl
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterable, Mapping
+import socket
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from multiprocessing import forkserver, resource_tracker, util
 from multiprocessing.context import BaseContext
 from pathlib import Path
+from typing import Any
 
 from gbaseg.runtime.environment import variables
 from gbaseg.runtime.leftovers import lock_inside
@@ -26,6 +30,9 @@ _AT_IMPORT = {"OPENBLAS_NUM_THREADS": "1"}
 _wanted: list[str] = []
 # Of the folder of its socket: by it a later run knows what a killed one has left. Asking at the socket would end it.
 _locks: list[Lock | Holder | None] = []
+# A fork of this process, made when it had not begun anything, and the way to it: see `put_aside`.
+_aside: list[tuple[int, socket.socket]] = []
+_MOST_DESCRIPTORS, _LONGEST_PROGRAM = 8, 1 << 20
 
 
 def import_for_workers(*modules: str) -> None:
@@ -51,7 +58,7 @@ def forked_workers(modules: Iterable[str]) -> BaseContext:
     resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
     try:
-        with variables(_AT_IMPORT):
+        with variables(_AT_IMPORT), _of_what_is_aside():
             if not _locks:
                 _locks.append(try_lock(lock_inside(Path(util.get_temp_dir()))))
             forkserver.ensure_running()
@@ -72,3 +79,70 @@ def begin_worker(environment: Mapping[str, str]) -> None:
     os.environ.clear()
     os.environ.update(environment)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+
+def put_aside() -> None:
+    """Keep a fork of this process, in which all that workers need is imported, to be what workers are forked from.
+
+    To be called before the process computes anything: the threads of a library are not in a fork.
+    """
+    ours, its = socket.socketpair()
+    # Of a terminal's signals it hears nothing, as if `forked_workers` had started it.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
+    process = os.fork()
+    if process:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        its.close()
+        _aside.append((process, ours))
+        return
+    try:
+        ours.close()
+        program, descriptors, *_ = socket.recv_fds(its, _LONGEST_PROGRAM, _MOST_DESCRIPTORS)
+        if program:  # else the stage has ended without workers
+            numbers, _, code = program.decode().partition("\n")
+            _take_places(descriptors, [int(number) for number in numbers.split()], its)
+            _compute_as_told(_AT_IMPORT)
+            exec(code, {})  # what multiprocessing would have given to a new interpreter
+    finally:
+        os._exit(0)
+
+
+@contextmanager
+def _of_what_is_aside() -> Iterator[None]:
+    """Inside, multiprocessing's next process is the one that was put aside, where there is one."""
+    seam: Any = util
+    usual = seam.spawnv_passfds
+
+    def give(path: bytes, arguments: Sequence[str], descriptors: Iterable[int]) -> int:
+        seam.spawnv_passfds = usual
+        process, way = _aside.pop()
+        numbers = sorted(map(int, descriptors))
+        with way:
+            socket.send_fds(way, [f"{' '.join(map(str, numbers))}\n{arguments[-1]}".encode()], numbers)
+        return process
+
+    if _aside:
+        seam.spawnv_passfds = give
+    try:
+        yield
+    finally:
+        seam.spawnv_passfds = usual
+
+
+def _take_places(descriptors: Sequence[int], numbers: Sequence[int], used: socket.socket) -> None:
+    """Give descriptors the numbers that they have in the process that sent them."""
+    # By way of numbers that are in nobody's way.
+    high = [fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, max(numbers) + 1) for descriptor in descriptors]
+    for descriptor in (*descriptors, used.detach()):
+        os.close(descriptor)
+    for descriptor, number in zip(high, numbers, strict=True):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+
+
+def _compute_as_told(variables: Mapping[str, str]) -> None:
+    """As if libraries had been imported with these variables, of which there is one."""
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(int(variables["OPENBLAS_NUM_THREADS"]), "blas")
+    os.environ.update(variables)
