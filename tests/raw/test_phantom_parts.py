@@ -3,14 +3,15 @@
 import numpy as np
 import pytest
 
+from gbaseg.raw.phantom.anatomy import cavity_depth, head_depth
 from gbaseg.raw.phantom.fields import smooth_field
-from gbaseg.raw.phantom.space import Space, rotation
+from gbaseg.raw.phantom.space import Space, box_around, rotation, slabs
 
 
 def straight_space(shape: tuple[int, int, int], spacing: float) -> Space:
     axes = [((np.arange(n) - (n - 1) / 2) * spacing).astype(np.float32) for n in shape]
     z, y, x = np.meshgrid(*axes, indexing="ij")
-    return Space(x, y, z, (spacing,) * 3, np.eye(3), 0.0)
+    return Space(x, y, z, (spacing,) * 3, np.eye(3), 0.0, shape)
 
 
 def test_a_field_has_mean_0_and_sd_1_and_changes_over_its_length() -> None:
@@ -47,11 +48,36 @@ def test_a_box_holds_all_of_a_shape_in_a_tilted_space() -> None:
     turn = rotation(np.array([10.0, -8.0, 15.0]))
     plain = straight_space((40, 40, 40), 1.0)
     x, y, z = np.einsum("ij,j...->i...", turn, np.stack([plain.x, plain.y, plain.z])).astype(np.float32)
-    space = Space(x, y, z, (1.0,) * 3, turn, 0.0)
+    space = Space(x, y, z, (1.0,) * 3, turn, 0.0, (40, 40, 40))
     inside = space.ellipsoid((5, -6, 3), (4, 7, 5)) > 0
     box = space.box((5, -6, 3), (4, 7, 5))
     assert inside[box].sum() == inside.sum() > 0
     assert inside[box].size < inside.size / 4
+
+
+def test_a_part_of_the_grid_has_its_own_part_of_a_box() -> None:
+    space = straight_space((40, 40, 40), 1.0)
+    whole = space.box((5, -6, 3), (4, 7, 5))
+    assert [space.part(part).box((5, -6, 3), (4, 7, 5))[0] for part in slabs((40, 40, 40))] == [
+        slice(min(max(whole[0].start - z, 0), 8), min(max(whole[0].stop - z, 0), 8)) for z in range(0, 40, 8)
+    ]
+    again = space.part((slice(3, 40), slice(2, 40), slice(1, 40))).part((slice(7, 37), slice(0, 38), slice(4, 39)))
+    assert np.array_equal(again.x[again.box((5, -6, 3), (4, 7, 5))], space.x[whole])
+
+
+def test_a_head_in_slabs_is_the_whole_head() -> None:
+    space = straight_space((40, 50, 45), 4.0)
+    depth = head_depth(space)
+    parts = [(head_depth(space.part(slab)), cavity_depth(space.part(slab), depth[slab])) for slab in slabs(depth.shape)]
+    assert np.array_equal(np.concatenate([part[0] for part in parts]), depth)
+    assert np.array_equal(np.concatenate([part[1] for part in parts]), cavity_depth(space, depth))
+
+
+def test_the_box_around_a_mask_is_its_smallest() -> None:
+    mask = np.zeros((5, 6, 7), bool)
+    assert mask[box_around(mask)].size == 0
+    mask[1, 2, 3] = mask[3, 2, 5] = True
+    assert box_around(mask) == (slice(1, 4), slice(2, 3), slice(3, 6))
 
 
 def test_a_ball_pushes_aside_what_surrounds_it_and_keeps_its_volume() -> None:

@@ -17,7 +17,7 @@ from gbaseg.raw.phantom.anatomy import (
 )
 from gbaseg.raw.phantom.fields import smooth_field
 from gbaseg.raw.phantom.imaging import HALVES, Modality, point_spread, sample_image
-from gbaseg.raw.phantom.space import Box, Space, rotation
+from gbaseg.raw.phantom.space import Box, Space, box_around, rotation, slabs
 from gbaseg.raw.phantom.tumour import paint_tumour, pushed_aside, sample_traits
 from gbaseg.raw.settings import PhantomCentre, PhantomSettings
 from gbaseg.runtime.seeds import numpy_generator
@@ -65,12 +65,13 @@ def _space(settings: PhantomSettings, grid: Grid, rng: np.random.Generator) -> S
     for row, offset in zip(to_head.astype(np.float32), shift, strict=True):
         field = smooth_field(rng, shape, spacing, settings.deformation_length_mm)
         # A head is held in shape: shifts beyond 2.5 SD do not occur.
-        field = np.clip(field, -2.5, 2.5) * np.float32(settings.deformation_mm)
+        np.clip(field, -2.5, 2.5, out=field)
+        field *= np.float32(settings.deformation_mm)
         field += row[0] * x + row[1] * y + row[2] * z + np.float32(offset)
         coordinates.append(field)
     margin = 2.5 * settings.deformation_mm + float(np.abs(shift).max())
     x_head, y_head, z_head = coordinates
-    return Space(x_head, y_head, z_head, spacing, to_head, margin)
+    return Space(x_head, y_head, z_head, spacing, to_head, margin, shape)
 
 
 def make_case(
@@ -91,13 +92,16 @@ def make_case(
     space = _space(settings, grid, rng)
 
     canvas = Canvas(space)
-    depth = head_depth(space)
-    cavity = cavity_depth(space, depth)
+    depth, cavity = np.empty_like(space.x), np.empty_like(space.x)
+    for slab in slabs(space.x.shape):
+        depth[slab] = head_depth(space.part(slab))
+        cavity[slab] = cavity_depth(space.part(slab), depth[slab])
     folds = smooth_field(rng, space.x.shape, space.spacing_zyx_mm, 8.0)
     paint_head(canvas, depth, cavity, folds)
-    canvas.space = pushed_aside(space, traits)
-    paint_brain(canvas, cavity, folds)
-    canvas.space = space
+    skull = box_around(cavity > 0)
+    brain = canvas.part(skull)
+    brain.space = pushed_aside(brain.space, traits)
+    paint_brain(brain, cavity[skull], folds[skull])
     paint_vessels_and_ears(canvas, cavity)
     paint_tumour(canvas, cavity, traits, rng)
 

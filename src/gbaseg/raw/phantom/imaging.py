@@ -9,6 +9,7 @@ from scipy import ndimage
 
 from gbaseg.raw.phantom.anatomy import Tissue
 from gbaseg.raw.phantom.fields import smooth_field
+from gbaseg.raw.phantom.space import slabs
 from gbaseg.raw.phantom.tumour import Traits
 from gbaseg.raw.settings import PhantomCentre, PhantomSettings
 
@@ -88,10 +89,10 @@ def sample_image(
     """
     dz, dy, dx = centre.spacing_zyx_mm
     mean, texture = _tables(modality, traits, rng)
-    image = mean[tissue]
     # Coarse and fine grain; the tumour's own heterogeneity shows on both modalities at the same scale.
-    grain = smooth_field(rng, tissue.shape, (dz / HALVES, dy, dx), 4.5)
-    image += texture[tissue] * grain
+    image = smooth_field(rng, tissue.shape, (dz / HALVES, dy, dx), 4.5)
+    for slab in slabs(image.shape):
+        image[slab] = mean.take(tissue[slab]) + texture.take(tissue[slab]) * image[slab]
     image = point_spread(settings, centre.spacing_zyx_mm, image)
     image *= np.exp(np.float32(centre.bias) * smooth_field(rng, image.shape, centre.spacing_zyx_mm, 90.0))
     noise = np.float32(rng.uniform(*centre.noise))

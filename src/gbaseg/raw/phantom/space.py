@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 Point = tuple[float, float, float]
 Box = tuple[slice, slice, slice]
+# Slices: so few that what is computed on the way stays in the processor's cache, and no call's overhead counts.
+_SLAB = 8
+
+
+def slabs(shape: tuple[int, ...]) -> Iterator[Box]:
+    """All of a grid (Z, Y, X), a few slices at a time."""
+    for first in range(0, shape[0], _SLAB):
+        yield slice(first, min(first + _SLAB, shape[0])), slice(0, shape[1]), slice(0, shape[2])
+
+
+def box_around(mask: np.ndarray) -> Box:
+    """The smallest box that holds all of `mask` (Z, Y, X); one of no voxels where there is nothing in it."""
+    over_z = np.logical_or.reduce(mask, axis=0)
+    filled = [np.flatnonzero(row) for row in (mask.any(axis=(1, 2)), over_z.any(axis=1), over_z.any(axis=0))]
+    return tuple(slice(int(at[0]), int(at[-1]) + 1) if at.size else slice(0, 0) for at in filled)  # type: ignore[return-value]
+
+
+def grown(radii: Point, by_mm: float) -> Point:
+    """Radii of the surface on which `Space.ellipsoid` is -`by_mm`."""
+    factor = 1 + by_mm / float(np.cbrt(np.prod(radii)))
+    return (radii[0] * factor, radii[1] * factor, radii[2] * factor)
 
 
 def rotation(angles_deg: np.ndarray) -> np.ndarray:
@@ -30,6 +52,8 @@ class Space:
         spacing_zyx_mm: voxel size.
         to_head: matrix (3, 3) from the scan's axes (x, y, z) to the head's, before deformation.
         margin_mm: the most that deformation moves anything.
+        grid_shape: (Z, Y, X) of the scan's grid.
+        first: index (Z, Y, X) on it of the first voxel here, where this is a part of the grid.
     """
 
     x: np.ndarray
@@ -38,26 +62,24 @@ class Space:
     spacing_zyx_mm: tuple[float, float, float]
     to_head: np.ndarray
     margin_mm: float
+    grid_shape: tuple[int, int, int]
+    first: tuple[int, int, int] = (0, 0, 0)
 
     def box(self, centre: Point, radii: Point) -> Box:
         """Slices (Z, Y, X) that surely hold all voxels within `radii` (along x, y, z) of `centre`."""
         to_scan = np.linalg.inv(self.to_head)
         middle = (to_scan @ np.array(centre))[::-1]
         half = (np.abs(to_scan) @ np.array(radii))[::-1] + self.margin_mm
-        shape = np.array(self.x.shape)
-        spacing = np.array(self.spacing_zyx_mm)
-        low = np.floor((middle - half) / spacing + (shape - 1) / 2).astype(int)
-        high = np.ceil((middle + half) / spacing + (shape - 1) / 2).astype(int) + 1
-        low, high = np.clip(low, 0, shape), np.clip(high, 0, shape)
+        spacing, on_grid = np.array(self.spacing_zyx_mm), (np.array(self.grid_shape) - 1) / 2
+        low = np.floor((middle - half) / spacing + on_grid).astype(int) - self.first
+        high = np.ceil((middle + half) / spacing + on_grid).astype(int) + 1 - self.first
+        low, high = np.clip(low, 0, self.x.shape), np.clip(high, 0, self.x.shape)
         return tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))  # type: ignore[return-value]
 
     def part(self, box: Box) -> Space:
-        """The same space on a part of the grid (its own `box` must not be called)."""
-        return replace(self, x=self.x[box], y=self.y[box], z=self.z[box])
-
-    def folded(self) -> Space:
-        """The same space with the right side folded onto the left (its own `box` must not be called)."""
-        return replace(self, x=np.abs(self.x))
+        """The same space on a part of the grid."""
+        z, y, x = (first + side.start for first, side in zip(self.first, box, strict=True))
+        return replace(self, x=self.x[box], y=self.y[box], z=self.z[box], first=(z, y, x))
 
     def ellipsoid(self, centre: Point, radii: Point) -> np.ndarray:
         """Depth below the surface, about mm: positive inside, 0 on it, negative outside."""
