@@ -71,7 +71,7 @@ def main() -> None:
     _spent["start"] = time.time() - started
     watch()
     try:
-        gbaseg()
+        gbaseg.main()  # in this process, and in no fork of another
     finally:
         total, times = time.time() - started, os.times()
         cpu = times.user + times.system + times.children_user + times.children_system
