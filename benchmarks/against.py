@@ -49,8 +49,9 @@ class Tree:
         _run(["git", "clean", "-qxfd", "--exclude=/.venv"], self._folder)
         with (self._folder / "said.log").open("wb") as said:
             process = subprocess.Popen(
-                ["make", self._target], cwd=self._folder, env=self._environment, stdout=said, stderr=said
-            )
+                ["make", self._target], cwd=self._folder, env=self._environment, stdout=said, stderr=said,
+                start_new_session=True,
+            )  # fmt: skip
             while process.poll() is None:
                 self.peak = max(self.peak, _memory(process.pid))
                 with suppress(subprocess.TimeoutExpired):
@@ -64,14 +65,16 @@ class Tree:
             raise click.ClickException(f"make {self._target} in {self._folder} failed:\n{text[-2000:]}")
 
 
-def _memory(pid: int) -> int:
-    """Bytes of a process and all that it has started: proportional set sizes."""
+def _memory(session: int) -> int:
+    """Bytes of all processes of a session: proportional set sizes.
+
+    Not of the children alone: what stages are forked from is nobody's child any more.
+    """
     total = 0
-    with suppress(psutil.NoSuchProcess):
-        process = psutil.Process(pid)
-        for one in (process, *process.children(recursive=True)):
-            with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-                total += one.memory_full_info().pss
+    for process in psutil.process_iter():
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied, ProcessLookupError):
+            if os.getsid(process.pid) == session:
+                total += process.memory_full_info().pss
     return total
 
 
