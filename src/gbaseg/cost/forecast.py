@@ -42,22 +42,23 @@ class Forecast:
         return sum(self.seconds[name] for name in stages)
 
 
-def forecast(settings: Params, size: DataSize, stages: Sequence[str]) -> Forecast:
+def forecast(settings: Params, size: DataSize, stages: Sequence[str], gpu: str | None = None) -> Forecast:
     """What stages will take on this machine, or where nothing was measured here, on one that was.
 
     Args:
         settings: all.
         size: of the data.
         stages: by their names in the ledger, see `itinerary`.
+        gpu: a machine of `machines.json` in the place of this one.
 
     Raises:
         UserError: nothing was measured of a kind of work.
     """
-    speeds, sources = speeds_here()
+    speeds, sources = speeds_here(gpu)
     work = {stage_in_ledger(one.stage): one for one in count_work(settings, size)}
     if unknown := sorted({one.kind for one in work.values()} - speeds.keys()):
         raise UserError(f"nothing was measured of {', '.join(unknown)} ({'; '.join(sources)})")
-    ledger = read_ledger()
+    ledger = read_ledger() if gpu is None else {}
     seconds = {name: _START + _seconds(name, work.get(name), speeds, ledger) for name in stages}
     by_kind = {one.kind: 0.0 for one in work.values()}
     for name, one in work.items():
