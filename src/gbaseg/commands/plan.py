@@ -134,7 +134,7 @@ class Price:
             choices, size = decide(self._asked, place)
             content = writing.content_of(choices, self._presets)
             settings, stages = params.check(content, "the plan"), itinerary(content)
-            self._known[place] = forecast(settings, with_copies(settings, size), stages, self._gpu), stages
+            self._known[place] = forecast(settings, with_copies(settings, size), stages, self._gpu, long=True), stages
         return self._known[place]
 
 
