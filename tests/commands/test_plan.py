@@ -102,6 +102,11 @@ def test_of_folders_to_standardised_scans_that_hold_every_structure(project, dat
         assert set(np.unique(read_label(project / "data/standard" / case.label).array)) == {0, 1, 2}
 
 
+@pytest.mark.unusual(
+    "Data sets and folders",
+    "`plan`: labels of several values without names",
+    "asks for `--structures`, with the values found, and for `--centres`; nothing is written",
+)
 def test_what_cannot_be_known_is_asked_for_in_one_list(project, data):
     said = refused(project, *folders(data))
     assert "--structures NAME=1,NAME=2" in said and "--centres" in said and "4 of 4 labels" in said
@@ -122,6 +127,11 @@ def test_one_label_value_need_not_be_named(project, data):
     assert "--structures NAME=VALUE names it" in result.stdout
 
 
+@pytest.mark.unusual(
+    "Data sets and folders",
+    "`plan`: a damaged scan, a scan without its label, an empty label, a copy of a scan, a structure that no label has",
+    "all of them in one report, each with its file; nothing is written",
+)
 def test_every_fault_is_told_at_once_and_nothing_is_written(project, data, scans):
     (data / "source/p0_T1.nii.gz").write_bytes(b"no image")
     (data / "labels/p1_Label.nii.gz").unlink()
@@ -150,6 +160,11 @@ def test_a_label_without_the_first_structure_is_named(project, data):
     assert plan(*folders(data), "--structures", "part=2,ball=1").exit_code == 0
 
 
+@pytest.mark.unusual(
+    "Data sets and folders",
+    "`plan` over a params.yaml or cases.csv that was changed by hand",
+    "refused; `--force` writes over it and keeps it beside",
+)
 def test_values_of_the_users_own_are_kept_unless_told_otherwise(project, data):
     call = [*folders(data), "--structures", "ball=1"]
     own = (project / "params.yaml").read_text().replace("seed: 1", "seed: 5")
@@ -164,6 +179,9 @@ def test_values_of_the_users_own_are_kept_unless_told_otherwise(project, data):
     assert "cases.csv: changed since a plan wrote it" in refused(project, *call)
 
 
+@pytest.mark.unusual(
+    "Data sets and folders", "`plan --root` of a folder that holds scans", "refused, also with `--force`"
+)
 def test_a_folder_that_holds_scans_is_never_the_place_for_links(project, data):
     call = [*folders(data), "--structures", "ball=1", "--root", data, "--force"]
     assert "holds files that no plan has written" in refused(project, *call)
@@ -186,8 +204,8 @@ def test_too_few_hours_are_said_first(project, data):
     assert least < enough
     result = plan(*call, f"{(least + enough) / 2}")
     assert result.exit_code == 0, result.output
-    assert "is too little for a network to learn 1 structure(s)" in result.stdout.splitlines()[2]
-    assert f"enough are {enough:g} h" in result.stdout.splitlines()[2]
+    assert "is too little for a network to surely learn 1 structure(s)" in result.stdout.splitlines()[2]
+    assert f"Enough are {enough:g} h" in result.stdout.splitlines()[2]
     assert "WARNING" not in plan(*call, f"{enough}").stdout
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import median
 from typing import Any, Literal
 
 import click
@@ -20,16 +19,16 @@ from gbaseg.planning import folders as given
 from gbaseg.planning import writing
 from gbaseg.planning.decide import Asked, Place, decide
 from gbaseg.planning.effort import Fit, fit, hours_for, in_hours
-from gbaseg.planning.facts import Choice, DataFacts
+from gbaseg.planning.facts import Choice
 from gbaseg.planning.folders import Folders, Found
 from gbaseg.planning.gather import grids_of, see
 from gbaseg.planning.geometry import choose_slices
 from gbaseg.planning.page import PAGE, Said, differences, render
+from gbaseg.planning.questions import all_at_once, faults_of_structures, known_structures, question
 from gbaseg.planning.rungs import least_iterations
 from gbaseg.presets import DEFAULT, kept_beside, list_presets, preset_content
 from gbaseg.raw import sources
 from gbaseg.raw.dataset_settings import DatasetSettings
-from gbaseg.raw.fault import Fault
 from gbaseg.runtime.durations import about
 from gbaseg.workflow.foresight import check_ahead
 from gbaseg.workflow.itinerary import PIPELINE, itinerary
@@ -40,7 +39,6 @@ Layout = Literal["crossmoda2022", "table"]
 PAPER: Literal["crossmoda2022"] = "crossmoda2022"
 # Where scans of folders are linked to; a name that a data set of somebody's own hardly has.
 ROOT = Path("data/raw/planned")
-ONE_STRUCTURE = "tumour"
 
 
 @dataclass(frozen=True)
@@ -84,11 +82,11 @@ def run(wanted: Wanted, presets: Path, params_path: Path) -> None:
     cases, place = _as_they_lie(found, root)
     slices, choice, warnings = choose_slices(grids_of(cases, place))
     facts, seen = see(cases, place, slices, DatasetSettings(layout=layout))
-    structures = wanted.structures or found.structures or _known_structures(facts, layout)
-    faults = [*found.faults, *seen, *_of_structures(facts, structures)]
-    questions = [_question(facts)] if facts.values and not structures else []
+    structures = wanted.structures or found.structures or known_structures(facts, layout)
+    faults = [*found.faults, *seen, *faults_of_structures(facts, structures)]
+    questions = [question(facts)] if facts.values and not structures else []
     if faults or questions or owned:
-        raise UserError(_all_at_once(faults, questions, owned))
+        raise UserError(all_at_once(faults, questions, owned))
     papers = next(preset.changes for preset in list_presets(presets) if preset.name == PAPER)
     asked = Asked(facts, structures, str(root.absolute()), layout, choice, wanted.translate, papers, wanted.hours)
     price = Price(asked, presets, wanted.gpu)
@@ -96,7 +94,6 @@ def run(wanted: Wanted, presets: Path, params_path: Path) -> None:
     choices, _ = decide(asked, fitted.place)
     settings = params.check(writing.content_of(choices, presets), "the plan")
     check_ahead(settings, cases)
-    check_root(Path(settings.dataset.root))
     text = writing.params_text(choices, presets)
     written = _write(wanted, found, root, params_path, text, presets)
     said = Said(
@@ -175,6 +172,10 @@ def _not_ours(wanted: Wanted, root: Path, found: Found, presets: Path, params_pa
         lines.append(
             f"{params_path}: has values of your own; --force writes over it, and keeps it as {params_path}.bak"
         )
+    try:
+        check_root(root)
+    except UserError as error:
+        lines.append(str(error))
     if not found.files:
         return lines
     if not writing.is_free(root):
@@ -184,55 +185,6 @@ def _not_ours(wanted: Wanted, root: Path, found: Found, presets: Path, params_pa
             f"{root / TABLE}: changed since a plan wrote it; --force writes over it, and keeps it as {TABLE}.bak"
         )
     return lines
-
-
-def _known_structures(facts: DataFacts, layout: Layout) -> dict[str, int]:
-    """Where nobody has to be asked: the challenge's tumour, or the only value that there is."""
-    if layout == PAPER:
-        return {"VS": 1}
-    return {ONE_STRUCTURE: next(iter(facts.values))} if len(facts.values) == 1 else {}
-
-
-def _of_structures(facts: DataFacts, structures: Mapping[str, int]) -> list[Fault]:
-    """Structures that no label has, and labels without the first of them."""
-    if not facts.values or not structures:
-        return []
-    held = ", ".join(map(str, facts.values))
-    missing = [name for name, value in structures.items() if value not in facts.values]
-    if missing:
-        found = ", ".join(f"{name}={structures[name]}" for name in missing)
-        return [Fault("", "--structures", f"{found}, which no label holds", f"values of the labels: {held}")]
-    tumour, value = next(iter(structures.items()))
-    allowed = f"at least one voxel of the first structure in every source label, {tumour} = {value}"
-    return [
-        Fault(scan.case, "", f"no voxel of {tumour}", allowed)
-        for scan in facts.source
-        if value not in {label.value for label in scan.labels}
-    ]
-
-
-def _question(facts: DataFacts) -> str:
-    values = []
-    for value, count in facts.values.items():
-        volume = median(label.volume_mm3 for _, label in facts.labels(value)) / 1000
-        values.append(f"{value} (in {count} of {len(facts.source)} labels, {volume:.3g} ml)")
-    example = ",".join(f"NAME={value}" for value in facts.values)
-    return (
-        f"--structures {example}: what the label values are, the one that is to steer first, of those to segment; "
-        f"found: {', '.join(values)}"
-    )
-
-
-def _all_at_once(faults: Sequence[Fault], questions: Sequence[str], owned: Sequence[str]) -> str:
-    lines = []
-    if faults:
-        lines += [f"{len(faults)} fault(s) in the data:", *(f"  - {fault}" for fault in faults)]
-    if questions:
-        lines += ["to be said, as it cannot be seen:", *(f"  - {question}" for question in questions)]
-        lines.append("    and where scans are of several centres: --centres NAME, or 'PATTERN' with the centre in ( )")
-    if owned:
-        lines += ["not a plan's to write over:", *(f"  - {line}" for line in owned)]
-    return "\n".join([*lines, "nothing was written"])
 
 
 def _write(wanted: Wanted, found: Found, root: Path, params_path: Path, text: str, presets: Path) -> list[str]:
@@ -254,9 +206,9 @@ def _too_small(asked: Asked, fitted: Fit) -> list[str]:
         return []
     spend, count = fitted.place.spend, len(asked.structures)
     return [
-        f"--hours {asked.hours:g} is too little for a network to learn {count} structure(s) here: "
-        f"{spend.epochs * spend.iterations_per_epoch} iterations of nnU-Net, of {least_iterations(count)} at least; "
-        f"such a run shows that all works, and no more; enough are {in_hours(fitted.learns_from)}"
+        f"--hours {asked.hours:g} is too little for a network to surely learn {count} structure(s) here: "
+        f"{spend.epochs * spend.iterations_per_epoch} iterations of nnU-Net of {least_iterations(count)}; such a run "
+        f"shows that all works, and its Dice says nothing of the method. Enough are {in_hours(fitted.learns_from)}"
     ]
 
 
