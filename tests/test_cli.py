@@ -31,6 +31,7 @@ OTHERS = [
     "tables",
     "figures",
     "ablation",
+    "plan",
     "run",
     "outlook",
     "preset",

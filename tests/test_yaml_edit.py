@@ -2,7 +2,7 @@
 
 import pytest
 
-from gbaseg.yaml_edit import edited
+from gbaseg.yaml_edit import commented, edited
 
 
 @pytest.mark.parametrize(
@@ -33,4 +33,12 @@ def test_several_keys_at_once_and_keys_of_the_same_name():
     text = "a: {x: 1, y: 2}\nb: {x: 3}\n"
     assert edited(text, "b: {x: 30}\na: {y: 20, x: 10}\n", [("a", "y"), ("b", "x"), ("a", "x")]) == (
         "a: {x: 10, y: 20}\nb: {x: 30}\n"
+    )
+
+
+def test_other_comments():
+    text = "a: 1 # old\nb:\n  c: 'x # y'\n  d: # old\n    - 1 # stays\ne: [1,\n  2] # old\nf: 2"
+    comments = {("a",): "one", ("b", "c"): "two", ("b", "d"): "three", ("e",): "four", ("f",): "five"}
+    assert commented(text, comments) == (
+        "a: 1 # one\nb:\n  c: 'x # y' # two\n  d: # three\n    - 1 # stays\ne: [1,\n  2] # four\nf: 2 # five"
     )

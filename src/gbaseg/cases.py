@@ -122,10 +122,16 @@ def write_table(cases: Iterable[Case], folder: str | Path) -> None:
     """Write `cases.csv` into `folder`, ordered by case name so that equal sets give equal files."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / TABLE).open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(asdict(case) for case in sorted(cases, key=lambda case: case.case))
+    (folder / TABLE).write_text(table_text(cases), encoding="utf-8", newline="")
+
+
+def table_text(cases: Iterable[Case]) -> str:
+    """What `write_table` writes."""
+    stream = io.StringIO(newline="")
+    writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(case) for case in sorted(cases, key=lambda case: case.case))
+    return stream.getvalue()
 
 
 def select(

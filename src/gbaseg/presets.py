@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 import difflib
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from gbaseg.errors import UserError
+from gbaseg.runtime.scratch import written_whole
 from gbaseg.text_file import parse_yaml, read_yaml, text_of
 from gbaseg.yaml_edit import edited
 
@@ -118,10 +118,9 @@ def apply_preset(
         text = kept if kept is not None and text_stays else text
         values = _lost(_parse(own), wanted, defaults, folder)
         if values or not text_stays:
-            overwritten = Overwritten(values, _kept(params_path))
-    partial = params_path.with_name(f".{params_path.name}.{os.getpid()}")
-    partial.write_text(text, encoding="utf-8", newline="\r\n" if b"\r\n" in before else "\n")
-    partial.replace(params_path)
+            overwritten = Overwritten(values, kept_beside(params_path))
+    with written_whole(params_path) as partial:
+        partial.write_text(text, encoding="utf-8", newline="\r\n" if b"\r\n" in before else "\n")
     return overwritten
 
 
@@ -143,7 +142,7 @@ def _layers(name: str, folder: Path) -> tuple[dict[str, Any], list[tuple[Path, d
         files = {below: _load(below), **files}
     for file, part in files.items():
         changes = _changes(part, content, file)
-        content = _laid_on(content, changes)
+        content = laid_on(content, changes)
         layers.append((file, changes))
     return content, layers
 
@@ -193,7 +192,7 @@ def _shown(content: Any, key: Key) -> str:
     return json.dumps(content, ensure_ascii=False, default=str)
 
 
-def _kept(file: Path) -> Path:
+def kept_beside(file: Path) -> Path:
     """A copy beside the file, in the place of no older one."""
     names = (file.with_name(f"{file.name}.bak{number}") for number in ("", *range(2, 1000)))
     copy_of = next(name for name in names if not name.exists())
@@ -259,7 +258,8 @@ def _same(one: object, other: object) -> bool:
     return json.dumps(one, default=str) == json.dumps(other, default=str)
 
 
-def _laid_on(defaults: dict[str, Any], changes: Mapping[Key, Any]) -> dict[str, Any]:
+def laid_on(defaults: dict[str, Any], changes: Mapping[Key, Any]) -> dict[str, Any]:
+    """A copy of the defaults with the values under some keys in the place of theirs."""
     laid = copy.deepcopy(defaults)
     for key, value in changes.items():
         section = laid

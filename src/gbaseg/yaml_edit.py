@@ -6,7 +6,7 @@ around replaced lists.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ruamel.yaml import YAML
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
@@ -23,6 +23,24 @@ def edited(text: str, source: str, keys: Iterable[tuple[str, ...]]) -> str:
     """
     before, after = _compose(text), _compose(source)
     edits = [_edit(text, _find(before, key), source, _find(after, key)) for key in keys]
+    for start, end, new in sorted(edits, reverse=True):
+        text = text[:start] + new + text[end:]
+    return text
+
+
+def commented(text: str, comments: Mapping[tuple[str, ...], str]) -> str:
+    """`text` with other comments behind values: on the line on which a value ends, of a block on that of its key.
+
+    Args:
+        text: a YAML document, a mapping.
+        comments: one line each, by the path of the key.
+    """
+    document = _compose(text)
+    edits = []
+    for path, comment in comments.items():
+        key, value = _find(document, path)
+        start = text.index(":", key.end_mark.index) + 1 if _is_block(value) else value.end_mark.index
+        edits.append((start, _line_end(text, start), f" # {comment}"))
     for start, end, new in sorted(edits, reverse=True):
         text = text[:start] + new + text[end:]
     return text

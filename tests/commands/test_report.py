@@ -1,8 +1,14 @@
 """Which slices of a case the report shows."""
 
+from pathlib import Path
+
 import numpy as np
 
+from gbaseg import params
+from gbaseg.commands import report
 from gbaseg.commands.report import interesting_slices
+from gbaseg.planning.page import PAGE
+from gbaseg.planning.writing import params_text, stamp_of
 
 
 def mask(**slices):
@@ -26,3 +32,17 @@ def test_without_a_reference_the_predictions_middle_and_without_either_the_volum
     assert interesting_slices(mask(z1=1, z2=1, z3=1), None) == {"middle": 2}
     assert interesting_slices(mask(), None) == {"middle": 4}
     assert interesting_slices(mask(), mask()) == {"middle": 4}
+
+
+def test_the_plan_is_shown_while_its_numbers_stand(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = params_text({}, Path(__file__).parents[2] / "presets")
+    params.PATH.write_text(text)
+    assert report._plan() == []
+    PAGE.parent.mkdir()
+    PAGE.write_text("Plan of another params.yaml")
+    assert report._plan() == []
+    PAGE.write_text(f"Plan {stamp_of(text)} for data")
+    assert [(section.title, section.text) for section in report._plan()] == [("Plan", PAGE.read_text())]
+    params.PATH.write_text(text.replace("seed: 1", "seed: 2"))
+    assert report._plan() == []

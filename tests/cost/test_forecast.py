@@ -77,3 +77,24 @@ def test_work_far_from_what_was_measured_is_said_to_be(measured):
     assert forecast(SETTINGS, large, STAGES).times > 8
     measured(times=1.0)
     assert forecast(SETTINGS, DataSize(1, 1, 0, 1, 8.0), STAGES).times < 1 / 8
+
+
+def test_a_short_run_here_says_nothing_of_a_far_longer_one(as_measured):
+    """Its seconds are start-up, mostly: `gbaseg plan` after a run that was to show that all works."""
+    short = SETTINGS.model_copy(
+        update={"segmentation": SETTINGS.segmentation.model_copy(update={"epochs": 1, "last_round_epochs": 1})}
+    )
+    long = SETTINGS.model_copy(update={"segmentation": SETTINGS.segmentation.model_copy(update={"epochs": 100})})
+    LEDGER.parent.mkdir()
+    lines = [line for line in as_measured(short, SIZE, 10.0) if line["stage"].startswith("train_segmentation")]
+    LEDGER.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+    def seconds(settings, **how):
+        return forecast(settings, SIZE, STAGES, **how).seconds["train_segmentation/round_0"]
+
+    known = forecast(long, SIZE, STAGES, gpu="2-cores").seconds["train_segmentation/round_0"]
+    assert seconds(long) == pytest.approx(known)
+    # The same again takes what it took; where costs are compared, both go by one measure.
+    own, other = seconds(short), seconds(short, long=True)
+    assert own > 3 * other
+    assert seconds(long, long=True) == pytest.approx(known)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,32 @@ def structures(_: click.Context, __: click.Parameter, value: str) -> dict[str, i
         if not name or not number.isdecimal() or int(number) == 0 or name in found or int(number) in found.values():
             raise click.BadParameter(f"{value!r}; expected names with values above 0, such as VS=1,Cochlea=2")
         found[name] = int(number)
+    return found
+
+
+def structures_or_none(context: click.Context, option: click.Parameter, value: str | None) -> dict[str, int]:
+    """As `structures`; empty where nothing is said."""
+    return {} if value is None else structures(context, option, value)
+
+
+def pattern(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    """A name, or a regular expression of one group."""
+    if value is None:
+        return None
+    try:
+        groups = re.compile(value).groups
+    except re.error as error:
+        raise click.BadParameter(f"{value!r}: {error}; expected a name, or a pattern such as '_(ldn|etz)_'") from error
+    if groups > 1 or not value.strip():
+        raise click.BadParameter(f"{value!r}: {groups} groups; expected a name, or a pattern such as '_(ldn|etz)_'")
+    return value
+
+
+def two_names(context: click.Context, option: click.Parameter, value: str) -> list[str]:
+    """`ceT1,FLAIR` as a list of two, or none."""
+    found = names(context, option, value)
+    if len(found) not in (0, 2):
+        raise click.BadParameter(f"{value!r}; expected two names, such as ceT1,FLAIR")
     return found
 
 

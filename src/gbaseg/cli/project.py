@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
-from gbaseg.cli.options import Number
+from gbaseg.cli.options import FOLDER, Number, pattern, structures_or_none, two_names
 
 PARAMS = Path("params.yaml")
 PRESETS = Path("presets")
@@ -30,6 +31,58 @@ def preset(name: str | None) -> None:
     click.echo(f"{PARAMS}: preset {name} written")
     if overwritten is not None:
         click.echo(overwritten)
+
+
+@click.command()
+@click.argument("data", required=False, type=FOLDER)
+@click.option("--source", type=FOLDER, help="Labelled scans of one modality; or nnU-Net's folder (imagesTr, labelsTr).")
+@click.option("--labels", type=FOLDER, help="Their labels, of the same names.")
+@click.option("--target", type=FOLDER, help="Scans of the other modality, without labels.")
+@click.option("--held-out", type=FOLDER, help="Scans of the target to be segmented, and never trained on.")
+@click.option("--held-out-labels", type=FOLDER, help="Their labels: for scoring alone.")
+@click.option("--structures", callback=structures_or_none, metavar="NAME=VALUE,...", help="The one that steers first.")
+@click.option(
+    "--centres", callback=pattern, metavar="PATTERN", help="In names of scans, the centre in ( ); or its name."
+)
+@click.option("--modalities", default="", callback=two_names, metavar="SOURCE,TARGET", help="For tables and pictures.")
+@click.option("--hours", default=1.0, show_default=True, type=Number(min=0, min_open=True), help="Of a whole run.")
+@click.option("--gpu", metavar="NAME", help="Plan for a machine that was measured; default: this one.")
+@click.option("--no-translation", is_flag=True, help="Train on the source's images as they are.")
+@click.option(
+    "--root", default=Path("data/raw/planned"), show_default=True, type=FOLDER, help="Gets cases.csv and links."
+)
+@click.option("--force", is_flag=True, help="Write over a params.yaml with values of your own; it is kept beside.")
+def plan(
+    data: Path | None,
+    source: Path | None,
+    labels: Path | None,
+    target: Path | None,
+    held_out: Path | None,
+    held_out_labels: Path | None,
+    root: Path,
+    no_translation: bool,
+    **others: Any,
+) -> None:
+    """Choose every number for data of your own, with its reason; write cases.csv and params.yaml.
+
+    DATA: a folder with a cases.csv, or CrossMoDA 2022 as it is unpacked; else name --source, --labels and --target.
+    Nothing is trained, and no label of a target scan is read.
+    """
+    parts = {"--source": source, "--labels": labels, "--target": target}
+    parts |= {"--held-out": held_out, "--held-out-labels": held_out_labels}
+    named = [option for option, folder in parts.items() if folder is not None]
+    if data is not None and named:
+        raise click.UsageError(f"{data} and {', '.join(named)}; allowed: one folder with all, or its parts")
+    if data is None and (source is None or target is None):
+        lacking = " and ".join(option for option in ("--source", "--target") if parts[option] is None)
+        raise click.UsageError(f"no {lacking}; allowed: --source, --labels and --target, or one folder with all")
+    from gbaseg.commands.plan import Wanted, run
+    from gbaseg.planning.folders import Folders
+
+    folders = None
+    if source is not None and target is not None:
+        folders = Folders(source, labels, target, held_out, held_out_labels)
+    run(Wanted(data, folders, root, translate=not no_translation, **others), PRESETS, PARAMS)
 
 
 @click.command()
@@ -88,4 +141,4 @@ def scratch(older_than: str | None, remove: bool) -> None:
     run(older_than, remove)
 
 
-COMMANDS = [run_all, outlook, preset, cost, doctor, scratch]
+COMMANDS = [plan, run_all, outlook, preset, cost, doctor, scratch]

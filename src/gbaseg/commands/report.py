@@ -19,6 +19,8 @@ from gbaseg.evaluation.rounds import Rounds, proxies_of
 from gbaseg.evaluation.summary import CaseScore
 from gbaseg.evaluation.text import number
 from gbaseg.params import Params
+from gbaseg.planning.page import PAGE
+from gbaseg.planning.writing import stamp_of
 from gbaseg.runtime.ledger import read_ledger
 from gbaseg.runtime.progress import log, meter
 from gbaseg.runtime.scratch import written_whole
@@ -65,6 +67,7 @@ def run(out: Path) -> None:
         *([Section("Leaderboard", tables=tables)] if (tables := _leaderboard()) else []),
         *(section for part in others for section in part),
         Section("Translation", pictures=pictures, tables=[_checks()]),
+        *_plan(),
         Section("Time", _TIME_NOTE, tables=_times()),
         Section("Data", "Hashes of what each stage wrote (dvc.lock).", tables=_hashes()),
         Section("Versions", tables=[Table(["package", "version"], [[name, version(name)] for name in PACKAGES])]),
@@ -87,6 +90,12 @@ _PROXIES_NOTE = """None of it is the Dice on the target: Dice on pseudo-target i
 and between the target's pseudo-labels."""
 _TIME_NOTE = """As this machine's logs/stages.jsonl has them: the last run of each stage here. Joules: the processors',
 with all else that ran, where the machine tells."""
+
+
+def _plan() -> list[Section]:
+    """The page of `gbaseg plan`, where params.yaml is still what was written with it."""
+    stamp, page = stamp_of(text_of(params.PATH)), text_of(PAGE) if PAGE.is_file() else ""
+    return [Section("Plan", text=page)] if stamp and stamp in page else []
 
 
 def _of_structure(settings: Params, structure: str, rounds: Rounds, appearance: Figure) -> list[Section]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
 from gbaseg.cost.counted import DataSize
-from gbaseg.cost.speeds import Speed, speeds_here, stage_in_ledger
+from gbaseg.cost.speeds import FAR, Speed, speeds_here, stage_in_ledger
 from gbaseg.cost.work import Work, count_work
 from gbaseg.errors import UserError
 from gbaseg.params import Params
@@ -19,8 +20,6 @@ from gbaseg.runtime.ledger import read_ledger
 _START, _UNCOUNTED, _PHANTOM = 3.0, 2.5, 17.0
 # Sources of a smaller share of the time are not named.
 _SHARE = 0.05
-# Work that is so many times as much, or as little, as what its speed was measured on, takes another time than counted.
-_FAR = 8.0
 
 
 @dataclass(frozen=True)
@@ -42,28 +41,32 @@ class Forecast:
         return sum(self.seconds[name] for name in stages)
 
 
-def forecast(settings: Params, size: DataSize, stages: Sequence[str]) -> Forecast:
+def forecast(
+    settings: Params, size: DataSize, stages: Sequence[str], gpu: str | None = None, long: bool = False
+) -> Forecast:
     """What stages will take on this machine, or where nothing was measured here, on one that was.
 
     Args:
         settings: all.
         size: of the data.
         stages: by their names in the ledger, see `itinerary`.
+        gpu: a machine of `machines.json` in the place of this one.
+        long: go by what is right of long runs, however short this one is: more work never takes less.
 
     Raises:
         UserError: nothing was measured of a kind of work.
     """
-    speeds, sources = speeds_here()
     work = {stage_in_ledger(one.stage): one for one in count_work(settings, size)}
+    most = {one.kind: max(other.amount for other in work.values() if other.kind == one.kind) for one in work.values()}
+    speeds, sources = speeds_here(gpu, dict.fromkeys(most, math.inf) if long else most)
     if unknown := sorted({one.kind for one in work.values()} - speeds.keys()):
         raise UserError(f"nothing was measured of {', '.join(unknown)} ({'; '.join(sources)})")
-    ledger = read_ledger()
+    ledger = read_ledger() if gpu is None else {}
     seconds = {name: _START + _seconds(name, work.get(name), speeds, ledger) for name in stages}
     by_kind = {one.kind: 0.0 for one in work.values()}
     for name, one in work.items():
         by_kind[one.kind] += seconds.get(name, 0.0)
     shares = {source: sum(by_kind.get(kind, 0.0) for kind in kinds) for source, kinds in sources.items()}
-    most = {one.kind: max(other.amount for other in work.values() if other.kind == one.kind) for one in work.values()}
     times = median(amount / speeds[kind].measured_units for kind, amount in most.items())
     return Forecast(
         seconds,
@@ -72,7 +75,7 @@ def forecast(settings: Params, size: DataSize, stages: Sequence[str]) -> Forecas
             for source in sorted(shares, key=lambda source: -shares[source])
             if shares[source] >= _SHARE * sum(shares.values())
         ],
-        times if max(times, 1 / times) > _FAR else 1.0,
+        times if max(times, 1 / times) > FAR else 1.0,
     )
 
 

@@ -20,6 +20,10 @@ from gbaseg.runtime.device import PROCESSOR, would_compute_on
 from gbaseg.runtime.ledger import LEDGER, read_lines
 
 _MACHINES = "machines.json"
+# Work that is so many times as much, or as little, as what its speed was measured on, takes another time than counted.
+FAR = 8.0
+# From so many times the work on, another machine's measure is nearer to a long run than a short one here.
+_NEARER = 4.0
 # Kinds of work that no GPU does.
 _PROCESSORS_OWN = {"standardise"}
 
@@ -53,12 +57,16 @@ def speeds_of(name: str) -> dict[str, Speed]:
     return {kind: Speed(seconds / units, units) for kind, (units, seconds) in machines[name]["speeds"].items()}
 
 
-def speeds_here(gpu: str | None = None) -> tuple[dict[str, Speed], dict[str, list[str]]]:
+def speeds_here(
+    gpu: str | None = None, work: Mapping[str, float] | None = None
+) -> tuple[dict[str, Speed], dict[str, list[str]]]:
     """Speeds, and where they are from: source -> kinds of work.
 
     Args:
         gpu: a machine of `machines.json`; None: this folder's ledger for each kind of work that it has measured on the
             device that would be used now, for the others the first machine there that has a GPU, or none, as this one.
+        work: the most of each kind that is to be foretold, where a stage here that was mostly start-up says nothing
+            of work that is far more, and the other machine's measure is nearer to it. None: every measure counts.
 
     Raises:
         UserError: that machine is not there.
@@ -67,11 +75,20 @@ def speeds_here(gpu: str | None = None) -> tuple[dict[str, Speed], dict[str, lis
     measured = speeds_of_ledger(read_lines(), device) if gpu is None else {}
     name = gpu or next(name for name, one in known_machines().items() if one["gpu"] == (device != PROCESSOR))
     known = speeds_of(name)
+    if work is not None:
+        measured = {
+            kind: own for kind, own in measured.items() if not _says_little(own, known[kind], work.get(kind, 0.0))
+        }
     sources = {
         f"{LEDGER}, what the stages here took on {device} that did most of each kind of work": sorted(measured),
         f"{name}, {known_machines()[name]['about']}": sorted(known.keys() - measured.keys()),
     }
     return known | measured, {source: kinds for source, kinds in sources.items() if kinds}
+
+
+def _says_little(own: Speed, known: Speed, work: float) -> bool:
+    """Of a short run seconds are start-up, mostly: of work that is far more they say ten times too much."""
+    return own.measured_units * FAR < work and own.measured_units * _NEARER < known.measured_units
 
 
 def speeds_of_ledger(lines: Sequence[Mapping[str, Any]], device: str | None = None) -> dict[str, Speed]:

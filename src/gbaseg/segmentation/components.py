@@ -9,6 +9,8 @@ import numpy as np
 
 # Voxels that touch by a face, an edge or a corner.
 _CONNECTIVITY: Literal[26] = 26
+# What is smaller than this share of a structure is no piece of it.
+_PIECE_SHARE = 0.1
 
 
 def components(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -26,3 +28,9 @@ def largest_components(mask: np.ndarray, keep: int) -> np.ndarray:
     labelled, sizes = components(mask)
     largest = np.argsort(-sizes, kind="stable")[:keep] + 1
     return np.isin(labelled, largest) & mask
+
+
+def pieces(mask: np.ndarray) -> int:
+    """In how many pieces a structure is: connected components without crumbs, of a boolean mask (Z, Y, X)."""
+    sizes = components(mask)[1]
+    return int(np.count_nonzero(sizes >= _PIECE_SHARE * sizes.sum()))

@@ -23,7 +23,7 @@ from gbaseg.raw.sources import load_cases
 from gbaseg.runtime.engine import Task
 from gbaseg.runtime.engine import run as run_tasks
 from gbaseg.runtime.progress import log
-from gbaseg.segmentation.components import components
+from gbaseg.segmentation.components import pieces as pieces_of
 from gbaseg.standardise.case import standardise_finely, standardise_image, standardise_label
 from gbaseg.workflow import layout
 from gbaseg.workflow.context import stage, write_json
@@ -39,8 +39,6 @@ from gbaseg.workflow.slices import SlicesFound, slices_of
 _CUT_SHARE = 0.01
 # and more than this one makes the log end with a warning, which names so many.
 _WARNING_SHARE, _NAMED = 0.05, 5
-# What is smaller than this share of a structure is no piece of it.
-_PIECE_SHARE = 0.1
 
 
 def run() -> None:
@@ -142,7 +140,7 @@ def standardise_case(case: Case, root: Path, standard: Path, scoring: Path, sett
         if case.domain == "source":
             row = replace(row, label=f"labels/{name}.nii.gz")
             renamed = renumbered(on_grid, settings)
-            pieces = {structure: _pieces(renamed.array == value) for structure, value in settings.labels.items()}
+            pieces = {structure: pieces_of(renamed.array == value) for structure, value in settings.labels.items()}
             volume.write(renamed, standard / row.label)
         else:
             # On the scan's own grid, so that scoring sees what a clinician would.
@@ -173,11 +171,6 @@ def _cut_share(label: volume.Volume, on_grid: volume.Volume, settings: Params) -
     if before == 0 or (after > 0 and not touches):
         return 0.0
     return float(max(0.0, 1.0 - after / before))
-
-
-def _pieces(mask: np.ndarray) -> int:
-    sizes = components(mask)[1]
-    return int(np.count_nonzero(sizes >= _PIECE_SHARE * sizes.sum()))
 
 
 def _warn_of_lost_pieces(of_labels: list[dict[str, int]], settings: Params) -> None:

@@ -18,14 +18,17 @@ PIPELINE = Path("dvc.yaml")
 _TEMPLATE = re.compile(r"\$\{([^}]+)\}")
 
 
-def itinerary() -> list[str]:
+def itinerary(values: Mapping[str, Any] | None = None) -> list[str]:
     """Every stage that `dvc repro` goes through, by its name in the ledger: `train_segmentation/round_0`.
+
+    Args:
+        values: content of a params.yaml; default: that of this folder.
 
     Raises:
         UserError: dvc.yaml or params.yaml is missing or no YAML, or dvc.yaml is no pipeline as it is shipped.
     """
     try:
-        unrolled = list(_unrolled(read_yaml(PIPELINE)["stages"], read_yaml(PATH)))
+        unrolled = list(_unrolled(read_yaml(PIPELINE)["stages"], read_yaml(PATH) if values is None else values))
         return [_name(unrolled[place]["cmd"]) for place in _order(unrolled)]
     except (LookupError, TypeError, AttributeError, ValueError) as error:
         raise UserError(f"{PIPELINE}: not the stages of gbaseg ({type(error).__name__}: {error})") from error

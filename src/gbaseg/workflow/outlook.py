@@ -62,9 +62,9 @@ def before(settings: Params, size: DataSize | None, stages: Sequence[str]) -> li
     sooner = seen.of(stages[: stages.index(SIZED) + 1]) if SIZED in stages else 0.0
     return [
         f"{found}: {size.source} source, {size.target} target, {size.held_out} held-out cases of {size.slices} slices",
-        f"{about(seen.of(stages))} for all of them, {_by_what(seen)}",
-        *_remarks(settings, seen),
-        f"the longest: {_longest(seen, stages)}",
+        f"{about(seen.of(stages))} for all of them, {by_what(seen)}",
+        *remarks(settings, seen),
+        f"the longest: {longest(seen, stages)}",
         f"{look}: {about(sooner)}",
         done,
     ]
@@ -81,8 +81,8 @@ def left(settings: Params, size: DataSize, stages: Sequence[str], after: str = S
     later = stages[stages.index(after) + 1 :]
     seen = forecast(settings, with_copies(settings, size), stages)
     return [
-        f"{about(seen.of(later))} for the {len(later)} stages after this one, {_by_what(seen)}",
-        *_remarks(settings, seen),
+        f"{about(seen.of(later))} for the {len(later)} stages after this one, {by_what(seen)}",
+        *remarks(settings, seen),
     ]
 
 
@@ -92,17 +92,19 @@ def with_copies(settings: Params, size: DataSize) -> DataSize:
     return replace(size, copies=expected if settings.augmentation.makes_copies else 0.0)
 
 
-def _longest(seen: Forecast, stages: Sequence[str]) -> str:
+def longest(seen: Forecast, stages: Sequence[str]) -> str:
+    """The few stages that take the most, in their order."""
     most = sorted(stages, key=lambda name: -seen.seconds[name])[:_LONGEST]
     return ", ".join(f"{name} ({about(seen.seconds[name])})" for name in sorted(most, key=stages.index))
 
 
-def _by_what(seen: Forecast) -> str:
+def by_what(seen: Forecast) -> str:
+    """Whose speeds a forecast goes by."""
     most, *rest = seen.sources
     return f"by {most}{f' (a smaller part by {rest[0]})' if rest else ''}"
 
 
-def _remarks(settings: Params, seen: Forecast) -> list[str]:
+def remarks(settings: Params, seen: Forecast) -> list[str]:
     """What is rough about a forecast, a line each."""
     said = []
     if not any(source.startswith(str(LEDGER)) for source in seen.sources):

@@ -1,0 +1,92 @@
+"""Intensities and structures: facts in, values with their reasons out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from gbaseg.planning.facts import PERCENTS, Choice, DataFacts, quantile
+
+# Skull-stripped: air is exactly 0, at the sides and in a good part of the scan, in nearly all scans.
+_STRIPPED_SIDES, _STRIPPED_SHARE, _OF_SCANS = 0.99, 0.2, 0.9
+# The body fills the view: no air to be left out.
+_FULL = 0.95
+# The range may end at so many times the bright part of a body (its 75th percentile): fluid on T2 is 3 to 4 times as
+# bright as tissue. Where a few voxels are brighter (fat beside a coil, vessels) all else has little of the range left.
+_STRETCHED = 5.0
+# Ends of the range to choose from, and the share of a structure that it may not clip in more than a few cases.
+_ENDS = tuple(percent for percent in PERCENTS[::-1] if percent >= 98.0)
+_UNCLIPPED = 0.9
+
+
+def choose_foreground(facts: DataFacts) -> Choice:
+    """Which voxels the intensity range is of."""
+    key = "standardise.foreground"
+    scans = facts.seen
+    stripped = [scan for scan in scans if scan.edge_zeros >= _STRIPPED_SIDES and scan.zeros >= _STRIPPED_SHARE]
+    if len(stripped) >= _OF_SCANS * len(scans):
+        return Choice(key, "nonzero", f"all around is exactly 0 in {len(stripped)} of {len(scans)} scans: cut out")
+    fills = quantile([scan.head_share for scan in scans], 0.5)
+    if fills >= _FULL:
+        return Choice(key, "all", f"the body fills {fills:.0%} of the median scan: there is no air to leave out")
+    return Choice(
+        key,
+        "head",
+        f"Otsu, slices filled: {fills:.0%} of the median scan; air is not 0 in {len(scans) - len(stripped)} of "
+        f"{len(scans)} scans",
+    )
+
+
+def choose_range(facts: DataFacts, structures: Mapping[str, int]) -> Choice:
+    """Percentiles of the foreground that become 0 and 1: the widest that a few voxels do not stretch."""
+    ratios = {
+        end: max(
+            quantile([scan.percentiles[PERCENTS.index(end)] / _tissue(scan.percentiles) for scan in scans], 0.5)
+            for scans in (facts.source, facts.target)
+        )
+        for end in _ENDS
+    }
+    labels = [pair for value in structures.values() for pair in facts.labels(value)]
+
+    def clips(end: float) -> bool:
+        place = PERCENTS.index(end)
+        held = sum(label.bright <= scan.percentiles[place] for scan, label in labels)
+        return held < _UNCLIPPED * len(labels)
+
+    key, widest = "standardise.intensity_percentiles", _ENDS[0]
+    fitting = [end for end in _ENDS if ratios[end] <= _STRETCHED and not (end != widest and clips(end))]
+    if fitting:
+        end = fitting[0]
+        reason = f"of the foreground; the end is {ratios[end]:.1f} times the 75th percentile"
+        if end != widest:
+            reason += f" ({widest:g}: {ratios[widest]:.1f}, a few bright voxels)"
+        return Choice(key, [0, end], reason)
+    reason = (
+        f"of the foreground; a lower end would clip the structures, though few voxels stretch it ({ratios[widest]:.1f})"
+    )
+    return Choice(key, [0, widest], reason)
+
+
+def _tissue(percentiles: tuple[float, ...]) -> float:
+    """The 75th; a body that is mostly 0 has none."""
+    value = percentiles[PERCENTS.index(75.0)]
+    return value if value > 0 else max(percentiles[-1], 1.0)
+
+
+def choose_structures(facts: DataFacts, structures: Mapping[str, int]) -> list[Choice]:
+    """Structures with the pieces that most source labels have of them, and the values that may occur."""
+    written: dict[str, Any] = {}
+    said = []
+    for name, value in structures.items():
+        counts = Counter(label.pieces for _, label in facts.labels(value))
+        # Ties: fewer.
+        usual = min(counts, key=lambda count: (-counts[count], count))
+        written[name] = {"value": value, "pieces": usual} if usual > 1 else value
+        said.append(f"{name} in {usual} piece(s) in {counts[usual]} of {sum(counts.values())} labels")
+    others = sorted(facts.values.keys() - set(structures.values()))
+    also = f"; {', '.join(map(str, others))} left alone" if others else ""
+    return [
+        Choice("dataset.structures", written, f"{'; '.join(said)}; the first one steers (SinGAN's slice, stopping)"),
+        Choice("dataset.known_labels", sorted(facts.values), f"all that the source's labels hold{also}"),
+    ]

@@ -1,0 +1,268 @@
+"""Cases from folders of scans and labels as people have them, paired by their names; nnU-Net's folders, too."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from glob import escape
+from pathlib import Path
+from typing import Any
+
+from gbaseg.cases import Case, Domain
+from gbaseg.errors import UserError
+from gbaseg.planning.names import SEPARATORS, common_ending, pair, plain, without
+from gbaseg.raw.fault import Fault
+from gbaseg.text_file import text_of
+from gbaseg.volume import FORMATS, split_suffix
+
+_DATASET, _IMAGES, _LABELS = "dataset.json", ("imagesTr", "imagesTs"), ("labelsTr", "labelsTs")
+# nnU-Net's mark of a channel at the end of an image's name.
+_CHANNEL = re.compile(r"_(\d{4})$")
+_SHOWN = 5
+ONE_CENTRE = "A"
+
+
+@dataclass(frozen=True)
+class Folders:
+    """What was named on the command line."""
+
+    source: Path
+    labels: Path | None
+    target: Path
+    held_out: Path | None = None
+    held_out_labels: Path | None = None
+
+
+@dataclass
+class Found:
+    """Cases, and the file behind each path of theirs.
+
+    Args:
+        cases: paths relative to the data set's folder, which is yet to be made.
+        files: such a path -> the file that it will be a link to.
+        faults: of names and folders.
+        structures: by nnU-Net's dataset.json, where one says so.
+        remarks: what was taken for granted.
+    """
+
+    cases: list[Case] = field(default_factory=list)
+    files: dict[str, Path] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+    structures: dict[str, int] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One folder of scans: name of its folder in the data set, option, domain, split."""
+
+    name: str
+    domain: Domain
+    split: str
+    images: Path
+    labels: Path | None
+
+    @property
+    def option(self) -> str:
+        return f"--{self.name.replace('_', '-')}"
+
+    @property
+    def labels_option(self) -> str:
+        return "--labels" if self.name == "source" else f"{self.option}-labels"
+
+
+def find(folders: Folders, centres: str | None, modalities: Sequence[str]) -> Found:
+    """The cases of some folders.
+
+    Args:
+        folders: of scans and labels.
+        centres: the one centre's name, or a pattern whose group in a scan's name is the centre; None: one for all.
+        modalities: names of source and target, empty: by what all names of a folder end in, or the domain.
+    """
+    found = Found()
+    parts = [
+        _part("source", "source", "train", folders.source, folders.labels, needs_labels=True),
+        _part("target", "target", "train", folders.target, None),
+    ]
+    if folders.held_out is not None:
+        parts.append(_part("held_out", "target", "test", folders.held_out, folders.held_out_labels))
+    elif folders.held_out_labels is not None:
+        found.faults.append(Fault("", "--held-out-labels", "no --held-out", "the scans of these labels as well"))
+    found.structures = _structures(folders.source, found)
+    named: list[tuple[_Part, list[tuple[str, Path, Path | None]], str]] = []
+    for part in parts:
+        named.append((part, *_scans(part, found)))
+    names = Counter(plain(name) for _, scans, _ in named for name, _, _ in scans)
+    twice = [name for name, count in names.items() if count > 1]
+    if twice:
+        found.remarks.append(
+            f"{len(twice)} name(s) such as {twice[0]} are in more than one folder and taken for different patients; if "
+            "they are the same ones, source and target are not to share them: leave one out"
+        )
+    words = {part.domain: _modality(part, ending, modalities, folders) for part, _, ending in named[:2]}
+    for part, scans, _ in named:
+        for name, image, label in scans:
+            case = f"{part.name}_{plain(name)}" if twice else plain(name)
+            row = Case(
+                case=case,
+                patient=case,
+                centre=_centre(image, centres, found),
+                domain=part.domain,
+                split=part.split,
+                modality=words[part.domain],
+                image=_linked(part.name, image, found),
+                label="" if label is None else _linked(_folder_of_labels(part), label, found),
+            )
+            found.cases.append(row)
+    if centres is None:
+        found.remarks.append(
+            f"one centre, {ONE_CENTRE}: --centres 'PATTERN' takes it from names, such as '_(ldn|etz)_'"
+        )
+    found.remarks.append("every scan is of another patient: else write cases.csv (docs/own_data.md)")
+    return found
+
+
+def _part(
+    name: str, domain: Domain, split: str, images: Path, labels: Path | None, needs_labels: bool = False
+) -> _Part:
+    """nnU-Net's folder is one of images and labels."""
+    wanted = _IMAGES if split == "train" else _IMAGES[::-1]
+    inside = next((images / inner for inner in wanted if (images / inner).is_dir()), None)
+    if inside is not None:
+        beside = images / _LABELS[_IMAGES.index(inside.name)]
+        if labels is None and beside.is_dir() and (needs_labels or split != "train"):
+            labels = beside
+        images = inside
+    if labels is not None and (labels / _LABELS[0]).is_dir():
+        labels = labels / _LABELS[0]
+    return _Part(name, domain, split, images, labels)
+
+
+def _scans(part: _Part, found: Found) -> tuple[list[tuple[str, Path, Path | None]], str]:
+    """(name, image, label) of each scan of a folder, and what all names of its images end in."""
+    images = _files(part.images, part.option, found)
+    channels = {match[1] for stem in images if (match := _CHANNEL.search(stem))}
+    if len(channels) > 1 and all(_CHANNEL.search(stem) for stem in images):
+        shown = ", ".join(sorted(channels))
+        found.faults.append(Fault("", str(part.images), f"nnU-Net channels {shown}", "scans of one channel"))
+        return [], ""
+    ending = common_ending(list(images))
+    if part.labels is None:
+        if part.name == "source":
+            found.faults.append(
+                Fault("", part.labels_option, "not given", "a folder of labels, one for each source scan")
+            )
+        return [(without(stem, ending), image, None) for stem, image in images.items()], ending
+    labels = _files(part.labels, part.labels_option, found)
+    pairs = pair(list(images), list(labels))
+    if images and labels:
+        found.faults += [
+            Fault("", str(images[stem]), f"no label of that name in {part.labels}", "one label a scan, of one name")
+            for stem in images
+            if stem not in pairs
+        ]
+        found.faults += [
+            Fault("", str(labels[stem]), f"no scan of that name in {part.images}", "one scan a label, of one name")
+            for stem in labels
+            if stem not in pairs.values()
+        ]
+    scans = [
+        (without(stem, ending), image, labels[pairs[stem]] if stem in pairs else None) for stem, image in images.items()
+    ]
+    return [scan for scan in scans if scan[2] is not None or not labels], ending
+
+
+def _files(folder: Path, option: str, found: Found) -> dict[str, Path]:
+    """Images of a folder by their names without the format's suffix, sorted."""
+    if not folder.is_dir():
+        what = "no such folder" if not folder.exists() else "a file"
+        found.faults.append(Fault("", f"{option} {folder}", what, "a folder of scans"))
+        return {}
+    stems: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or not path.name.lower().endswith(tuple(FORMATS)) or path.is_dir():
+            continue
+        try:
+            stem = split_suffix(path)[0]
+        except UserError as error:
+            found.faults.append(Fault("", str(path), str(error).partition(": ")[2], "a name before the suffix"))
+            continue
+        if stem in stems:
+            found.faults.append(Fault("", str(path), f"also {stems[stem].name}", "one file of a name"))
+        stems[stem] = path
+    if not stems:
+        inside = sorted(path.name for path in folder.iterdir())
+        shown = ", ".join(inside[:_SHOWN]) + (" ..." if len(inside) > _SHOWN else "") or "nothing"
+        allowed = f"one 3D image a file ({', '.join(FORMATS)}); a DICOM series is converted first"
+        found.faults.append(Fault("", f"{option} {folder}", f"no image in it ({shown})", allowed))
+    return stems
+
+
+def _centre(image: Path, pattern: str | None, found: Found) -> str:
+    if pattern is None:
+        return ONE_CENTRE
+    if "(" not in pattern:
+        return pattern
+    match = re.search(pattern, image.name)
+    if match is None or not match[1]:
+        found.faults.append(Fault("", str(image), f"nothing that --centres {pattern} finds", "a centre in every name"))
+        return ONE_CENTRE
+    return match[1]
+
+
+def _modality(part: _Part, ending: str, given: Sequence[str], folders: Folders) -> str:
+    if given:
+        return given[0] if part.domain == "source" else given[1]
+    word = ending.strip(SEPARATORS)
+    if re.fullmatch(r"[A-Za-z][A-Za-z0-9]{0,15}", word):
+        return word
+    content = _read_dataset(folders.source if part.domain == "source" else folders.target)
+    channels = content.get("channel_names", content.get("modality", {}))
+    name = channels.get("0") if isinstance(channels, Mapping) else None
+    return str(name) if isinstance(name, str) and name.strip() else part.domain
+
+
+def _folder_of_labels(part: _Part) -> str:
+    return "labels" if part.name == "source" else f"{part.name}_labels"
+
+
+def _linked(folder: str, file: Path, found: Found) -> str:
+    """The path of a file in the data set; a header's voxels that lie beside it come along."""
+    inside = f"{folder}/{file.name}"
+    found.files[inside] = file
+    stem, suffix = split_suffix(file)
+    if suffix in (".mhd", ".nhdr"):
+        for other in file.parent.glob(f"{escape(stem)}.*"):
+            found.files[f"{folder}/{other.name}"] = other
+    return inside
+
+
+def _structures(folder: Path, found: Found) -> dict[str, int]:
+    """By nnU-Net's dataset.json: `labels` as name -> value, or value -> name as its first version had them."""
+    labels = _read_dataset(folder).get("labels", {})
+    structures: dict[str, int] = {}
+    for key, value in labels.items() if isinstance(labels, Mapping) else ():
+        name, number = (value, key) if isinstance(value, str) else (key, value)
+        if isinstance(number, int) or (isinstance(number, str) and number.isdecimal()):
+            structures[str(name)] = int(number)
+        else:
+            found.remarks.append(
+                f"{_DATASET}: labels of regions ({name}: {number}) are not taken: --structures names them"
+            )
+            return {}
+    return {name: value for name, value in structures.items() if value > 0}
+
+
+def _read_dataset(folder: Path) -> dict[str, Any]:
+    """nnU-Net's dataset.json of a folder, or beside one of its own; empty where there is none to read."""
+    for place in (folder, folder.parent if folder.name in _IMAGES else folder):
+        if (place / _DATASET).is_file():
+            try:
+                content = json.loads(text_of(place / _DATASET))
+            except ValueError as error:
+                raise UserError(f"{place / _DATASET}: no JSON ({error}); allowed: as nnU-Net has it") from error
+            return content if isinstance(content, dict) else {}
+    return {}

@@ -1,0 +1,63 @@
+"""What has to be said by the user, and what is wrong with what was said: all in one message."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import median
+
+from gbaseg.planning.facts import DataFacts
+from gbaseg.raw.fault import Fault
+
+# Of labels with one value and no name.
+ONE_STRUCTURE = "tumour"
+
+
+def known_structures(facts: DataFacts, layout: str) -> dict[str, int]:
+    """Structures where nobody has to be asked: the challenge's tumour, or the only value that there is."""
+    if layout == "crossmoda2022":
+        return {"VS": 1}
+    return {ONE_STRUCTURE: next(iter(facts.values))} if len(facts.values) == 1 else {}
+
+
+def faults_of_structures(facts: DataFacts, structures: Mapping[str, int]) -> list[Fault]:
+    """Structures that no label has, and labels without the first of them."""
+    if not facts.values or not structures:
+        return []
+    held = ", ".join(map(str, facts.values))
+    missing = [name for name, value in structures.items() if value not in facts.values]
+    if missing:
+        found = ", ".join(f"{name}={structures[name]}" for name in missing)
+        return [Fault("", "--structures", f"{found}, which no label holds", f"values of the labels: {held}")]
+    tumour, value = next(iter(structures.items()))
+    allowed = f"at least one voxel of the first structure in every source label, {tumour} = {value}"
+    return [
+        Fault(scan.case, "", f"no voxel of {tumour}", allowed)
+        for scan in facts.source
+        if value not in {label.value for label in scan.labels}
+    ]
+
+
+def question(facts: DataFacts) -> str:
+    """What the label values are: asked with what was found of each."""
+    values = []
+    for value, count in facts.values.items():
+        volume = median(label.volume_mm3 for _, label in facts.labels(value)) / 1000
+        values.append(f"{value} (in {count} of {len(facts.source)} labels, {volume:.3g} ml)")
+    example = ",".join(f"NAME={value}" for value in facts.values)
+    return (
+        f"--structures {example}: what the label values are, the one that is to steer first, of those to segment; "
+        f"found: {', '.join(values)}"
+    )
+
+
+def all_at_once(faults: Sequence[Fault], questions: Sequence[str], owned: Sequence[str]) -> str:
+    """One message: faults, then what is asked for, then what is not to be written over."""
+    lines = []
+    if faults:
+        lines += [f"{len(faults)} fault(s) in the data:", *(f"  - {fault}" for fault in faults)]
+    if questions:
+        lines += ["to be said, as it cannot be seen:", *(f"  - {question}" for question in questions)]
+        lines.append("    and where scans are of several centres: --centres NAME, or 'PATTERN' with the centre in ( )")
+    if owned:
+        lines += ["not a plan's to write over:", *(f"  - {line}" for line in owned)]
+    return "\n".join([*lines, "nothing was written"])

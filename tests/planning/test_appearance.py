@@ -1,0 +1,57 @@
+"""Foreground, range and structures from what was seen."""
+
+import pytest
+
+from gbaseg.planning.appearance import choose_foreground, choose_range, choose_structures
+from gbaseg.planning.facts import PERCENTS
+
+STRUCTURES = {"tumour": 1}
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind"),
+    [
+        ({}, "head"),
+        ({"zeros": 0.5, "edge_zeros": 1.0}, "nonzero"),
+        # a sum of black frames around scans with air is no stripped skull
+        ({"zeros": 0.5, "edge_zeros": 0.8}, "head"),
+        ({"zeros": 0.05, "edge_zeros": 1.0}, "head"),
+        ({"head_share": 0.99}, "all"),
+    ],
+)
+def test_foreground(make, changes, kind):
+    from dataclasses import replace
+
+    data = make.facts()
+    assert choose_foreground(replace(data, scans=[replace(scan, **changes) for scan in data.scans])).value == kind
+
+
+def test_one_domain_with_air_that_is_not_zero_is_enough_for_head(make):
+    assert choose_foreground(make.facts(zeros=0.5, edge_zeros=1.0)).value == "head"
+
+
+def percentiles(**ends):
+    base = dict.fromkeys(PERCENTS, 100.0)
+    return tuple(
+        {**base, **{float(key.removeprefix("p").replace("_", ".")): value for key, value in ends.items()}}.values()
+    )
+
+
+def test_a_few_bright_voxels_do_not_stretch_the_range(make):
+    fat = percentiles(p98_0=200.0, p99_0=400.0, p99_5=700.0, p99_9=900.0)
+    choice = choose_range(make.facts(percentiles=fat), STRUCTURES)
+    assert choice.value == [0, 99.0]
+    assert "99.9: 9.0" in choice.reason
+
+
+def test_but_a_structure_as_bright_as_they_is_not_clipped(make):
+    fat = percentiles(p98_0=200.0, p99_0=400.0, p99_5=700.0, p99_9=900.0)
+    bright = make.facts([make.label(bright=199.8)], percentiles=fat)  # the source's 99.9th percentile is 199.9
+    assert choose_range(bright, STRUCTURES).value == [0, 99.9]
+
+
+def test_pieces_are_those_of_most_labels_and_other_values_are_known(make):
+    data = make.facts([make.label(1), make.label(2, pieces=2), make.label(7)])
+    structures, known = choose_structures(data, {"VS": 1, "Cochlea": 2})
+    assert structures.value == {"VS": 1, "Cochlea": {"value": 2, "pieces": 2}}
+    assert known.value == [1, 2, 7] and "7 left alone" in known.reason

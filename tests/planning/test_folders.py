@@ -1,0 +1,97 @@
+"""Cases from folders: what is found, and every fault of names at once."""
+
+import json
+
+import pytest
+
+from gbaseg.planning.folders import Folders, find
+
+
+@pytest.fixture
+def folders(tmp_path):
+    def make(**names):
+        for folder, files in names.items():
+            (tmp_path / folder).mkdir(parents=True)
+            for name in files:
+                (tmp_path / folder / name).write_text("")
+        return tmp_path
+
+    return make
+
+
+def test_cases_of_folders(folders):
+    root = folders(
+        s=["p1_ceT1.nii.gz", "p2_ceT1.nii.gz", "notes.txt", ".hidden.nii.gz"],
+        l=["p1_Label.nii.gz", "p2_Label.nii.gz"],
+        t=["q1_T2.mha", "q2_T2.mha"],
+        h=["r1.nii"],
+        hl=["r1.nii"],
+    )
+    found = find(Folders(root / "s", root / "l", root / "t", root / "h", root / "hl"), r"([pqr])\d", [])
+    assert found.faults == []
+    rows = [(c.case, c.centre, c.domain, c.split, c.modality, c.image, c.label) for c in found.cases]
+    assert rows == [
+        ("p1", "p", "source", "train", "ceT1", "source/p1_ceT1.nii.gz", "labels/p1_Label.nii.gz"),
+        ("p2", "p", "source", "train", "ceT1", "source/p2_ceT1.nii.gz", "labels/p2_Label.nii.gz"),
+        ("q1", "q", "target", "train", "T2", "target/q1_T2.mha", ""),
+        ("q2", "q", "target", "train", "T2", "target/q2_T2.mha", ""),
+        ("r1", "r", "target", "test", "T2", "held_out/r1.nii", "held_out_labels/r1.nii"),
+    ]
+    assert found.files["labels/p1_Label.nii.gz"] == root / "l" / "p1_Label.nii.gz"
+
+
+def test_every_fault_is_told_at_once(folders):
+    root = folders(s=["a1.nii", "a2.nii", "a3.nii"], l=["a1.nii", "a2.nii", "a4.nii"], t=["readme.txt"], dicom=[])
+    found = find(Folders(root / "s", root / "l", root / "t", root / "none", None), r"a(1)", [])
+    said = "\n".join(map(str, found.faults))
+    for part in ("a3.nii: no label", "a4.nii: no scan", "--target", "readme.txt", "--held-out", "no such folder"):
+        assert part in said
+    # of the two that are left one has no centre in its name
+    assert "a2.nii: nothing that --centres" in said
+
+
+def test_without_labels_it_says_which_option(folders):
+    root = folders(s=["a.nii"], t=["b.nii"])
+    [fault] = find(Folders(root / "s", None, root / "t"), None, []).faults
+    assert str(fault).startswith("--labels: not given")
+
+
+def test_equal_names_in_source_and_target_are_kept_apart_and_said(folders):
+    root = folders(s=["1.nii", "2.nii"], l=["1.nii", "2.nii"], t=["1.nii", "3.nii"])
+    found = find(Folders(root / "s", root / "l", root / "t"), None, ["MR", "CT"])
+    assert [case.case for case in found.cases] == ["source_1", "source_2", "target_1", "target_3"]
+    assert {case.modality for case in found.cases} == {"MR", "CT"}
+    assert "1 name(s) such as 1 are in more than one folder" in found.remarks[0]
+
+
+@pytest.mark.parametrize("labels", [{"background": 0, "LV": 3, "RV": 1}, {"0": "background", "3": "LV", "1": "RV"}])
+def test_nnunets_folders_as_they_are(folders, labels):
+    root = folders(
+        **{"D1/imagesTr": ["x_0000.nii.gz", "y_0000.nii.gz"], "D1/labelsTr": ["x.nii.gz", "y.nii.gz"]},
+        **{"D2/imagesTr": ["u_0000.nii.gz", "v_0000.nii.gz"], "D2/labelsTr": ["u.nii.gz", "v.nii.gz"]},
+        **{"D2/imagesTs": ["w_0000.nii.gz"], "D2/labelsTs": ["w_0000.nii.gz"]},
+    )
+    (root / "D1/dataset.json").write_text(json.dumps({"labels": labels, "channel_names": {"0": "bSSFP"}}))
+    found = find(Folders(root / "D1", None, root / "D2", root / "D2", None), None, [])
+    assert found.faults == [] and found.structures == {"LV": 3, "RV": 1}
+    rows = [(case.case, case.modality, case.label) for case in found.cases]
+    # a target's labels are no training's: those of imagesTr are left where they are
+    assert rows == [
+        ("x", "bSSFP", "labels/x.nii.gz"),
+        ("y", "bSSFP", "labels/y.nii.gz"),
+        ("u", "target", ""),
+        ("v", "target", ""),
+        ("w_0000", "target", "held_out_labels/w_0000.nii.gz"),
+    ]
+
+
+def test_several_channels_are_a_fault(folders):
+    root = folders(s=["a_0000.nii", "a_0001.nii"], l=["a.nii"], t=["b.nii"])
+    assert "channels 0000, 0001" in str(find(Folders(root / "s", root / "l", root / "t"), None, []).faults[0])
+
+
+def test_voxels_beside_a_header_come_along(folders):
+    root = folders(s=["a.mhd", "a.raw"], l=["a.mhd", "a.zraw"], t=["b.nii"])
+    found = find(Folders(root / "s", root / "l", root / "t"), None, [])
+    assert {"source/a.mhd", "source/a.raw", "labels/a.zraw"} <= found.files.keys()
+    assert len(found.cases) == 2
