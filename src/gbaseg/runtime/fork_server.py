@@ -6,6 +6,7 @@ process imports beside the stage, does nothing else, and ends when the stage and
 
 from __future__ import annotations
 
+import ast
 import fcntl
 import multiprocessing
 import os
@@ -99,10 +100,10 @@ def put_aside() -> None:
         ours.close()
         program, descriptors, *_ = socket.recv_fds(its, _LONGEST_PROGRAM, _MOST_DESCRIPTORS)
         if program:  # else the stage has ended without workers
-            numbers, _, code = program.decode().partition("\n")
-            _take_places(descriptors, [int(number) for number in numbers.split()], its)
+            numbers, arguments, named = ast.literal_eval(program.decode())
+            _take_places(descriptors, numbers, its)
             _compute_as_told(_AT_IMPORT)
-            exec(code, {})  # what multiprocessing would have given to a new interpreter
+            forkserver.main(*arguments, **named)
     finally:
         os._exit(0)
 
@@ -115,10 +116,13 @@ def _of_what_is_aside() -> Iterator[None]:
 
     def give(path: bytes, arguments: Sequence[str], descriptors: Iterable[int]) -> int:
         seam.spawnv_passfds = usual
+        call = _call_of_main(arguments[-1])
+        if call is None:
+            return int(usual(path, arguments, descriptors))
         process, way = _aside.pop()
         numbers = sorted(map(int, descriptors))
         with way:
-            socket.send_fds(way, [f"{' '.join(map(str, numbers))}\n{arguments[-1]}".encode()], numbers)
+            socket.send_fds(way, [repr((numbers, *call)).encode()], numbers)
         return process
 
     if _aside:
@@ -127,6 +131,21 @@ def _of_what_is_aside() -> Iterator[None]:
         yield
     finally:
         seam.spawnv_passfds = usual
+
+
+def _call_of_main(program: str) -> tuple[list[Any], dict[str, Any]] | None:
+    """Arguments of `forkserver.main` in what multiprocessing gives to a new interpreter; nothing if that is another."""
+    *_, last = ast.parse(program).body
+    if not (isinstance(last, ast.Expr) and isinstance(last.value, ast.Call)):
+        return None
+    try:
+        named: dict[str, Any] = {}
+        for keyword in last.value.keywords:
+            value = ast.literal_eval(keyword.value)
+            named |= value if keyword.arg is None else {keyword.arg: value}
+        return [ast.literal_eval(one) for one in last.value.args], named
+    except ValueError:
+        return None
 
 
 def _take_places(descriptors: Sequence[int], numbers: Sequence[int], used: socket.socket) -> None:
