@@ -14,6 +14,7 @@ from gbaseg import __version__
 from gbaseg.cli import project, results, stages
 from gbaseg.errors import UserError
 from gbaseg.runtime.ending import Ended, on_signals
+from gbaseg.runtime.family import DVC_STAGE
 
 
 class Group(click.Group):
@@ -24,13 +25,14 @@ class Group(click.Group):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Of the program; in Python `main` is called."""
-        from gbaseg.runtime.stage_client import hand_over
+        if DVC_STAGE in os.environ:
+            from gbaseg.runtime.stage_client import hand_over
 
-        try:
-            hand_over()
-        except UserError as error:
-            click.echo(f"gbaseg: {error}", err=True)
-            sys.exit(error.exit_code)
+            try:
+                hand_over()
+            except UserError as error:
+                click.echo(f"gbaseg: {error}", err=True)
+                sys.exit(error.exit_code)
         return super().__call__(*args, **kwargs)
 
     def list_commands(self, ctx: click.Context) -> list[str]:

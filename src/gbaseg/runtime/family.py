@@ -15,7 +15,7 @@ from gbaseg.runtime.ending import STARTED_BY, forget_in_fork, kill_children
 
 # Set by DVC in the commands of its stages.
 DVC_STAGE = "DVC_STAGE"
-PR_SET_PDEATHSIG = 1  # of linux/prctl.h
+_PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 _SECONDS_BETWEEN_LOOKS = 0.5
 # Between dvc and its command: a shell, a wrapper such as `nice`, or one that a site puts there.
 _MOST_BETWEEN = 6
@@ -88,6 +88,15 @@ def end_with_caller(pipe: int) -> None:
     threading.Thread(target=watch, name=DVC_STAGE, daemon=True).start()
 
 
+def hears_of_parent(parent: int, number: signal.Signals) -> bool:
+    """On Linux: let this process be sent a signal when its parent ends. False: that ended before the call.
+
+    The kernel's own: it takes no thread and works where memory is gone.
+    """
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
+    return os.getppid() == parent
+
+
 def line_to_dvc() -> list[int]:
     """The processes above this one up to dvc; where none of them is dvc, up to the first that is no shell."""
     import psutil
@@ -140,10 +149,8 @@ def _end_fork_with(parent: int, by_main_thread: bool) -> None:
     forget_in_fork()
     # Linux counts a parent as ended with the thread that forked.
     if sys.platform == "linux" and by_main_thread:
-        # The kernel's own: it takes no thread and works where memory is gone.
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            _vanish()  # it ended before the call
+        if not hears_of_parent(parent, signal.SIGKILL):
+            _vanish()
         return
 
     def watch() -> None:

@@ -13,6 +13,7 @@ import resource
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -22,10 +23,13 @@ from pathlib import Path
 
 from gbaseg.errors import UserError
 from gbaseg.runtime.ending import ASKING
-from gbaseg.runtime.family import DVC_STAGE, line_to_dvc, takes_orphans
-from gbaseg.runtime.stage_server import SIZE, SOCKET, STARTED, STATUS
+from gbaseg.runtime.family import line_to_dvc, takes_orphans
 
 SWITCH = "GBASEG_FORK_STAGES"
+# In the server's folder; and what goes through it: the size of a request, before it, and what is sent back of a stage
+# that is there, and of one that has ended (as `os.waitstatus_to_exitcode` has it).
+SOCKET = "socket"
+SIZE, STARTED, STATUS = struct.Struct("I"), b"+", struct.Struct("i")
 _FOLDERS = "gbaseg-stages-"
 # What a GPU's driver puts there. Such a library may be asked at import, and no fork outlives that.
 _OF_GPUS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
@@ -37,13 +41,13 @@ _OF_A_SHELL = ("PWD", "OLDPWD", "SHLVL", "_")
 def hand_over() -> None:
     """Have the command line of this process run in a fork of the server, and end as that one does.
 
-    Returns where this process has to run it: it is no stage, or there is no server, which is then started.
+    For a process that dvc has started. Returns where it has to run by itself: there is no server yet, but from now on.
 
     Raises:
         UserError: the server was ended meanwhile, and the fork with it.
         SystemExit: the fork's.
     """
-    if DVC_STAGE not in os.environ or not _is_possible():
+    if not _is_possible():
         return
     dvc = line_to_dvc()[-1]
     if takes_orphans(dvc):

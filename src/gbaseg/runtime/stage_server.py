@@ -7,7 +7,6 @@ fork: by itself as any process, but that its parent is this one. Nothing runs he
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import json
 import os
@@ -26,18 +25,12 @@ from pathlib import Path
 from typing import Any
 
 from gbaseg.runtime.ending import ASKING
-from gbaseg.runtime.family import PR_SET_PDEATHSIG, end_with_caller
+from gbaseg.runtime.family import end_with_caller, hears_of_parent
 from gbaseg.runtime.fork_server import put_aside
+from gbaseg.runtime.stage_client import SIZE, SOCKET, STARTED, STATUS
 
-SOCKET = "socket"
-# What is sent back of a stage that is there.
-STARTED = b"+"
-# Of one that has ended, as `os.waitstatus_to_exitcode` has it.
-STATUS = struct.Struct("i")
-# Of a request, before it.
-SIZE = struct.Struct("I")
 # Standard input, output and error of the caller, and the pipe that it tells signals by.
-DESCRIPTORS = 4
+_DESCRIPTORS = 4
 # What stages take long to import, in the order in which a run wants it. None of it may start threads that a fork would
 # miss, nor ask for a GPU (`fork_server.import_for_workers`).
 _IMPORTED = (
@@ -64,9 +57,10 @@ def main(folder: Path, dvc: int) -> None:
         folder: to be made; its socket is where stages ask.
         dvc: process that this one ends with.
     """
+    server = os.getpid()
     request = _serve(folder, dvc)
     if request is not None:
-        _become(request)
+        _become(request, server)
         from gbaseg.cli import main as gbaseg
 
         gbaseg.main(prog_name="gbaseg")
@@ -142,10 +136,10 @@ def _receive(caller: socket.socket) -> dict[str, Any] | None:
     if struct.unpack("3i", credentials)[1] != os.getuid():
         return None
     with suppress(OSError, ValueError, struct.error):
-        size, descriptors, *_ = socket.recv_fds(caller, SIZE.size, DESCRIPTORS)
+        size, descriptors, *_ = socket.recv_fds(caller, SIZE.size, _DESCRIPTORS)
         request: dict[str, Any] = json.loads(caller.recv(SIZE.unpack(size)[0], socket.MSG_WAITALL))
         request["descriptors"] = descriptors
-        if len(descriptors) == DESCRIPTORS:
+        if len(descriptors) == _DESCRIPTORS:
             return request
     return None
 
@@ -157,11 +151,8 @@ def _fork() -> int:
         return os.fork()
 
 
-def _become(request: Mapping[str, Any]) -> None:
+def _become(request: Mapping[str, Any], server: int) -> None:
     """In the fork: be the process that the caller would have been."""
-    if sys.platform == "linux":
-        # The caller waits for what that process says of this one.
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     *standard, caller = request["descriptors"]
     for number, descriptor in enumerate(standard):
         os.dup2(descriptor, number)
@@ -186,6 +177,9 @@ def _become(request: Mapping[str, Any]) -> None:
     Path("/proc/self/comm").write_text("gbaseg stage", encoding="utf-8")
     put_aside()
     end_with_caller(caller)
+    # The caller waits for what that process says of this one.
+    if not hears_of_parent(server, signal.SIGTERM):
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":

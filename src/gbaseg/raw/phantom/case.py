@@ -7,14 +7,13 @@ from typing import Literal
 import numpy as np
 
 from gbaseg.raw.phantom.anatomy import (
-    Canvas,
-    Tissue,
     cavity_depth,
     head_depth,
     paint_brain,
     paint_head,
     paint_vessels_and_ears,
 )
+from gbaseg.raw.phantom.canvas import Canvas, Tissue
 from gbaseg.raw.phantom.fields import smooth_field
 from gbaseg.raw.phantom.imaging import HALVES, Modality, point_spread, sample_image
 from gbaseg.raw.phantom.space import Box, Space, box_around, rotation, slabs

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from scipy import ndimage
 
-from gbaseg.raw.phantom.anatomy import Tissue
+from gbaseg.raw.phantom.canvas import Tissue
 from gbaseg.raw.phantom.fields import smooth_field
 from gbaseg.raw.phantom.space import slabs
 from gbaseg.raw.phantom.tumour import Traits

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from gbaseg.raw.phantom.anatomy import FUNDUS, PORUS, Canvas, Tissue, mirrored
+from gbaseg.raw.phantom.anatomy import FUNDUS, PORUS, mirrored
+from gbaseg.raw.phantom.canvas import Canvas, Tissue
 from gbaseg.raw.phantom.fields import smooth_field
 from gbaseg.raw.phantom.space import Point, Space
 from gbaseg.raw.settings import PhantomCentre, PhantomSettings
