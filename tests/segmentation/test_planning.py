@@ -3,9 +3,10 @@
 import copy
 
 import pytest
+from pydantic import ValidationError
 
 from gbaseg.errors import UserError
-from gbaseg.segmentation.planning import adapt_plans, at_spacing, padded_slices
+from gbaseg.segmentation.planning import adapt_plans, at_spacing, mirrored_axes, padded_slices
 from gbaseg.segmentation.settings import NetworkSettings
 
 # What the planner writes, less what nobody here looks at.
@@ -96,6 +97,21 @@ def test_spacing_and_patch_follow_the_planners_order_of_axes():
     # The coarse axis, now the first, is not convolved until the others are as coarse, and never pooled.
     assert configuration["architecture"]["arch_kwargs"]["kernel_sizes"] == [[1, 3, 3], [1, 3, 3], [3, 3, 3]]
     assert configuration["architecture"]["arch_kwargs"]["strides"] == [[1, 1, 1], [1, 2, 2], [1, 2, 2]]
+
+
+@pytest.mark.parametrize(
+    ("named", "axes"), [(None, (0, 1, 2)), ([], ()), (["x"], (2,)), (["z", "x"], (1, 2)), (["x", "y", "z"], (0, 1, 2))]
+)
+def test_patches_are_mirrored_along_the_axes_that_are_named(named, axes):
+    """In the planner's order of axes, here Y Z X."""
+    plans = {**PLANS, "transpose_forward": [1, 0, 2]}
+    adapted_plans = adapt_plans(plans, NetworkSettings(mirrored=named), SPACING)
+    assert mirrored_axes(adapted_plans) == mirrored_axes(at_spacing(adapted_plans, (1.0, 0.5, 0.5))) == axes
+
+
+def test_an_axis_is_mirrored_once():
+    with pytest.raises(ValidationError, match="named twice"):
+        NetworkSettings(mirrored=["x", "x"])
 
 
 def test_a_coarse_axis_waits_until_the_others_are_as_coarse():

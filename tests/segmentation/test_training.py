@@ -15,7 +15,9 @@ from safetensors.torch import load_file, save_file
 from gbaseg.errors import UserError
 from gbaseg.runtime.checkpoint import before, save_checkpoint
 from gbaseg.runtime.curves import Curves
+from gbaseg.segmentation.planning import PLANS_NAME, adapt_plans
 from gbaseg.segmentation.schedule import one_cycle
+from gbaseg.segmentation.settings import NetworkSettings
 from gbaseg.segmentation.training import train_fold
 
 pytestmark = pytest.mark.training
@@ -367,6 +369,25 @@ def test_a_warm_start_from_broken_weights_is_refused(train, tmp_path):
     save_file(weights, tmp_path / "before.safetensors")
     with pytest.raises(UserError, match=r"before\.safetensors: weights that are not finite"):
         train("warm", warm_start=tmp_path / "before.safetensors")
+
+
+@pytest.mark.parametrize(("named", "axes"), [(None, {0, 1, 2}), ([], set()), (["x"], {2})])
+def test_a_training_mirrors_along_the_axes_that_are_named(train, workspace, monkeypatch, named, axes):
+    """What nnU-Net draws from: all three, where nothing is named."""
+    from batchgeneratorsv2.transforms.spatial.mirroring import MirrorTransform
+
+    seen, apply = set(), MirrorTransform._apply_to_image
+    monkeypatch.setattr(
+        MirrorTransform,
+        "_apply_to_image",
+        lambda self, image, **how: (seen.update(how["axes"]), apply(self, image, **how))[1],
+    )
+    if named is not None:
+        path = workspace.preprocessed / f"{PLANS_NAME}.json"
+        plans = adapt_plans(json.loads(path.read_text()), NetworkSettings(mirrored=named), (1.5, 0.75, 0.75))
+        path.write_text(json.dumps(plans))
+    train("fold", iterations_per_epoch=8)
+    assert seen == axes
 
 
 @pytest.mark.parametrize("slices", [1, 2, 3, 4, 6])

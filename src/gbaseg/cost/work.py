@@ -131,5 +131,6 @@ def _patch(settings: Params) -> tuple[float, int]:
 
 def _passes(settings: Params) -> float:
     """Passes over every voxel when a case is segmented: overlapping tiles, mirrored or not."""
-    prediction = settings.segmentation.prediction
-    return (1.0 / prediction.tile_step) ** 3 * (8 if prediction.mirroring else 1)
+    prediction, mirrored = settings.segmentation.prediction, settings.segmentation.network.mirrored
+    axes = 3 if mirrored is None else len(mirrored)
+    return (1.0 / prediction.tile_step) ** 3 * (2**axes if prediction.mirroring else 1)

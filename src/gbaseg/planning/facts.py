@@ -51,6 +51,7 @@ class ScanFacts:
         zeros: share of the voxels that are exactly 0; `edge_zeros`: of those on the sides of the slices.
         head_share: share of the voxels that `standardise.foreground: head` takes for the body.
         percentiles: of the body's intensities, at `PERCENTS`.
+        symmetry: `symmetry.symmetry` along each axis.
         labels: what is in its label; of the source alone.
         voxels: `raw.same_scan.voxels_of`.
     """
@@ -68,6 +69,7 @@ class ScanFacts:
     edge_zeros: float
     head_share: float
     percentiles: tuple[float, ...]
+    symmetry: Triple = (0.0, 0.0, 0.0)
     labels: tuple[LabelFacts, ...] = ()
     voxels: frozenset[str] = frozenset()
 

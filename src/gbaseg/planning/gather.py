@@ -13,6 +13,7 @@ from gbaseg.cases import Case, select
 from gbaseg.integrity import Flaw, off_grid, read_checked
 from gbaseg.planes import Slices
 from gbaseg.planning.facts import PERCENTS, DataFacts, LabelFacts, ScanFacts, Triple
+from gbaseg.planning.symmetry import symmetry
 from gbaseg.raw.checks import check_set, read_image
 from gbaseg.raw.dataset_settings import DatasetSettings
 from gbaseg.raw.fault import Fault
@@ -149,6 +150,7 @@ def _facts(case: Case, image: Volume, label: Volume | None, slices: Slices) -> S
         edge_zeros=float((np.abs(sides) < _ALL_ZERO).mean()),
         head_share=share,
         percentiles=tuple(float(value) for value in np.percentile(array[body], PERCENTS)),
+        symmetry=symmetry(array, body, grid.spacing_zyx_mm),
         labels=() if label is None else tuple(_labels(turn, label, array, grid)),
         voxels=voxels_of(image),
     )

@@ -11,6 +11,7 @@ from gbaseg.augmentation.singan.pyramid import make_pyramid
 from gbaseg.planning.facts import Choice, DataFacts
 from gbaseg.planning.geometry import Frame
 from gbaseg.planning.rungs import Rung, Spend
+from gbaseg.planning.symmetry import choose_mirrored
 from gbaseg.translation.settings import VanCittertSettings
 from gbaseg.translation.van_cittert import without_effect
 
@@ -24,6 +25,7 @@ _MIN_SIZE = 25
 _DILATION_MM, _SIGMA_MM = 4.2, 3.0
 # The CycleGAN's residual blocks work at most at so many mm where that is possible (the demonstration: 3; paper: 2.4).
 _COARSEST_MM = 3.0
+_ALL_AXES = "all axes, as nnU-Net does: the hours are enough to learn what stands on its head, too"
 # Width of the point spread in voxels of the slice, by how often the generator halves it: what it blurs (METHOD 4).
 _PSF_PX = {1: 0.7, 2: 1.7}
 
@@ -44,7 +46,8 @@ def segmentation(rung: Rung, spend: Spend, frame: Frame, facts: DataFacts, struc
     if rung.features is None:
         why = "nnU-Net's planner decides: the hours allow its own network"
         names = ("patch_size_zyx", "batch_size", "features", "convs_per_stage")
-        return [*choices, *(Choice(f"segmentation.network.{name}", None, why) for name in names)]
+        own = [Choice(f"segmentation.network.{name}", None, why) for name in names]
+        return [*choices, *own, choose_mirrored(facts, _ALL_AXES)]
     patch = patch_of(frame, rung)
     sides = f"{_PATCH_SHARE:g} of the crop in the slice, {patch[0]} of {frame.slices} slices"
     grow = structures == 1 and not rung.convs > 1
@@ -58,6 +61,7 @@ def segmentation(rung: Rung, spend: Spend, frame: Frame, facts: DataFacts, struc
             0.3 if grow else None,
             "short trainings leave the rim out (ours)" if grow else "structures that touch, or a long training (paper)",
         ),
+        choose_mirrored(facts, _ALL_AXES if rung.convs > 1 else ""),
     ]
     if rung.convs > 1:
         why = "nnU-Net's own: the hours are enough for it"

@@ -13,7 +13,7 @@ from gbaseg import volume
 from gbaseg.errors import UserError
 from gbaseg.runtime.device import choose_device
 from gbaseg.runtime.turns import on_gpu
-from gbaseg.segmentation.planning import CONFIGURATION, read_plans
+from gbaseg.segmentation.planning import CONFIGURATION, mirrored_axes, read_plans
 from gbaseg.segmentation.settings import PredictionSettings
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Ensemble:
                 tile_step_size=settings.tile_step, use_mirroring=settings.mirroring, device=device, allow_tqdm=False
             )
             self._predictor.manual_initialization(
-                network, self._plans, self._configuration, None, dataset, "Trainer", (0, 1, 2)
+                network, self._plans, self._configuration, None, dataset, "Trainer", mirrored_axes(self._plans.plans)
             )
         # nnU-Net's predictor has cuDNN race its algorithms on a GPU: which one wins would be part of the result.
         torch.backends.cudnn.benchmark = False

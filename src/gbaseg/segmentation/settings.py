@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from gbaseg.settings import Count, Fraction, Positive, Settings
 
 Edge = Annotated[int, Field(ge=8)]
+
+
+def _each_once(axes: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(axes)) < len(axes):
+        raise ValueError("an axis is named twice; allowed: each of z, y, x at most once")
+    return axes
 
 
 class NetworkSettings(Settings):
@@ -25,6 +31,11 @@ class NetworkSettings(Settings):
         None, description="feature maps of each resolution stage, finest first; null: as nnU-Net plans"
     )
     convs_per_stage: Count | None = Field(None, description="convolutions of each stage; null: nnU-Net's 2")
+    mirrored: Annotated[tuple[Literal["z", "y", "x"], ...], AfterValidator(_each_once)] | None = Field(
+        None,
+        description="axes along which patches are mirrored at random, and images where prediction.mirroring is true; "
+        "[x]: left and right alone, [z, y, x] or null: all (nnU-Net)",
+    )
 
 
 class PredictionSettings(Settings):

@@ -23,6 +23,7 @@ from gbaseg.runtime.finite import broken_losses, diverged, not_finite
 from gbaseg.runtime.precision import suit
 from gbaseg.segmentation.nnunet import nnUNetTrainer
 from gbaseg.segmentation.partial import UNKNOWN, PartialLoss
+from gbaseg.segmentation.planning import mirrored_axes
 from gbaseg.segmentation.preprocessed import CaseDataset
 from gbaseg.segmentation.preprocessing import RESCALING
 from gbaseg.segmentation.rescaling import RescalingDataset, read_rescaling
@@ -90,6 +91,11 @@ class Trainer(nnUNetTrainer):
             optimiser, _ = super().configure_optimizers()
         schedule = OneCycle if self._schedule == "one_cycle" else PolyLRScheduler
         return optimiser, schedule(optimiser, self.initial_lr, self.num_epochs)
+
+    def configure_rotation_dummyDA_mirroring_and_inital_patch_size(self) -> tuple[Any, bool, Any, tuple[int, ...]]:
+        rotation, in_plane, size, _ = super().configure_rotation_dummyDA_mirroring_and_inital_patch_size()
+        self.inference_allowed_mirroring_axes = mirrored_axes(self.plans_manager.plans)
+        return rotation, in_plane, size, self.inference_allowed_mirroring_axes
 
     def _build_loss(self) -> PartialLoss:
         path = Path(self.preprocessed_dataset_folder_base) / UNKNOWN
