@@ -55,7 +55,7 @@ def _run_tiny(folder: Path) -> None:
     run_in(folder, "git", "init", "-q")
     run_in(folder, "dvc", "init", "-q")
     shutil.copyfile(ROOT / ".dvc" / "config", folder / ".dvc" / "config")
-    commit_all(folder)  # DVCLive asks for one
+    commit_all(folder)
     run_in(folder, "dvc", "repro")
     commit_all(folder)
 
