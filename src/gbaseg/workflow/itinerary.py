@@ -6,6 +6,7 @@ Without DVC itself, which takes a second to import, so that every stage can say 
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
@@ -73,7 +74,14 @@ def _value(key: str, values: Mapping[str, Any]) -> Any:
 
 def _order(stages: list[dict[str, Any]]) -> list[int]:
     """As DVC has it: those of dvc.yaml from top to bottom, each after all that it depends on."""
-    written = [[PurePath(path) for path in _paths(stage["outs"] + stage["metrics"])] for stage in stages]
+    # Stages by what they write, and by every folder that it lies in.
+    writing: dict[PurePath, set[int]] = defaultdict(set)
+    writing_in: dict[PurePath, set[int]] = defaultdict(set)
+    for place, stage in enumerate(stages):
+        for path in map(PurePath, _paths(stage["outs"] + stage["metrics"])):
+            writing[path].add(place)
+            for folder in (path, *path.parents):
+                writing_in[folder].add(place)
     order: dict[int, None] = {}
     entered: set[int] = set()
 
@@ -82,9 +90,8 @@ def _order(stages: list[dict[str, Any]]) -> list[int]:
             return
         entered.add(place)
         for dependency in map(PurePath, _paths(stages[place]["deps"])):
-            for other, outputs in enumerate(written):
-                if any(out.is_relative_to(dependency) or dependency.is_relative_to(out) for out in outputs):
-                    visit(other)
+            for other in sorted(writing_in[dependency].union(*(writing[folder] for folder in dependency.parents))):
+                visit(other)
         order[place] = None
 
     for place in range(len(stages)):
