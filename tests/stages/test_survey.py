@@ -1,9 +1,12 @@
-"""The survey's naive copies."""
+"""The survey's naive copies, and the contrasts that it may draw."""
 
 import numpy as np
+import pytest
 
-from gbaseg.cases import Case
-from gbaseg.stages.survey import write_copies
+from gbaseg.cases import Case, write_table
+from gbaseg.params import Params
+from gbaseg.stages import augment
+from gbaseg.stages.survey import _items, write_copies
 from gbaseg.volume import Grid, Volume, read, write
 from gbaseg.workflow import layout
 
@@ -27,3 +30,26 @@ def test_each_structure_that_a_case_has_is_rescaled_in_copies_of_its_own(tmp_pat
         copy = read(item.image).array
         np.testing.assert_allclose(copy[label == value], factor * image[label == value], rtol=1e-6)
         assert np.array_equal(copy[label != value], image[label != value])
+
+
+def test_contrasts_of_both_signs_may_be_drawn_of_each_structure(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(augment, "run_tasks", lambda tasks, **_: [task.function(**task.arguments) for task in tasks])
+    image = np.full(GRID.shape, 0.5, np.float32)
+    label = np.zeros(GRID.shape, np.uint8)
+    label[1, 1:3, 1:3], label[1, 3:5, 3:5] = 1, 2
+    image[label == 1], image[label == 2] = 0.6, 0.3
+    case = Case("s", "p", "A", "source", "train", "ceT1", "images/s.nii.gz", "labels/s.nii.gz")
+    write(Volume(image, GRID), layout.TRANSLATED / case.image)
+    write(Volume(label, GRID), layout.TRANSLATED / case.label)
+    write_table([case], layout.TRANSLATED)
+    settings = Params.model_validate(
+        {
+            "dataset": {"structures": {"VS": 1, "Cochlea": 2, "Nothing": 3}, "known_labels": [1, 2, 3]},
+            "survey": {"contrasts": 4, "contrast_within": 0.4},
+        }
+    )
+    [item] = _items(settings, tmp_path / "copies")
+    found = {value: [factor * mean + offset - 0.5 for of, factor, offset in item.rescaled if of == value]
+             for value, mean in ((1, 0.6), (2, 0.3), (3, 0.0))}  # fmt: skip
+    assert found == {1: pytest.approx([-0.3, -0.1, 0.1, 0.3]), 2: pytest.approx([-0.3, -0.1, 0.1, 0.3]), 3: []}

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from gbaseg.augmentation.singan.model import SinGAN
 
 
-def apply_naive(image: np.ndarray, mask: np.ndarray, factor: float) -> np.ndarray:
+def apply_naive(image: np.ndarray, mask: np.ndarray, factor: float, offset: float = 0.0) -> np.ndarray:
     """x_lambda (Eq. 5) of a volume (Z, Y, X) in [0, 1]; `mask` is non-zero in the structure."""
-    return rescale(image, mask, factor)
+    return rescale(image, mask, factor, offset)
 
 
 def apply_gba(
@@ -29,6 +29,7 @@ def apply_gba(
     model: SinGAN,
     settings: AugmentationSettings,
     seed: int,
+    offset: float = 0.0,
     others: np.ndarray | None = None,
 ) -> np.ndarray:
     """Rescale the structure, harmonise every slice that has some of it, blend it in (Eq. 5, 6, 7).
@@ -41,6 +42,7 @@ def apply_gba(
         model: the SinGAN, trained on a slice of shape (Y, X).
         settings: numbers.
         seed: of the noise.
+        offset: see `rescale`.
         others: same shape, non-zero in other structures, which so wide a blending may reach: y^ is 0 there.
 
     Returns:
@@ -53,7 +55,7 @@ def apply_gba(
     from gbaseg.augmentation.singan.harmonise import harmonise_volume  # torch, which naive copies do without
 
     image = image.astype(np.float32, copy=False)
-    rescaled = rescale(image, mask, factor)
+    rescaled = rescale(image, mask, factor, offset)
     z_indices = [int(z) for z in np.flatnonzero(mask.any(axis=(1, 2)))]
     psi = on_gpu(harmonise_volume, model, rescaled, z_indices, k_star, settings.harmonise, seed=seed)
     out = image.copy()

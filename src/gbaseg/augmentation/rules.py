@@ -7,9 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+import numpy as np
+
+from gbaseg.augmentation.adaptive import FEWEST, UNKNOWN_CONTRAST, draw, evenly, known
 from gbaseg.augmentation.appearance import Appearance
+from gbaseg.augmentation.rescale import Change
 from gbaseg.augmentation.settings import Arm, Rule
 from gbaseg.errors import UserError
+from gbaseg.runtime.seeds import derive
 
 
 @dataclass(frozen=True)
@@ -24,19 +29,34 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Copy:
-    """One augmented copy to make. `k_star` is None where nothing is harmonised (arm `naive`)."""
+    """One augmented copy to make.
+
+    Args:
+        factor: lambda.
+        k_star: None where nothing is harmonised (arm `naive`).
+        offset: of a change that is drawn, see `adaptive`.
+        number: of the changes that are drawn for a case, from 1; 0 of a factor that the rule names.
+    """
 
     case: str
     rule: str
     structure: str
     factor: float
     k_star: int | None
+    offset: float = 0.0
+    number: int = 0
+
+    @property
+    def change(self) -> Change:
+        """What is done inside the structure."""
+        return Change(self.factor, self.offset)
 
     @property
     def name(self) -> str:
-        """Name of the copy, as in `crossmoda2022_etz_1_large_l0.7_k3`."""
+        """Name of the copy, as in `crossmoda2022_etz_1_large_l0.7_k3`; a drawn change has its number, as `_la2`."""
         start = "" if self.k_star is None else f"_k{self.k_star}"
-        return f"{copy_prefix(self.case, self.rule)}{self.factor:g}{start}"
+        which = f"a{self.number}" if self.number else f"{self.factor:g}"
+        return f"{copy_prefix(self.case, self.rule)}{which}{start}"
 
 
 def copy_prefix(case: str, rule: str) -> str:
@@ -76,11 +96,19 @@ def plan_copies(
     rules: Sequence[Rule],
     measurements: Sequence[Measurement],
     arm: Arm = "gba",
+    target: Sequence[Measurement] = (),
+    seed: int = 0,
 ) -> list[Copy]:
     """The copies to make, ordered by rule, case, factor, start scale as the settings list them.
 
     Arm `gba`: one for each selected case, factor and start scale (paper: 48 cases x 3 x 2 = 288); `naive`: one
     for each case and factor; `online`: the same, which training chooses from; `none`: no copies.
+
+    Args:
+        rules: which cases, and their factors.
+        measurements: of the pseudo-target.
+        target: structures as the target shows them, where they are believed; for rules with adaptive copies.
+        seed: of the changes that are drawn by it.
 
     Raises:
         UserError: a rule names an unknown centre.
@@ -88,12 +116,69 @@ def plan_copies(
     if arm == "none":
         return []
     return [
-        Copy(case, rule.name, rule.structure, factor, k_star)
+        Copy(case, rule.name, rule.structure, change.factor, k_star, change.offset, number)
         for rule in rules
-        for case in select_cases(rule, measurements)
-        for factor in rule.lambdas
+        for case, changes in _changes(rule, measurements, target, seed).items()
+        for number, change in changes
         for k_star in (rule.k_star if arm == "gba" else [None])
     ]
+
+
+def _changes(
+    rule: Rule, measurements: Sequence[Measurement], target: Sequence[Measurement], seed: int
+) -> dict[str, list[tuple[int, Change]]]:
+    """Case -> what a rule does to it: a number from 1 where it is drawn, and the change."""
+    selected = select_cases(rule, measurements)
+    found = {case: [(0, Change(factor)) for factor in rule.lambdas] for case in selected}
+    if not rule.adaptive:
+        return found
+    of = {one.case: one for one in measurements if one.structure == rule.structure}
+    for centre in sorted({of[case].centre for case in selected}):
+        cases = [case for case in selected if of[case].centre == centre and known([of[case].appearance])]
+        changes = drawn_for(
+            [of[case].appearance for case in cases],
+            looks_of(target, rule.structure, centre),
+            rule.adaptive,
+            np.random.default_rng(derive(seed, "adaptive", rule.name, centre)),
+        )
+        for case, of_case in zip(cases, changes, strict=True):
+            found[case] += enumerate(of_case, start=1)
+    return found
+
+
+def looks_of(target: Sequence[Measurement], structure: str, centre: str) -> list[Appearance]:
+    """How the target shows a structure: at a centre, or anywhere where too few of its cases are of that centre."""
+    everywhere = [one for one in target if one.structure == structure and known([one.appearance])]
+    here = [one for one in everywhere if one.centre == centre]
+    return [one.appearance for one in (here if len(here) >= FEWEST else everywhere)]
+
+
+def shown_of(rule: Rule, measurements: Sequence[Measurement], target: Sequence[Measurement]) -> list[str]:
+    """What an adaptive rule goes by, a line a centre; a warning where that is next to nothing."""
+    lines = []
+    for centre in sorted({one.centre for one in measurements if fires(rule, one)}):
+        contrasts = np.array([look.contrast for look in looks_of(target, rule.structure, centre)])
+        of = f"rule {rule.name}: {rule.structure} at centre {centre}"
+        if len(contrasts) < FEWEST:
+            lines.append(
+                f"WARNING: {of}: {len(contrasts)} believable pseudo-label(s) in the target; contrasts are spread "
+                f"evenly up to {UNKNOWN_CONTRAST:g} of either sign"
+            )
+        else:
+            low, middle, high = np.percentile(contrasts, (10, 50, 90))
+            lines.append(
+                f"{of}: contrasts {low:+.2f} to {high:+.2f} (median {middle:+.2f}) in {len(contrasts)} target cases"
+            )
+    return lines
+
+
+def drawn_for(
+    sources: Sequence[Appearance], target: Sequence[Appearance], copies: int, rng: np.random.Generator
+) -> list[list[Change]]:
+    """`adaptive.draw`, or all contrasts alike where the target shows too few of the structure to go by."""
+    if len(target) >= FEWEST:
+        return draw(sources, target, copies, rng)
+    return [evenly(source, copies, UNKNOWN_CONTRAST) for source in sources]
 
 
 def equal_draws(copies: Sequence[Copy], arm: Arm) -> dict[str, Fraction]:
@@ -110,9 +195,9 @@ def equal_draws(copies: Sequence[Copy], arm: Arm) -> dict[str, Fraction]:
     """
     if arm == "online":
         return {case: Fraction(1 + ways) for case, ways in Counter(copy.case for copy in copies).items()}
-    starts = Counter((copy.case, copy.rule, copy.factor) for copy in copies)
+    starts = Counter((copy.case, copy.rule, copy.change) for copy in copies)
     return {
-        copy.name: Fraction(1, shared) for copy in copies if (shared := starts[copy.case, copy.rule, copy.factor]) > 1
+        copy.name: Fraction(1, shared) for copy in copies if (shared := starts[copy.case, copy.rule, copy.change]) > 1
     }
 
 

@@ -22,7 +22,10 @@ class Rule(Settings):
     std_above: float | None = Field(
         None, ge=0, description="Least standard deviation inside the structure, exclusive, intensities in [0, 1]"
     )
-    lambdas: list[Positive] = Field(min_length=1, description="Factors of Eq. 5; one copy each")
+    lambdas: list[Positive] = Field([], description="Factors of Eq. 5; one copy each")
+    adaptive: int = Field(
+        0, ge=0, description="Copies besides, of contrasts that are drawn from what the target shows (ours); 0: none"
+    )
     k_star: list[Annotated[int, Field(ge=0)]] = Field(
         [1, 3], min_length=1, description="Harmonisation starts this many scales below the finest (Eq. 6)"
     )
@@ -43,10 +46,17 @@ class Rule(Settings):
             )
         if self.centres == []:
             raise ValueError(f"rule {self.name}: centres is empty; name at least one, or both")
+        if not self.lambdas and not self.adaptive:
+            raise ValueError(f"rule {self.name}: no lambdas; name at least one, or let adaptive copies be drawn")
         for key, values in (("lambdas", [f"{value:g}" for value in self.lambdas]), ("k_star", self.k_star)):
             if len(set(values)) < len(values):
                 raise ValueError(f"rule {self.name}: {key} names a value twice: {values}")
         return self
+
+    @property
+    def ways(self) -> int:
+        """How many changes it makes to a case."""
+        return len(self.lambdas) + self.adaptive
 
 
 def largest_k_star(rules: Sequence[Rule]) -> int:

@@ -153,7 +153,7 @@ def expected_copies(settings: Params) -> float:
     """Copies a source case that the rules can be expected to ask for."""
     total = 0.0
     for rule in settings.augmentation.rules:
-        ways = len(rule.lambdas) * (len(rule.k_star) if settings.augmentation.arm == "gba" else 1)
+        ways = rule.ways * (len(rule.k_star) if settings.augmentation.arm == "gba" else 1)
         total += ways * (_BOUND_RULE_SELECTS if _is_bound(rule) else 1.0)
     return total
 

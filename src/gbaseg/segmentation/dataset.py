@@ -30,7 +30,7 @@ class TrainingItem:
 
     Args:
         weight: how often it is drawn, relative to the others.
-        rescaled: (label value, lambda), of which one or none is applied each time it is drawn (arm `online`).
+        rescaled: (label value, lambda, offset), of which one or none is applied each time it is drawn (arm `online`).
         unknown: label values of structures that the label is not to be believed about: see `partial`.
     """
 
@@ -39,7 +39,7 @@ class TrainingItem:
     image: Path
     label: Path
     weight: Fraction = Fraction(1)
-    rescaled: tuple[tuple[int, float], ...] = ()
+    rescaled: tuple[tuple[int, float, float], ...] = ()
     unknown: tuple[int, ...] = ()
 
 

@@ -35,7 +35,7 @@ _CASE = "case"
 
 
 def preprocess(
-    workspace: Workspace, names: Sequence[str], store: Store, rescaled: Mapping[str, Sequence[tuple[int, float]]]
+    workspace: Workspace, names: Sequence[str], store: Store, rescaled: Mapping[str, Sequence[tuple[int, float, float]]]
 ) -> dict[str, dict[str, Any]]:
     """Crop, normalise and resample some cases of the workspace as its plans say, or find them; runs in a worker.
 

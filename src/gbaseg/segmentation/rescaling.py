@@ -19,14 +19,14 @@ class Rescaling:
 
     Args:
         mean, sd: of nnU-Net's normalisation.
-        choices: (label value, lambda); one of them, or none, is taken at each draw, all equally likely.
+        choices: (label value, lambda, offset); one of them, or none, is taken at each draw, all equally likely.
     """
 
     mean: float
     sd: float
-    choices: tuple[tuple[int, float], ...]
+    choices: tuple[tuple[int, float, float], ...]
 
-    def apply(self, image: np.ndarray, label: np.ndarray, value: int, factor: float) -> np.ndarray:
+    def apply(self, image: np.ndarray, label: np.ndarray, value: int, factor: float, offset: float = 0.0) -> np.ndarray:
         """x_lambda (Eq. 5), normalised again.
 
         Args:
@@ -34,8 +34,9 @@ class Rescaling:
             label: likewise.
             value: of the structure.
             factor: lambda.
+            offset: see `augmentation.rescale`.
         """
-        rescaled = np.clip(factor * (image * self.sd + self.mean), 0.0, 1.0)
+        rescaled = np.clip(factor * (image * self.sd + self.mean) + offset, 0.0, 1.0)
         return np.where(label == value, (rescaled - self.mean) / self.sd, image).astype(image.dtype)
 
 
@@ -59,6 +60,6 @@ class RescalingDataset(CaseDataset):
 def read_rescaling(path: Path) -> dict[str, Rescaling]:
     """Case -> what may be done to it, as `preprocessing` wrote it; empty for the other arms."""
     return {
-        name: Rescaling(one["mean"], one["sd"], tuple((value, factor) for value, factor in one["choices"]))
+        name: Rescaling(one["mean"], one["sd"], tuple(map(tuple, one["choices"])))
         for name, one in json.loads(path.read_text()).items()
     }

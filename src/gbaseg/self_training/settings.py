@@ -17,6 +17,12 @@ class SurveySettings(Settings):
     lambdas: tuple[Positive, ...] = Field(
         (), description="naive copies of every case to train on too, of each structure; empty in the paper's setting"
     )
+    contrasts: Annotated[int, Field(ge=0)] = Field(
+        0,
+        description="contrasts against the ring around it, evenly spread over both signs, one of which (or its own) a "
+        "structure has whenever its case is drawn (ours; finds tumours whose contrast flips); 0: none",
+    )
+    contrast_within: Annotated[float, Field(gt=0, le=1)] = Field(0.5, description="the largest of them, of either sign")
 
 
 class Round(Settings):

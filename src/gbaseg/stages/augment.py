@@ -5,7 +5,7 @@ Arm `online` has none: what training may do to a case whenever it is drawn is wr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from gbaseg import params, volume
+from gbaseg.augmentation.adaptive import energy_distance
 from gbaseg.augmentation.appearance import Appearance, distance, finite, measure, overlap
 from gbaseg.augmentation.gba import apply_gba, apply_naive
-from gbaseg.augmentation.rules import Copy, Measurement, equal_draws, plan_copies, unaltered_share
+from gbaseg.augmentation.rules import Copy, Measurement, equal_draws, plan_copies, shown_of, unaltered_share
 from gbaseg.augmentation.settings import structures
 from gbaseg.cases import Case, read_table, write_table
 from gbaseg.params import Params
@@ -28,9 +29,10 @@ from gbaseg.runtime.progress import log
 from gbaseg.runtime.seeds import derive
 from gbaseg.runtime.turns import beside_gpu, dealt_out, on_gpu
 from gbaseg.workflow import layout
+from gbaseg.workflow.changes import write_changes
 from gbaseg.workflow.context import read_json, stage, write_json
 from gbaseg.workflow.models import load_model
-from gbaseg.workflow.pseudo_labels import training_cases
+from gbaseg.workflow.pseudo_labels import doubtful_structures, training_cases
 
 CHOICES = "online.json"
 DRAWS = "draws.json"
@@ -51,6 +53,7 @@ def run() -> None:
         if settings.augmentation.arm != "none" and not copies:
             log("warning: no rule of augmentation.rules selects a case: this arm equals arm none")
         arm = settings.augmentation.arm
+        write_changes(copies, folder)
         draws = equal_draws(copies, arm) if settings.augmentation.draws == "factors" else {}
         write_json(folder / DRAWS, {name: str(count) for name, count in draws.items()})
         unaltered = round(unaltered_share(list(cases), copies, draws, arm), 4)
@@ -80,12 +83,12 @@ def run() -> None:
         write_json(scratch.output(metrics), {**_summary(settings, folder, copies), "unaltered_share": unaltered})
 
 
-def read_choices() -> dict[str, tuple[tuple[int, float], ...]]:
-    """Arm `online`: case -> (label value, lambda) of each way that it may be rescaled; empty for the other arms."""
+def read_choices() -> dict[str, tuple[tuple[int, float, float], ...]]:
+    """Arm `online`: case -> (label value, lambda, offset) of each way that it may be rescaled; empty for other arms."""
     path = layout.AUGMENTED / CHOICES
     if not path.is_file():
         return {}
-    return {case: tuple((value, factor) for value, factor in ways) for case, ways in read_json(path).items()}
+    return {case: tuple(map(tuple, ways)) for case, ways in read_json(path).items()}
 
 
 def read_draws() -> dict[str, Fraction]:
@@ -93,37 +96,60 @@ def read_draws() -> dict[str, Fraction]:
     return {name: Fraction(count) for name, count in read_json(layout.AUGMENTED / DRAWS).items()}
 
 
-def _choices(copies: list[Copy], values: Mapping[str, int]) -> dict[str, list[tuple[int, float]]]:
-    found: dict[str, list[tuple[int, float]]] = {}
+def _choices(copies: list[Copy], values: Mapping[str, int]) -> dict[str, list[tuple[int, float, float]]]:
+    found: dict[str, list[tuple[int, float, float]]] = {}
     for copy in copies:
-        found.setdefault(copy.case, []).append((values[copy.structure], copy.factor))
+        found.setdefault(copy.case, []).append((values[copy.structure], *copy.change))
     return found
 
 
 def planned_copies(settings: Params, translated: Path) -> list[Copy]:
-    """What the rules ask for, from the tumours as they look on the pseudo-target images."""
-    if settings.augmentation.arm == "none":
+    """What the rules ask for, from the tumours as they look on the pseudo-target images.
+
+    A rule with adaptive copies goes by the target's training cases as well, as the survey labels them, without
+    those that are doubtful.
+    """
+    rules, arm = settings.augmentation.rules, settings.augmentation.arm
+    if arm == "none":
         return []
     cases = read_table(translated)
-    wanted = structures(settings.augmentation.rules)
-    groups = run_tasks(
+    images = [(translated / case.image, translated / case.label) for case in cases]
+    measurements = _measured(settings, cases, images, structures(rules))
+    adaptive = [rule for rule in rules if rule.adaptive]
+    target: list[Measurement] = []
+    if adaptive:
+        folder = layout.pseudo_labelled(layout.SURVEY)
+        doubtful, real = doubtful_structures(folder), training_cases()
+        images = [(layout.STANDARD / case.image, folder / "standard" / f"{case.case}.nii.gz") for case in real]
+        seen = _measured(settings, real, images, structures(adaptive))
+        target = [one for one in seen if one.structure not in doubtful.get(one.case, ())]
+        for rule in adaptive:
+            for line in shown_of(rule, measurements, target):
+                log(line)
+    return plan_copies(rules, measurements, arm, target, settings.seed)
+
+
+def _measured(
+    settings: Params, cases: Sequence[Case], images: Sequence[tuple[Path, Path]], wanted: Sequence[str]
+) -> list[Measurement]:
+    """The wanted structures of each case, from its image and label on the standard grid."""
+    return [
+        Measurement(case.case, case.centre, structure, seen[structure])
+        for case, seen in zip(cases, measure_all(settings, images), strict=True)
+        for structure in wanted
+    ]
+
+
+def measure_all(settings: Params, images: Sequence[tuple[Path, Path]]) -> list[dict[str, Appearance]]:
+    """Appearance of every structure, from images and their labels on the standard grid."""
+    return run_tasks(
         [
-            Task(
-                f"measure {case.case}",
-                measure_case,
-                {"image": translated / case.image, "label": translated / case.label, "values": settings.labels},
-            )
-            for case in cases
+            Task(f"measure {image.name}", measure_case, {"image": image, "label": label, "values": settings.labels})
+            for image, label in images
         ],
         name="measure tumours",
         light=True,
     )
-    measurements = [
-        Measurement(case.case, case.centre, structure, seen[structure])
-        for case, seen in zip(cases, groups, strict=True)
-        for structure in wanted
-    ]
-    return plan_copies(settings.augmentation.rules, measurements, settings.augmentation.arm)
 
 
 def measure_case(image: Path, label: Path, values: dict[str, int]) -> dict[str, Appearance]:
@@ -146,13 +172,14 @@ def write_copies(case: Case, copies: list[Copy], folder: Path, settings: Params)
     for copy in copies:
         mask = label.array == settings.labels[copy.structure]
         if copy.k_star is None:
-            array = apply_naive(image.array, mask, copy.factor)
+            array = apply_naive(image.array, mask, *copy.change)
         else:
             assert model is not None  # arm gba is the only one with start scales
             array = apply_gba(
                 image.array,
                 mask,
                 factor=copy.factor,
+                offset=copy.offset,
                 k_star=copy.k_star,
                 model=model,
                 settings=settings.augmentation,
@@ -168,14 +195,7 @@ def write_copies(case: Case, copies: list[Copy], folder: Path, settings: Params)
 
 def appearances(settings: Params, images: list[tuple[Path, Path]]) -> dict[str, list[Appearance]]:
     """How each structure looks in each (image, label) on the standard grid; without those where it is absent."""
-    groups = run_tasks(
-        [
-            Task(f"measure {image.name}", measure_case, {"image": image, "label": label, "values": settings.labels})
-            for image, label in images
-        ],
-        name="measure tumours",
-        light=True,
-    )
+    groups = measure_all(settings, images)
     return {name: [seen[name] for seen in groups if seen[name].volume_mm3 > 0] for name in settings.labels}
 
 
@@ -220,4 +240,5 @@ def _change(before: list[Appearance], added: list[Appearance], target: list[Appe
         "mean": {"before": mean(before), "after": mean(before + added), "survey": mean(target)},
         "contrast_distance_to_survey": {name: defined(distance(group, target)) for name, group in groups.items()},
         "overlap_with_survey": {name: defined(overlap(group, target)) for name, group in groups.items()},
+        "energy_distance_to_survey": {name: defined(energy_distance(group, target)) for name, group in groups.items()},
     }

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from gbaseg import params, volume
+from gbaseg.augmentation.adaptive import evenly
 from gbaseg.augmentation.gba import apply_naive
 from gbaseg.cases import Case, read_table
 from gbaseg.params import Params
@@ -16,6 +17,7 @@ from gbaseg.runtime.engine import run as run_tasks
 from gbaseg.runtime.fork_server import import_for_workers
 from gbaseg.segmentation.dataset import TrainingItem
 from gbaseg.segmentation.training import IMPORTED
+from gbaseg.stages.augment import measure_all
 from gbaseg.stages.train_segmentation import about_model, train
 from gbaseg.workflow import layout
 from gbaseg.workflow.context import stage, write_json
@@ -59,10 +61,18 @@ def run() -> None:
 
 
 def _items(settings: Params, folder: Path) -> list[TrainingItem]:
-    """Pseudo-target cases, and naive copies of each: one for every structure and factor of `survey.lambdas`."""
+    """Pseudo-target cases, and naive copies of each: one for every structure and factor of `survey.lambdas`; with
+    `survey.contrasts` what may be done to a case whenever it is drawn."""
     cases = read_table(layout.TRANSLATED)
+    ways = _contrasts(settings, cases) if settings.survey.contrasts else {}
     items = [
-        TrainingItem(case.case, case.patient, layout.TRANSLATED / case.image, layout.TRANSLATED / case.label)
+        TrainingItem(
+            case.case,
+            case.patient,
+            layout.TRANSLATED / case.image,
+            layout.TRANSLATED / case.label,
+            rescaled=ways.get(case.case, ()),
+        )
         for case in cases
     ]
     if lambdas := list(settings.survey.lambdas):
@@ -80,6 +90,20 @@ def _items(settings: Params, folder: Path) -> list[TrainingItem]:
         )
         items += [item for group in copies for item in group]
     return items
+
+
+def _contrasts(settings: Params, cases: list[Case]) -> dict[str, tuple[tuple[int, float, float], ...]]:
+    """Case -> (label value, factor, offset) of each contrast that each of its structures may be given."""
+    survey = settings.survey
+    images = [(layout.TRANSLATED / case.image, layout.TRANSLATED / case.label) for case in cases]
+    return {
+        case.case: tuple(
+            (value, *change)
+            for name, value in settings.labels.items()
+            for change in evenly(seen[name], survey.contrasts, survey.contrast_within)
+        )
+        for case, seen in zip(cases, measure_all(settings, images), strict=True)
+    }
 
 
 def write_copies(case: Case, values: list[int], factors: list[float], folder: Path) -> list[TrainingItem]:

@@ -17,6 +17,7 @@ from gbaseg.runtime.device import choose_device
 from gbaseg.runtime.seeds import derive
 from gbaseg.standardise.case import standardise_label
 from gbaseg.workflow import layout
+from gbaseg.workflow.changes import changes_of
 from gbaseg.workflow.context import read_record
 from gbaseg.workflow.models import Translator
 from gbaseg.workflow.pseudo_labels import volumes_mm3
@@ -39,11 +40,10 @@ def draw_panel(settings: Params, structure: str) -> Figure:
         PanelImage("deconvolved", deconvolved[z], reference=mask[z]),
     ]
     rules = [rule for rule in settings.augmentation.rules if rule.structure == structure]
-    if rules:
-        factor, k_star = rules[0].lambdas[0], rules[0].k_star[-1]
-        images.append(
-            PanelImage(f"naive, λ = {factor:g}", apply_naive(deconvolved, mask, factor)[z], reference=mask[z])
-        )
+    changes = changes_of(rules[0], case.case) if rules else []
+    if changes:
+        (called, change), k_star = changes[0], rules[0].k_star[-1]
+        images.append(PanelImage(f"naive, {called}", apply_naive(deconvolved, mask, *change)[z], reference=mask[z]))
         path = layout.SINGAN_MODEL / "shared.safetensors"
         if not path.is_file():
             path = layout.SINGAN_MODEL / f"{case.case}.safetensors"
@@ -53,14 +53,15 @@ def draw_panel(settings: Params, structure: str) -> Figure:
             blended = apply_gba(
                 deconvolved,
                 mask,
-                factor=factor,
+                factor=change.factor,
+                offset=change.offset,
                 k_star=k_star,
                 model=load_singan(path, choose_device()),
                 settings=settings.augmentation,
                 seed=derive(settings.seed, "panel"),
                 others=others,
             )
-            images.append(PanelImage(f"GBA, λ = {factor:g}, k* = {k_star}", blended[z], reference=mask[z]))
+            images.append(PanelImage(f"GBA, {called}, k* = {k_star}", blended[z], reference=mask[z]))
     images.append(_target_image(settings, structure))
     return case_panel(images, spacing_yx_mm=spacing_zyx[1:], zoom_mm=_ZOOM_MM)
 

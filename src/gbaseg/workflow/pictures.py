@@ -24,6 +24,7 @@ from gbaseg.params import Params
 from gbaseg.runtime.seeds import derive
 from gbaseg.standardise.intensity import foreground
 from gbaseg.workflow import layout
+from gbaseg.workflow.changes import changes_of
 from gbaseg.workflow.models import load_model
 from gbaseg.workflow.panel import central_slice, reference_mask, source_case
 from gbaseg.workflow.pseudo_labels import volumes_mm3
@@ -64,20 +65,21 @@ def naive_and_gba(settings: Params, structure: str) -> Figure | None:
     image = volume.read(layout.TRANSLATED / f"images/{case.case}.nii.gz", np.float32)
     model = load_model(case.case, settings)
     rows = []
-    for factor in rule.lambdas:
+    for called, change in changes_of(rule, case.case):
         blended = apply_gba(
             image.array,
             mask,
-            factor=factor,
+            factor=change.factor,
+            offset=change.offset,
             k_star=rule.k_star[-1],
             model=model,
             settings=settings.augmentation,
-            seed=derive(settings.seed, "picture", f"{factor:g}"),
+            seed=derive(settings.seed, "picture", f"{change.factor:g}"),
             others=others,
         )
-        naive = apply_naive(image.array, mask, factor)
+        naive = apply_naive(image.array, mask, *change)
         spacing = image.grid.spacing_zyx_mm[1:]
-        rows.append(BlendingRow(f"λ = {factor:g}", image.array[z], naive[z], blended[z], mask[z], spacing))
+        rows.append(BlendingRow(called, image.array[z], naive[z], blended[z], mask[z], spacing))
     return naive_against_gba(rows, _ZOOM_MM)
 
 

@@ -1,0 +1,136 @@
+"""Factors from what the target shows, in the place of factors set by hand (ours; the paper names it as future work).
+
+Contrast is against the ring around a structure, not against 0: a factor on intensities cannot make a structure that is
+darker than its surroundings brighter than these. A change towards a contrast c and a spread s is
+
+    x' = r + c + g (x - m),    g = +- s / sd,
+
+with r, m, sd the ring's mean, the structure's mean and its SD: it keeps the structure's texture and its soft rim. g is
+negative where the contrast changes its sign, so that the rim, whose voxels are partly ring, stays between the two.
+
+Which contrast a case of the source should have does not follow from the case (on real patients the factor that it needs
+hardly correlates with it), so contrasts are drawn from the target's distribution, and none is predicted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.spatial.distance import cdist
+
+from gbaseg.augmentation.appearance import Appearance
+from gbaseg.augmentation.rescale import Change
+
+# Texture is made at most so much stronger or weaker.
+_GAINS = (0.4, 2.5)
+# Of the SD of what the target shows, how far a drawn look may lie from one that was seen: what the survey missed.
+_WIDER = 0.5
+# Fewer looks than this are no distribution: then contrasts are spread evenly, up to this one of either sign.
+FEWEST = 4
+UNKNOWN_CONTRAST = 0.3
+# Of the source's volumes' ranks, how far those of the target's looks are mixed up before they meet.
+_MIXED = 0.2
+
+
+def towards(seen: Appearance, contrast: float, spread: float | None = None) -> Change | None:
+    """The change that gives a structure a contrast against its ring, before intensities are clipped to [0, 1].
+
+    Args:
+        seen: the structure as it is.
+        contrast: wanted, mean inside - mean of the ring.
+        spread: SD wanted; `None`: its own.
+
+    Returns:
+        `None` of a structure that is absent, or has no ring.
+    """
+    if not np.isfinite(seen.contrast):
+        return None
+    sign = -1.0 if seen.contrast * contrast < 0 else 1.0
+    strength = spread / seen.std if spread is not None and seen.std > 0 else 1.0
+    gain = sign * float(np.clip(strength, *_GAINS))
+    ring = seen.mean - seen.contrast
+    return Change(gain, ring + contrast - gain * seen.mean)
+
+
+def evenly(seen: Appearance, count: int, within: float) -> list[Change]:
+    """Changes to contrasts that are evenly spread over all that intensities in [0, 1] allow.
+
+    Args:
+        seen: the structure as it is.
+        count: of them.
+        within: largest contrast, of either sign.
+    """
+    ring = seen.mean - seen.contrast
+    if not np.isfinite(ring):
+        return []
+    low, high = -min(within, ring), min(within, 1.0 - ring)
+    places = (np.arange(count) + 0.5) / count
+    changes = [towards(seen, float(low + place * (high - low))) for place in places]
+    return [change for change in changes if change is not None]
+
+
+def known(looks: Sequence[Appearance]) -> list[Appearance]:
+    """Those with a contrast: the structure is there, and something around it."""
+    return [one for one in looks if np.isfinite(one.contrast)]
+
+
+def draw(
+    sources: Sequence[Appearance], target: Sequence[Appearance], copies: int, rng: np.random.Generator
+) -> list[list[Change]]:
+    """Changes for each source case, so that all copies together are distributed as the target is.
+
+    Looks (contrast, spread, volume) are taken from the target's cases alike, each with noise of half their SD, since
+    what the survey found is a sample, and what it missed lies beside it. They meet the source's cases by the ranks of
+    their volumes, mixed up a little: a large tumour is given what large ones of the target look like.
+
+    Args:
+        sources: the structure in each case; all of them with a contrast (`known`).
+        target: as the survey or a round finds it, at least `FEWEST`; likewise.
+        copies: changes a case.
+
+    Returns:
+        A list a source case, in their order.
+    """
+    count = len(sources) * copies
+    if not count:
+        return []
+    seen = np.array([(one.contrast, one.std, np.log(one.volume_mm3)) for one in target])
+    # Each target case as often as any other, up to one.
+    chosen = np.concatenate([rng.permutation(len(seen)) for _ in range(-(-count // len(seen)))])[:count]
+    looks = seen[chosen] + _WIDER * seen.std(axis=0) * rng.standard_normal((count, seen.shape[1]))
+    slots = np.repeat(np.arange(len(sources)), copies)
+    volumes = np.array([np.log(one.volume_mm3) for one in sources])[slots]
+    by_volume, looks_by_volume = _mixed_ranks(volumes, rng), _mixed_ranks(looks[:, 2], rng)
+    found: list[list[Change]] = [[] for _ in sources]
+    for slot, look in zip(slots[by_volume], looks[looks_by_volume], strict=True):
+        change = towards(sources[slot], float(look[0]), max(float(look[1]), 0.0))
+        assert change is not None, "sources have a contrast"
+        found[slot].append(change)
+    return found
+
+
+def _mixed_ranks(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Places in the order of the values, each moved at random by a share of them all."""
+    ranks = np.argsort(np.argsort(values, kind="stable"), kind="stable")
+    return np.argsort(ranks + _MIXED * len(values) * rng.standard_normal(len(values)), kind="stable")
+
+
+def energy_distance(one: Sequence[Appearance], other: Sequence[Appearance]) -> float:
+    """Between two sets of cases, by contrast and logarithm of the volume, in SDs of the other set (Szekely, 2003).
+
+    Returns:
+        2 E|X - Y| - E|X - X'| - E|Y - Y'|, 0 of equal distributions; nan where a set has fewer than two cases with a
+        contrast.
+    """
+    first, second = (
+        np.array([(look.contrast, np.log(look.volume_mm3)) for look in known(looks)]) for looks in (one, other)
+    )
+    if min(len(first), len(second)) < 2:
+        return float("nan")
+    unit = np.maximum(second.std(axis=0), 1e-9)
+    first, second = first / unit, second / unit
+    between, within_first, within_second = (
+        cdist(a, b).mean() for a, b in ((first, second), (first, first), (second, second))
+    )
+    return float(2.0 * between - within_first - within_second)

@@ -1,0 +1,33 @@
+"""What an adaptive rule drew for each case, from the stage that drew it to the pictures that show it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from gbaseg.augmentation.rescale import Change
+from gbaseg.augmentation.rules import Copy
+from gbaseg.augmentation.settings import Rule
+from gbaseg.workflow import layout
+from gbaseg.workflow.context import read_json, write_json
+
+_FILE = "changes.json"
+
+
+def write_changes(copies: Sequence[Copy], folder: Path) -> None:
+    """Rule -> case -> [factor, offset] of each change, of rules that draw them; no file where none does."""
+    found: dict[str, dict[str, dict[int, Change]]] = {}
+    for copy in copies:
+        if copy.number:
+            found.setdefault(copy.rule, {}).setdefault(copy.case, {})[copy.number] = copy.change
+    if found:
+        listed = {rule: {case: list(of.values()) for case, of in cases.items()} for rule, cases in found.items()}
+        write_json(folder / _FILE, listed)
+
+
+def changes_of(rule: Rule, case: str) -> list[tuple[str, Change]]:
+    """What a rule does to a case, each with what to call it in a picture."""
+    by_hand = [(f"λ = {factor:g}", Change(factor)) for factor in rule.lambdas]
+    path = layout.AUGMENTED / _FILE
+    drawn = read_json(path).get(rule.name, {}).get(case, []) if rule.adaptive and path.is_file() else []
+    return by_hand + [(f"{factor:.2f} x {offset:+.2f}", Change(factor, offset)) for factor, offset in drawn]

@@ -1,0 +1,161 @@
+"""Changes that are drawn from what the target shows."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gbaseg.augmentation.adaptive import draw, energy_distance, evenly, towards
+from gbaseg.augmentation.appearance import Appearance, measure
+from gbaseg.augmentation.rescale import Change, rescale
+from gbaseg.augmentation.rules import Measurement, equal_draws, looks_of, plan_copies, shown_of, unaltered_share
+from gbaseg.augmentation.settings import Rule
+
+SPACING = (2.0, 1.0, 1.0)
+
+
+def ball(contrast: float, sd: float = 0.02, ring: float = 0.5, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Image in [0, 1] and mask of a textured ball on even ground."""
+    z, y, x = np.indices((12, 24, 24))
+    mask = (2.0 * (z - 5.5)) ** 2 + (y - 11.5) ** 2 + (x - 11.5) ** 2 < 49
+    texture = sd * np.random.default_rng(seed).standard_normal(mask.shape)
+    return np.where(mask, ring + contrast + texture, ring).astype(np.float32), mask
+
+
+def look(contrast, std=0.05, volume_mm3=1000.0, ring=0.5):
+    return Appearance(volume_mm3, ring + contrast, std, contrast)
+
+
+@given(st.floats(-0.25, 0.25).filter(lambda value: abs(value) > 0.01), st.floats(-0.3, 0.3), st.floats(0.01, 0.04))
+def test_a_change_gives_the_contrast_and_the_spread_that_are_wanted(before, wanted, spread):
+    """Of whatever sign; nothing is clipped here."""
+    image, mask = ball(before)
+    change = towards(measure(image, mask, SPACING), wanted, spread)
+    after = measure(rescale(image, mask, *change), mask, SPACING)
+    assert after.contrast == pytest.approx(wanted, abs=2e-3)
+    assert after.std == pytest.approx(spread, rel=1e-2)
+
+
+def test_a_flipped_structure_keeps_its_soft_rim():
+    """A voxel that is half ring lies between the two before and after."""
+    seen = look(-0.2)
+    change = towards(seen, 0.3)
+    assert change.factor == -1.0
+    rim = change.factor * (0.5 - 0.1) + change.offset
+    assert 0.5 <= rim <= 0.8
+
+
+@pytest.mark.parametrize("ring", [0.0, 0.1, 0.5, 0.95])
+def test_contrasts_are_spread_over_what_intensities_allow(ring):
+    image, mask = ball(0.02, ring=ring, sd=0.0)
+    seen = measure(image, mask, SPACING)
+    found = [seen.mean * change.factor + change.offset - ring for change in evenly(seen, 8, 0.4)]
+    assert np.diff(found) == pytest.approx(np.full(7, (min(0.4, ring) + min(0.4, 1 - ring)) / 8), abs=1e-6)
+    assert min(found) >= -min(0.4, ring) and max(found) <= min(0.4, 1 - ring)
+
+
+def test_what_is_absent_or_has_no_ring_is_not_changed():
+    nothing = Appearance(0.0, float("nan"), float("nan"), float("nan"))
+    assert towards(nothing, 0.1) is None and evenly(nothing, 4, 0.3) == []
+    assert towards(Appearance(10.0, 0.5, 0.1, float("nan")), 0.1) is None
+
+
+def contrasts(sources, changes):
+    return np.array(
+        [
+            source.mean * change.factor + change.offset - (source.mean - source.contrast)
+            for source, of_case in zip(sources, changes, strict=True)
+            for change in of_case
+        ]
+    )
+
+
+def test_copies_are_distributed_as_the_target_is_whatever_the_source_is():
+    """Dark tumours in the source, bright ones and a few dark ones in the target: the set of copies has both."""
+    rng = np.random.default_rng(0)
+    sources = [look(value) for value in rng.normal(-0.15, 0.03, 40)]
+    target = [look(value) for value in [*rng.normal(0.3, 0.04, 24), *rng.normal(-0.1, 0.02, 8)]]
+    changes = draw(sources, target, 4, np.random.default_rng(1))
+    assert [len(of_case) for of_case in changes] == [4] * 40
+    found = contrasts(sources, changes)
+    wanted = np.array([one.contrast for one in target])
+    assert found.mean() == pytest.approx(wanted.mean(), abs=0.03)
+    # Wider than what was found: SD of half as much again, in squares.
+    assert found.std() == pytest.approx(wanted.std() * 1.25**0.5, rel=0.15)
+    assert np.mean(found < 0) == pytest.approx(0.25, abs=0.1)
+    # Drawn, not predicted: a case's contrast says nothing about what it gets.
+    of_case = found.reshape(40, 4).mean(axis=1)
+    assert abs(np.corrcoef(of_case, [one.contrast for one in sources])[0, 1]) < 0.35
+
+
+def test_large_tumours_get_the_looks_of_large_ones():
+    volumes = np.geomspace(300, 9000, 30)
+    sources = [look(0.1, volume_mm3=volume) for volume in volumes]
+    target = [look(0.2 if volume > 1500 else -0.2, std=0.01, volume_mm3=volume) for volume in volumes]
+    found = contrasts(sources, draw(sources, target, 4, np.random.default_rng(0))).reshape(30, 4)
+    assert found[20:].mean() - found[:10].mean() > 0.2
+
+
+def test_the_distance_of_equal_sets_is_nothing_and_copies_halve_it():
+    rng = np.random.default_rng(0)
+
+    def cases(contrast):
+        return [look(rng.normal(contrast, 0.1), volume_mm3=rng.lognormal(7, 1)) for _ in range(30)]
+
+    target, source = cases(0.2), cases(-0.1)
+    assert energy_distance(target, target) == pytest.approx(0.0, abs=1e-12)
+    copies = [
+        look(one.mean * change.factor + change.offset - 0.5, volume_mm3=one.volume_mm3)
+        for one, of_case in zip(source, draw(source, target, 4, rng), strict=True)
+        for change in of_case
+    ]
+    assert energy_distance(source + copies, target) < 0.5 * energy_distance(source, target)
+    assert np.isnan(energy_distance(target[:1], target))
+
+
+RULE = Rule(name="all", adaptive=3, k_star=[1, 3])
+
+
+def measured(name, contrast, centre="A", structure="VS"):
+    return Measurement(name, centre, structure, look(contrast))
+
+
+def test_an_adaptive_rule_makes_numbered_copies_with_each_start_scale():
+    source = [measured(f"s{n}", -0.1 - 0.01 * n) for n in range(5)]
+    target = [measured(f"t{n}", 0.2 + 0.02 * n) for n in range(6)]
+    copies = plan_copies([RULE], source, "gba", target, seed=3)
+    assert len(copies) == 5 * 3 * 2 and len({copy.name for copy in copies}) == 30
+    assert [copy.name for copy in copies[:3]] == ["s0_all_la1_k1", "s0_all_la1_k3", "s0_all_la2_k1"]
+    assert copies == plan_copies([RULE], source[::-1], "gba", target, seed=3)
+    assert copies != plan_copies([RULE], source, "gba", target, seed=4)
+    # One draw a case and change, whatever is made of it.
+    naive = plan_copies([RULE], source, "naive", target, seed=3)
+    assert {copy.change for copy in naive} == {copy.change for copy in copies}
+    shares = [
+        unaltered_share([f"s{n}" for n in range(5)], of_arm, equal_draws(of_arm, arm), arm)
+        for arm, of_arm in (("gba", copies), ("naive", naive), ("online", naive))
+    ]
+    assert shares == pytest.approx([0.25] * 3)
+
+
+def test_each_centre_goes_by_its_own_unless_that_shows_too_few():
+    target = [measured(f"a{n}", 0.3) for n in range(5)] + [measured(f"b{n}", -0.3, "B") for n in range(3)]
+    assert {one.contrast for one in looks_of(target, "VS", "A")} == {0.3}
+    assert {one.contrast for one in looks_of(target, "VS", "B")} == {0.3, -0.3}
+    assert looks_of(target, "cochlea", "A") == []
+
+
+def test_where_the_target_shows_next_to_nothing_contrasts_are_spread_and_it_is_said():
+    source = [measured("s0", -0.1), measured("s1", 0.1)]
+    copies = plan_copies([RULE], source, "naive", [measured("t0", 0.2)])
+    found = [
+        copy.factor * (0.5 + c) + copy.offset - 0.5 for copy, c in zip(copies, [-0.1] * 3 + [0.1] * 3, strict=True)
+    ]
+    assert found == pytest.approx([-0.2, 0.0, 0.2] * 2)
+    [line] = shown_of(RULE, source, [measured("t0", 0.2)])
+    assert line.startswith("WARNING: rule all: VS at centre A: 1 believable pseudo-label(s)")
+
+
+def test_factors_by_hand_are_what_they_were():
+    by_hand = Rule(name="all", lambdas=[0.7, 1.2], k_star=[1])
+    assert [copy.change for copy in plan_copies([by_hand], [measured("s0", 0.1)])] == [Change(0.7), Change(1.2)]
