@@ -1,16 +1,19 @@
 """Translated images that show nothing are no images."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from gbaseg.cases import Case
+from gbaseg.cases import Case, write_table
 from gbaseg.errors import UserError
 from gbaseg.params import Params
-from gbaseg.stages import translate
-from gbaseg.volume import Grid, Volume, write
+from gbaseg.stages import train_translation, translate
+from gbaseg.volume import Grid, Volume, read, write
 from gbaseg.workflow import layout
-from gbaseg.workflow.context import write_json
+from gbaseg.workflow.context import read_json, write_json
 
+ROOT = Path(__file__).parents[2]
 SCAN = np.random.default_rng(0).random((4, 16, 16), np.float32)
 
 
@@ -69,3 +72,35 @@ def test_a_width_that_does_nothing_on_the_grid_is_said(tmp_path, monkeypatch, ca
         == said
     )
     assert err.count("WARNING") == said
+
+
+def test_histogram_gives_the_sources_scans_the_targets_distribution(tmp_path, monkeypatch):
+    """Of the centre that is named; without a CycleGAN, and without its deconvolution."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(translate, "run_tasks", lambda tasks, **_: [task.function(**task.arguments) for task in tasks])
+    cases = []
+    rng = np.random.default_rng(0)
+    for name, domain, centre, power in (
+        ("s0", "source", "A", 2.0), ("s1", "source", "A", 2.0), ("t0", "target", "A", 0.5), ("t1", "target", "B", 4.0),
+    ):  # fmt: skip
+        one = Case(name, name, centre, domain, "train", "MR", f"images/{name}.nii.gz", f"labels/{name}.nii.gz")
+        image = (rng.random((8, 16, 16)) ** power).astype(np.float32)
+        write(Volume(image, Grid(image.shape, (1.0, 1.0, 1.0))), layout.STANDARD / one.image)
+        write(Volume((image > 0.9).astype(np.uint8), Grid(image.shape, (1.0, 1.0, 1.0))), layout.STANDARD / one.label)
+        cases.append(one)
+    write_table(cases, layout.STANDARD)
+    text = (ROOT / "presets/default.yaml").read_text()
+    text = text.replace("  mode: cyclegan", "  mode: histogram", 1).replace("foreground: head", "foreground: all")
+    (tmp_path / "params.yaml").write_text(text)
+    (tmp_path / "dvc.yaml").write_text((ROOT / "dvc.yaml").read_text())
+    train_translation.run()
+    translate.run()
+    for name in ("s0", "s1"):
+        before, after = (
+            read(folder / f"images/{name}.nii.gz").array for folder in (layout.STANDARD, layout.TRANSLATED)
+        )
+        # u squared became the root of u.
+        np.testing.assert_allclose(after, before**0.25, atol=0.05)
+    checks = read_json(layout.METRICS / "translation.json")
+    assert checks["patch_distance"] < 0.5 * checks["source_patch_distance"]
+    assert checks["edge_gain"] == pytest.approx(1.0, abs=0.01)

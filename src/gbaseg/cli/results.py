@@ -157,7 +157,9 @@ def ablation() -> None:
 @click.option(
     "--arms", default="none,naive,gba", show_default=True, callback=names, help="Also: online, no-adaptation."
 )
-@click.option("--translation", default="cyclegan", show_default=True, type=click.Choice(["cyclegan", "none"]))
+@click.option(
+    "--translation", default="cyclegan", show_default=True, type=click.Choice(["cyclegan", "histogram", "none"])
+)
 @set_option
 @now_option
 def arms(seeds: list[int], arms: list[str], translation: str, extra: tuple[str, ...], now: bool) -> None:

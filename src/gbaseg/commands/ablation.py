@@ -41,7 +41,7 @@ class Experiment:
 
 def plan_arms(arms: Sequence[str], seeds: Sequence[int], translation: str) -> list[Experiment]:
     """Table II: every arm with every seed, and `no-adaptation`, which trains on the source images as they are."""
-    before = "" if translation == "cyclegan" else "untranslated-"
+    before = {"cyclegan": "", "none": "untranslated-"}.get(translation, f"{translation}-")
     chosen = [(arm, "none", "none") if arm == "no-adaptation" else (f"{before}{arm}", arm, translation) for arm in arms]
     return [
         Experiment(f"{name}-seed-{seed}", {"seed": str(seed), "translation.mode": mode, "augmentation.arm": arm})

@@ -1,4 +1,4 @@
-"""train_translation: CycleGAN from source to target modality, on slices (METHOD 3)."""
+"""train_translation: CycleGAN from source to target modality, on slices (METHOD 3), or what stands in its place."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from typing import get_args
 import numpy as np
 
 from gbaseg import params, volume
-from gbaseg.cases import Domain, read_table, select
+from gbaseg.cases import Case, Domain, read_table, select
 from gbaseg.errors import UserError
+from gbaseg.params import Params
 from gbaseg.runtime.device import choose_device
 from gbaseg.runtime.seeds import derive
 from gbaseg.runtime.threads import mixed_computing
+from gbaseg.standardise.intensity import foreground
+from gbaseg.translation.histogram import mean_quantiles
 from gbaseg.workflow import layout
 from gbaseg.workflow.context import need, stage, write_json
 from gbaseg.workflow.foresight import check_ahead
-from gbaseg.workflow.models import MODE, WEIGHTS
+from gbaseg.workflow.models import MODE, QUANTILES, WEIGHTS
 
 
 def run() -> None:
@@ -46,6 +49,11 @@ def run() -> None:
         if translation.mode == "none":
             write_json(folder / MODE, {"mode": translation.mode})
             return
+        if translation.mode == "histogram":
+            quantiles = {domain: quantiles_of_domain(settings, domain).tolist() for domain in get_args(Domain)}
+            write_json(folder / QUANTILES, quantiles)
+            write_json(folder / MODE, {"mode": translation.mode})
+            return
         from gbaseg.runtime.curves import curves as log_curves
         from gbaseg.translation.training import train_cyclegan
         from gbaseg.translation.weights import save_generators
@@ -67,6 +75,20 @@ def run() -> None:
         write_json(folder / MODE, {"mode": translation.mode, **mixed_computing(scratch.work)})
 
 
+def quantiles_of_domain(settings: Params, domain: Domain) -> np.ndarray:
+    """Mean quantiles of a domain's training cases of the translation's centre, inside their foreground."""
+    cases = _training_cases(domain, settings.translation.centre)
+    scans = (volume.read(layout.STANDARD / case.image, np.float32).array for case in cases)
+    return mean_quantiles((scan, foreground(scan, settings.standardise.foreground)) for scan in scans)
+
+
+def _training_cases(domain: Domain, centre: str, standard: Path = layout.STANDARD) -> list[Case]:
+    cases = select(read_table(standard), domain=domain, splits=["train"], centre=centre)
+    if not cases:
+        raise UserError(f"translation.centre: {centre}; no {domain} case of the split train is of this centre")
+    return cases
+
+
 def slices_of(domain: Domain, centre: str, file: Path, standard: Path = layout.STANDARD) -> np.ndarray:
     """Axial slices (N, Y, X) float32 of a domain's training cases, written to `file` and mapped from there.
 
@@ -75,9 +97,7 @@ def slices_of(domain: Domain, centre: str, file: Path, standard: Path = layout.S
     Raises:
         UserError: the centre has none.
     """
-    cases = select(read_table(standard), domain=domain, splits=["train"], centre=centre)
-    if not cases:
-        raise UserError(f"translation.centre: {centre}; no {domain} case of the split train is of this centre")
+    cases = _training_cases(domain, centre, standard)
     with file.open("wb") as stream:
         for case in cases:
             image = volume.read(standard / case.image, np.float32).array

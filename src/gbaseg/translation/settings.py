@@ -95,8 +95,10 @@ class FailureChecks(Settings):
 class TranslationSettings(Settings):
     """How source images become pseudo-target images."""
 
-    mode: Literal["cyclegan", "none"] = Field(
-        "cyclegan", description="cyclegan (paper) | none: source images are used as they are"
+    mode: Literal["cyclegan", "histogram", "none"] = Field(
+        "cyclegan",
+        description="cyclegan (paper) | histogram: intensities get the target's distribution, in their order (ours, to "
+        "compare with) | none: source images are used as they are",
     )
     centre: str = Field(
         "A", min_length=1, description="centre whose scans train the CycleGAN: A (paper) | B | ... | both"

@@ -49,8 +49,8 @@ def fallbacks(settings: Params, cases: Sequence[Case]) -> Iterator[str]:
 
 
 def _of_translation(settings: Params, train: Sequence[Case]) -> Iterator[str]:
-    # Without a CycleGAN the centre still says which real scans the translation is checked against.
-    domains = get_args(Domain) if settings.translation.mode == "cyclegan" else ("target",)
+    # Without a translation the centre still says which real scans it is checked against.
+    domains = get_args(Domain) if settings.translation.mode != "none" else ("target",)
     yield from _of_centre("translation.centre", settings.translation.centre, train, domains)
 
 

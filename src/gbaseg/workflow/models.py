@@ -11,6 +11,8 @@ from gbaseg import volume
 from gbaseg.params import Params
 from gbaseg.runtime.device import choose_device
 from gbaseg.runtime.turns import on_gpu
+from gbaseg.standardise.intensity import foreground
+from gbaseg.translation.histogram import Histogram
 from gbaseg.translation.van_cittert import van_cittert
 from gbaseg.workflow import layout
 from gbaseg.workflow.context import read_json
@@ -18,6 +20,7 @@ from gbaseg.workflow.context import read_json
 # Of a translation's folder.
 WEIGHTS = "generators.safetensors"
 MODE = "mode.json"
+QUANTILES = "quantiles.json"
 
 
 class Translator:
@@ -26,14 +29,24 @@ class Translator:
     def __init__(self, settings: Params, model: Path = layout.TRANSLATION_MODEL) -> None:
         self._settings = settings
         self._device = choose_device()
-        self._generators = None
-        if read_json(model / MODE, "mode")["mode"] == "cyclegan":
+        self._generators, self._histogram = None, None
+        mode = read_json(model / MODE, "mode")["mode"]
+        if mode == "cyclegan":
             from gbaseg.translation.weights import load_generators
 
             self._generators = load_generators(model / WEIGHTS, self._device)
+        elif mode == "histogram":
+            found = read_json(model / QUANTILES, "source", "target")
+            self._histogram = Histogram(np.array(found["source"]), np.array(found["target"]))
 
     def __call__(self, scan: volume.Volume) -> tuple[np.ndarray, np.ndarray]:
-        """The pseudo-target image (Z, Y, X), and what it was before the deconvolution; the scan itself in mode none."""
+        """The pseudo-target image (Z, Y, X), and what it was before the deconvolution, which a CycleGAN's alone has.
+
+        The scan itself in mode none.
+        """
+        if self._histogram is not None:
+            matched = self._histogram.to_target(scan.array, self._head(scan.array))
+            return matched, matched
         if self._generators is None:
             return scan.array, scan.array
         from gbaseg.translation.translate import translate_volume
@@ -43,11 +56,16 @@ class Translator:
 
     def back(self, before: np.ndarray) -> np.ndarray:
         """A translated image translated back to the source modality; in mode none the image itself."""
+        if self._histogram is not None:
+            return self._histogram.to_source(before, self._head(before))
         if self._generators is None:
             return before
         from gbaseg.translation.translate import translate_volume
 
         return on_gpu(translate_volume, self._generators.to_source, before, self._device)
+
+    def _head(self, image: np.ndarray) -> np.ndarray:
+        return foreground(image, self._settings.standardise.foreground)
 
 
 def load_model(case: str, settings: Params) -> Any:
