@@ -11,11 +11,12 @@ from gbaseg.augmentation.rescale import rescale
 from gbaseg.runtime.store import Store
 from gbaseg.segmentation.dataset import prepare
 from gbaseg.segmentation.preprocessing import RESCALING, _Cases
+from gbaseg.segmentation.randomise import randomised
 from gbaseg.segmentation.rescaling import Rescaling, RescalingDataset, read_rescaling
 from gbaseg.segmentation.workspace import Workspace
 from gbaseg.volume import Grid, Volume, read, write
 
-CHOICES = ((1, 0.5), (1, 1.6))
+CHOICES = ((1, 0.5, 0.0), (1, 1.6, 0.0))
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def test_outside_the_structure_nothing_changes_and_a_case_without_choices_never(
 def test_a_factor_is_for_its_own_structure():
     image = np.full((1, 1, 1, 3), 0.5, np.float32)
     label = np.array([0, 1, 2]).reshape(image.shape)
-    one = Rescaling(mean=0.0, sd=1.0, choices=((2, 1.5),))
+    one = Rescaling(mean=0.0, sd=1.0, choices=((2, 1.5, 0.0),))
     assert one.apply(image, label, *one.choices[0]).ravel().tolist() == [0.5, 0.5, 0.75]
 
 
@@ -111,3 +112,49 @@ def test_training_draws_from_them_and_the_held_out_fold_does_not(rescaled, prepa
 
 def test_the_other_arms_draw_as_nnunet_does(prepared):
     assert read_rescaling(prepared.workspace.preprocessed / RESCALING) == {}
+
+
+def test_an_offset_turns_a_contrast_round():
+    image = np.array([0.4, 0.6, 0.7], np.float32).reshape(1, 1, 1, 3)
+    label = np.array([0, 1, 1]).reshape(image.shape)
+    one = Rescaling(mean=0.5, sd=0.1, choices=((1, -1.0, 0.9),))
+    turned = one.apply((image - 0.5) / 0.1, label, *one.choices[0])
+    assert turned.ravel() * 0.1 + 0.5 == pytest.approx([0.4, 0.3, 0.2])
+
+
+def test_contrasts_at_random_are_normalised_as_an_image_that_has_them(prepared, tmp_path):
+    """Drawn from what a checkpoint keeps, another one each time; cases that are not to be changed are not."""
+    items = [replace(item, randomised=item.name == "a") for item in prepared.items]
+    workspace = Workspace(tmp_path / "nnunet")
+    prepare(
+        items, prepared.structures, prepared.settings, 3, workspace, Store(tmp_path / "store"), (2.0, 1.0, 1.0),
+        frozen_plans=prepared.plans,
+    )  # fmt: skip
+    cases = cases_of(workspace)
+    np.random.seed(3)  # noqa: NPY002
+    first, second = (cases.load_case("a")[0][:] for _ in range(2))
+    np.random.seed(3)  # noqa: NPY002
+    assert np.array_equal(cases.load_case("a")[0][:], first) and not np.array_equal(first, second)
+    for drawn in (first, second):
+        assert drawn.dtype == np.float32 and drawn.mean() == pytest.approx(0, abs=1e-4)
+        assert drawn.std() == pytest.approx(1, abs=1e-4)
+    assert np.array_equal(cases.load_case("b")[0][:], super(RescalingDataset, cases).load_case("b")[0][:])
+
+
+def test_curves_rise_or_fall_air_stays_dark_and_structures_have_means_of_their_own():
+    rng = np.random.RandomState(0)
+    image = np.linspace(0, 1, 4000, dtype=np.float32).reshape(1, 10, 20, 20)
+    label = (np.indices(image.shape)[3] < 5).astype(int)
+    rising, contrasts = 0, []
+    for _ in range(60):
+        out = randomised(image, label, rng)
+        assert (
+            out.min() >= 0
+            and out.max() <= 1
+            and np.array_equal(out[(image < 0.05) & (label == 0)], image[(image < 0.05) & (label == 0)])
+        )
+        steps = np.diff(out[(image >= 0.05) & (label == 0)])
+        assert (steps >= -1e-6).all() or (steps <= 1e-6).all()
+        rising += bool((steps >= -1e-6).all())
+        contrasts.append(out[label == 1].mean() - out[(label == 0) & (image >= 0.05)].mean())
+    assert 15 < rising < 45 and min(contrasts) < -0.2 and max(contrasts) > 0.2

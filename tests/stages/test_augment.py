@@ -53,7 +53,10 @@ def test_online_writes_no_copies_but_what_training_chooses_from(project):
     assert read_table(layout.AUGMENTED) == []
     ways = tuple((1, factor, 0.0) for factor in (0.5, 0.7, 1.4, 1.7))
     assert augment.read_choices() == {"s1": ways, "s2": ways}
-    assert [(item.name, item.weight, item.rescaled) for item in source_items()] == [("s1", 5, ways), ("s2", 5, ways)]
+    assert [(item.name, item.weight, item.rescaled) for item in source_items(params.load())] == [
+        ("s1", 5, ways),
+        ("s2", 5, ways),
+    ]
     metrics = read_json(layout.METRICS / "appearance.json")
     assert (metrics["copies"], metrics["unaltered_share"]) == (0, 0.2)
 
@@ -62,7 +65,7 @@ def test_naive_writes_them_and_leaves_training_nothing_to_choose(project):
     project("naive")
     augment.run()
     assert augment.read_choices() == {}
-    items = {item.name: item for item in source_items()}
+    items = {item.name: item for item in source_items(params.load())}
     assert len(items) == 2 * 5 and not any(item.rescaled for item in items.values())
     assert {item.weight for item in items.values()} == {1}
     before, after = (volume.read(items[name].image).array for name in ("s1", "s1_all_l0.5"))
@@ -80,7 +83,7 @@ def test_two_start_scales_share_the_draws_of_their_factor(project, monkeypatch, 
     path = Path("params.yaml")
     path.write_text(path.read_text().replace("draws: factors", f"draws: {draws}"))
     augment.run()
-    weights = {item.name: item.weight for item in source_items()}
+    weights = {item.name: item.weight for item in source_items(params.load())}
     assert len(weights) == 2 * 9
     assert {name: value for name, value in weights.items() if "_k" not in name} == {"s1": 1, "s2": 1}
     assert {value for name, value in weights.items() if "_k" in name} == {weight}
@@ -145,7 +148,7 @@ def test_by_hand_and_drawn_together(adaptive):
     augment.run()
     ways = augment.read_choices()["s1"]
     assert len(ways) == 9 and ways[0] == (1, 1.5, 0.0)
-    assert {item.weight for item in source_items()} == {10}
+    assert {item.weight for item in source_items(params.load())} == {10}
     [rule] = params.load().augmentation.rules
     names = [called for called, _ in changes_of(rule, "s1")]
     assert names[0] == "λ = 1.5" and len(names) == 9

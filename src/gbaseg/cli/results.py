@@ -158,7 +158,10 @@ def ablation() -> None:
     "--arms", default="none,naive,gba", show_default=True, callback=names, help="Also: online, no-adaptation."
 )
 @click.option(
-    "--translation", default="cyclegan", show_default=True, type=click.Choice(["cyclegan", "histogram", "none"])
+    "--translation",
+    default="cyclegan",
+    show_default=True,
+    type=click.Choice(["cyclegan", "histogram", "randomise", "none"]),
 )
 @set_option
 @now_option

@@ -31,6 +31,7 @@ class TrainingItem:
     Args:
         weight: how often it is drawn, relative to the others.
         rescaled: (label value, lambda, offset), of which one or none is applied each time it is drawn (arm `online`).
+        randomised: contrasts are randomised each time it is drawn, see `randomise`.
         unknown: label values of structures that the label is not to be believed about: see `partial`.
     """
 
@@ -40,6 +41,7 @@ class TrainingItem:
     label: Path
     weight: Fraction = Fraction(1)
     rescaled: tuple[tuple[int, float, float], ...] = ()
+    randomised: bool = False
     unknown: tuple[int, ...] = ()
 
 
@@ -113,7 +115,7 @@ def prepare(
         plans = at_spacing(frozen_plans, spacing_zyx_mm)
         _write_json(workspace.preprocessed / FINGERPRINT, {})  # nnU-Net copies it; nothing reads it
     _write_json(workspace.preprocessed / f"{PLANS_NAME}.json", plans)
-    choices = {item.name: item.rescaled for item in items if item.rescaled}
+    changed = {item.name: (item.rescaled, item.randomised) for item in items if item.rescaled or item.randomised}
     log(f"training set: {len(items)} cases, preprocessed at {' x '.join(f'{s:g}' for s in spacing_zyx_mm[::-1])} mm")
     found = run(
         [
@@ -124,7 +126,7 @@ def prepare(
                     "workspace": workspace,
                     "names": chunk,
                     "store": store,
-                    "rescaled": {name: choices[name] for name in chunk if name in choices},
+                    "changed": {name: changed[name] for name in chunk if name in changed},
                 },
             )
             for index, chunk in enumerate(chunks)

@@ -35,12 +35,15 @@ _CASE = "case"
 
 
 def preprocess(
-    workspace: Workspace, names: Sequence[str], store: Store, rescaled: Mapping[str, Sequence[tuple[int, float, float]]]
+    workspace: Workspace,
+    names: Sequence[str],
+    store: Store,
+    changed: Mapping[str, tuple[Sequence[tuple[int, float, float]], bool]],
 ) -> dict[str, dict[str, Any]]:
     """Crop, normalise and resample some cases of the workspace as its plans say, or find them; runs in a worker.
 
     Args:
-        rescaled: name -> choices, of the cases that are to be rescaled when they are drawn.
+        changed: name -> `TrainingItem.rescaled` and `randomised`, of the cases that change when they are drawn.
 
     Returns:
         Of those, what `RESCALING` is to hold.
@@ -56,9 +59,9 @@ def preprocess(
         for end, path in cases.files([Path(image) for image in files["images"]], Path(files["label"])).items():
             link(path, (folder / KNOWN if end == PROPERTIES else folder) / f"{name}{end}")
     found = {}
-    for name, choices in rescaled.items():
+    for name, (choices, curves) in changed.items():
         mean, sd = cases.normalisation([Path(image) for image in dataset["dataset"][name]["images"]])
-        found[name] = {"mean": mean, "sd": sd, "choices": list(choices)}
+        found[name] = {"mean": mean, "sd": sd, "choices": list(choices), "curves": curves}
     return found
 
 

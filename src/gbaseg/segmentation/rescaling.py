@@ -1,4 +1,5 @@
-"""Arm `online`: a structure's intensities rescaled whenever its case is drawn, in the place of copies (Eq. 5)."""
+"""Intensities changed whenever a case is drawn: a structure's rescaled in the place of copies (arm `online`, Eq. 5), or
+all of them through random curves (`randomise`)."""
 
 from __future__ import annotations
 
@@ -11,6 +12,10 @@ from typing import Any
 import numpy as np
 
 from gbaseg.segmentation.preprocessed import CaseDataset
+from gbaseg.segmentation.randomise import randomised
+
+# numpy's global generator, from which nnU-Net's loaders draw too, and which a checkpoint keeps.
+_DRAWN_FROM: np.random.RandomState = np.random.mtrand._rand
 
 
 @dataclass(frozen=True)
@@ -20,11 +25,13 @@ class Rescaling:
     Args:
         mean, sd: of nnU-Net's normalisation.
         choices: (label value, lambda, offset); one of them, or none, is taken at each draw, all equally likely.
+        curves: after that, contrasts are randomised.
     """
 
     mean: float
     sd: float
     choices: tuple[tuple[int, float, float], ...]
+    curves: bool = False
 
     def apply(self, image: np.ndarray, label: np.ndarray, value: int, factor: float, offset: float = 0.0) -> np.ndarray:
         """x_lambda (Eq. 5), normalised again.
@@ -38,6 +45,13 @@ class Rescaling:
         """
         rescaled = np.clip(factor * (image * self.sd + self.mean) + offset, 0.0, 1.0)
         return np.where(label == value, (rescaled - self.mean) / self.sd, image).astype(image.dtype)
+
+    def randomise(self, image: np.ndarray, label: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
+        """Other contrasts, normalised as nnU-Net normalises an image that has them; arguments as of `apply`."""
+        seen = randomised(np.clip(image * self.sd + self.mean, 0.0, 1.0), label, rng)
+        # Outside the head, where nnU-Net has left it out, labels are -1.
+        values = seen[label >= 0]
+        return ((seen - values.mean()) / max(float(values.std()), 1e-8)).astype(image.dtype)
 
 
 class RescalingDataset(CaseDataset):
@@ -54,12 +68,14 @@ class RescalingDataset(CaseDataset):
         taken = np.random.randint(len(rescaling.choices) + 1) if rescaling else 0  # noqa: NPY002
         if rescaling and taken:
             image = rescaling.apply(image[:], label[:], *rescaling.choices[taken - 1])
+        if rescaling and rescaling.curves:
+            image = rescaling.randomise(image[:], label[:], _DRAWN_FROM)
         return image, label, previous, properties
 
 
 def read_rescaling(path: Path) -> dict[str, Rescaling]:
     """Case -> what may be done to it, as `preprocessing` wrote it; empty for the other arms."""
     return {
-        name: Rescaling(one["mean"], one["sd"], tuple(map(tuple, one["choices"])))
+        name: Rescaling(one["mean"], one["sd"], tuple(map(tuple, one["choices"])), one["curves"])
         for name, one in json.loads(path.read_text()).items()
     }

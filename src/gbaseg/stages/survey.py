@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -32,6 +33,7 @@ def run() -> None:
     asked = {
         "seed": settings.seed,
         "survey": settings.survey.model_dump(),
+        "mode": settings.translation.mode,
         # What a round alone has is no matter: the survey is one fold from scratch, with epochs of its own.
         "segmentation": settings.segmentation.model_dump(
             exclude={"prediction", "epochs", "last_round_epochs", "start"}
@@ -89,7 +91,7 @@ def _items(settings: Params, folder: Path) -> list[TrainingItem]:
             light=True,
         )
         items += [item for group in copies for item in group]
-    return items
+    return [replace(item, randomised=settings.translation.mode == "randomise") for item in items]
 
 
 def _contrasts(settings: Params, cases: list[Case]) -> dict[str, tuple[tuple[int, float, float], ...]]:

@@ -50,6 +50,7 @@ def run(round_id: str, last: bool | None = None) -> None:
     asked = {
         "seed": settings.seed,
         "last": last,
+        "mode": settings.translation.mode,
         "segmentation": settings.segmentation.model_dump(exclude={"prediction"}),
         "self_training": settings.self_training.model_dump(
             include={"target_share", "last_round_set", "last_round_fine_grid"}
@@ -69,7 +70,7 @@ def run(round_id: str, last: bool | None = None) -> None:
             return
         fine = last and settings.self_training.last_round_fine_grid
         target_only = last and settings.self_training.last_round_set == "target_only"
-        items = [] if target_only else source_items()
+        items = [] if target_only else source_items(settings)
         if item.prev != layout.SURVEY:
             real = target_items(settings, item.prev, fine)
             # Of all of them: where most are doubtful, those that are left do not stand in for them.
@@ -185,7 +186,7 @@ def _simple(ratio: float) -> Fraction:
     return Fraction(ratio).limit_denominator(max(1, round(10 / ratio)))
 
 
-def source_items() -> list[TrainingItem]:
+def source_items(settings: Params) -> list[TrainingItem]:
     """Pseudo-target cases and their augmented copies (arm `online`: what may be done to them), with their labels."""
     choices, draws = read_choices(), read_draws()
     return [
@@ -196,6 +197,7 @@ def source_items() -> list[TrainingItem]:
             folder / case.label,
             weight=draws.get(case.case, Fraction(1)),
             rescaled=choices.get(case.case, ()),
+            randomised=settings.translation.mode == "randomise",
         )
         for folder in (layout.TRANSLATED, layout.AUGMENTED)
         for case in read_table(folder)

@@ -46,7 +46,7 @@ def run() -> None:
         folder = scratch.output(layout.TRANSLATION_MODEL)
         folder.mkdir()
         scratch.output(curves).mkdir()
-        if translation.mode == "none":
+        if not translation.translates:
             write_json(folder / MODE, {"mode": translation.mode})
             return
         if translation.mode == "histogram":

@@ -95,10 +95,11 @@ class FailureChecks(Settings):
 class TranslationSettings(Settings):
     """How source images become pseudo-target images."""
 
-    mode: Literal["cyclegan", "histogram", "none"] = Field(
+    mode: Literal["cyclegan", "histogram", "randomise", "none"] = Field(
         "cyclegan",
         description="cyclegan (paper) | histogram: intensities get the target's distribution, in their order (ours, to "
-        "compare with) | none: source images are used as they are",
+        "compare with) | randomise: no translation, contrasts at random in training (likewise) | none: source images "
+        "are used as they are",
     )
     centre: str = Field(
         "A", min_length=1, description="centre whose scans train the CycleGAN: A (paper) | B | ... | both"
@@ -114,3 +115,8 @@ class TranslationSettings(Settings):
     failure_checks: FailureChecks = FailureChecks()
     cyclegan: CycleGANSettings = CycleGANSettings()
     van_cittert: VanCittertSettings = VanCittertSettings()
+
+    @property
+    def translates(self) -> bool:
+        """Whether source images are changed before anything is trained on them."""
+        return self.mode in ("cyclegan", "histogram")

@@ -50,7 +50,7 @@ def fallbacks(settings: Params, cases: Sequence[Case]) -> Iterator[str]:
 
 def _of_translation(settings: Params, train: Sequence[Case]) -> Iterator[str]:
     # Without a translation the centre still says which real scans it is checked against.
-    domains = get_args(Domain) if settings.translation.mode != "none" else ("target",)
+    domains = get_args(Domain) if settings.translation.translates else ("target",)
     yield from _of_centre("translation.centre", settings.translation.centre, train, domains)
 
 

@@ -117,7 +117,7 @@ def judge_translation(settings: Params, metrics: Mapping[str, Any], *, blind: bo
     Returns:
         `None` without a translation: there is none that could fail.
     """
-    if settings.translation.mode == "none":
+    if not settings.translation.translates:
         return None
     if not blind and (found := _without_copies(settings, metrics)) is not None:
         by, dice = found
