@@ -1,6 +1,7 @@
 """Figure 10: asserted on the drawn objects, and that every case of data draws."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -116,3 +117,14 @@ def test_cases_with_an_empty_reference_are_left_out():
 def test_one_structure_at_a_time():
     with pytest.raises(ValueError, match="cochlea, tumour"):
         score_boxes({"gba": {"0": [score("a", 0.5, 1.0), score("a", 0.5, 1.0, structure="cochlea")]}})
+
+
+def test_the_names_of_four_arms_do_not_lie_over_one_another():
+    rounds = {"round_0": [score("a", 0.5, 1.0), score("b", 0.6, 1.2)]}
+    names = ["cyclegan A, none", "cyclegan A, naive", "cyclegan A, gba", "no adaptation"]
+    figure = score_boxes(dict.fromkeys(names, rounds))
+    figure.canvas.draw()
+    for axes in figure.axes:
+        boxes = [label.get_window_extent() for label in axes.get_xticklabels()]
+        assert len(boxes) == 4
+        assert all(left.x1 < right.x0 for left, right in pairwise(boxes))

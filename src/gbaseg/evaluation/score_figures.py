@@ -73,7 +73,9 @@ def _first_and_last(rounds: Mapping[str, Sequence[CaseScore]]) -> list[list[Case
 
 def _tick(arm: str, ends: Sequence[Sequence[CaseScore]]) -> str:
     numbers = dict.fromkeys(len(rows) for rows in ends)
-    return f"{arm}\n(n = {', '.join(map(str, numbers)) or 0})"
+    # Translation above arm: side by side the names of four would lie over one another.
+    name = arm.replace(", ", "\n")
+    return f"{name}\n(n = {', '.join(map(str, numbers)) or 0})"
 
 
 def _places_in_lane(rows: Sequence[CaseScore]) -> dict[str, float]:
