@@ -84,7 +84,8 @@ def test_of_folders_to_standardised_scans_that_hold_every_structure(project, dat
     assert result.exit_code == 0, result.output
     settings = params.load(project / "params.yaml")
     assert settings.labels == {"ball": 1, "part": 2} and settings.augmentation.arm == "gba"
-    assert settings.augmentation.rules[0].lambdas == [0.5, 0.7, 1.4, 1.7]
+    [rule] = settings.augmentation.rules
+    assert (rule.lambdas, rule.adaptive, settings.survey.contrasts) == ([], 4, 15)
     cases = read_table(Path(settings.dataset.root))
     assert [(case.case, case.split, bool(case.label)) for case in cases][:5:4] == [
         ("p0", "train", True),

@@ -144,9 +144,10 @@ def test_an_arm_with_copies_says_nothing_of_its_translation(arm):
     assert decide(by_dice, "round_0", metrics(0.9), None) == FAILED
 
 
-def test_a_survey_with_copies_is_no_arm_without():
+@pytest.mark.parametrize("altered", [{"lambdas": (0.5,)}, {"contrasts": 8}])
+def test_a_survey_with_copies_is_no_arm_without(altered):
     left("survey", GO_ON, metrics(0.1))
-    with_copies = settings("gba", lambdas=(0.5,), stop="validation_dice")
+    with_copies = settings("gba", stop="validation_dice").model_copy(update={"survey": SurveySettings(**altered)})
     assert judged(with_copies, metrics(0.1)) == (False, "checks")
     checked(edge_agreement=0.05)
     assert judged(with_copies, metrics(0.9)) == (True, "checks")

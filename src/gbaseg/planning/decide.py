@@ -16,7 +16,14 @@ from gbaseg.planning.geometry import MARGIN_MM, Frame, frame_of, reach
 from gbaseg.planning.rungs import Rung, Spend, ladder
 
 # Of preset crossmoda2022: what belongs to its data set, its tumours and its scans.
-_OF_ITS_DATA = ("dataset.", "standardise.", "augmentation.rules", "augmentation.draws", "survey.lambdas")
+_OF_ITS_DATA = (
+    "dataset.",
+    "standardise.",
+    "augmentation.rules",
+    "augmentation.draws",
+    "survey.lambdas",
+    "survey.contrasts",
+)
 _FINE = "self_training.last_round_fine_grid"
 
 

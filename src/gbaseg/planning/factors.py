@@ -1,4 +1,4 @@
-"""Which structures are rescaled, and by which factors. The place for factors found from the target's images."""
+"""Which structures are rescaled, and how: by what the target itself will show, since nobody has looked at it yet."""
 
 from __future__ import annotations
 
@@ -7,31 +7,30 @@ from typing import Any
 
 from gbaseg.planning.facts import Choice
 
-# Darker and brighter than the translation leaves it: what the target shows is not known (the demonstration's).
-_LAMBDAS = (0.5, 0.7, 1.4, 1.7)
-# The survey copies every case for every structure and factor: of several structures, fewer.
-_OF_SEVERAL = (0.7, 1.4)
+# Copies a case, as many as the demonstration has factors, and contrasts that the survey draws from.
+_COPIES = 4
+_CONTRASTS = 15
 
 
 def choose_factors(structures: Mapping[str, int], k_star: Sequence[int]) -> list[Choice]:
-    """One rule for the first structure, and the survey's factors.
-
-    Adaptive factors would be decided here; they need the translation, so the first round has these in any case.
-    """
+    """One adaptive rule for the first structure; the survey looks for all of them in either contrast."""
     tumour = next(iter(structures))
     rule: dict[str, Any] = {
         "name": "all",
         "structure": tumour,
         "centres": "both",
-        "lambdas": list(_LAMBDAS),
+        "lambdas": [],
+        "adaptive": _COPIES,
         "k_star": list(k_star),
     }
-    survey = _LAMBDAS if len(structures) == 1 else _OF_SEVERAL
     unknown = "whether the target shows it darker or brighter is not known before a run"
     return [
         Choice(
-            "augmentation.rules", [rule], f"every case of {tumour}, both ways: {unknown} (plots/appearance.png then)"
+            "augmentation.rules", [rule], f"every case of {tumour}, in contrasts that the survey finds in the target"
         ),
-        Choice("survey.lambdas", list(survey), f"of each structure: {unknown}"),
+        Choice("survey.lambdas", [], "contrasts are drawn in their place"),
+        Choice(
+            "survey.contrasts", _CONTRASTS, f"of each structure, darker and brighter than what is around it: {unknown}"
+        ),
         Choice("augmentation.singan.slice_centre", "both", "all scans of the target"),
     ]

@@ -33,6 +33,7 @@ _PARTS = {
     "Augmentation": (
         "augmentation.rules",
         "survey.lambdas",
+        "survey.contrasts",
         "augmentation.singan.scale_factor",
         "augmentation.singan.iterations",
         "augmentation.blend.dilation_px",

@@ -24,6 +24,11 @@ class SurveySettings(Settings):
     )
     contrast_within: Annotated[float, Field(gt=0, le=1)] = Field(0.5, description="the largest of them, of either sign")
 
+    @property
+    def alters(self) -> bool:
+        """Whether it is trained on structures that look otherwise than the translation leaves them."""
+        return bool(self.lambdas or self.contrasts)
+
 
 class Round(Settings):
     """One round of the unrolled pipeline. `prev` is the round whose model and pseudo-labels it builds on.

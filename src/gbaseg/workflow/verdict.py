@@ -140,7 +140,7 @@ def _without_copies(settings: Params, metrics: Mapping[str, Any]) -> tuple[str, 
     """
     if settings.augmentation.arm == "none":
         by, scores = "none", metrics
-    elif not settings.survey.lambdas:
+    elif not settings.survey.alters:
         by, scores = layout.SURVEY, read_json(layout.round_metrics(layout.SURVEY))
     else:
         return None
