@@ -4,6 +4,7 @@ import pytest
 
 from gbaseg.errors import UserError
 from gbaseg.params import Params, check
+from gbaseg.self_training.settings import SurveySettings
 from gbaseg.workflow import layout
 from gbaseg.workflow.context import read_json, write_json
 from gbaseg.workflow.verdict import Verdict, decide, judge_translation, read_verdict, rule
