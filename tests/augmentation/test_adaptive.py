@@ -49,9 +49,29 @@ def test_a_flipped_structure_keeps_its_soft_rim():
 def test_contrasts_are_spread_over_what_intensities_allow(ring):
     image, mask = ball(0.02, ring=ring, sd=0.0)
     seen = measure(image, mask, SPACING)
-    found = [seen.mean * change.factor + change.offset - ring for change in evenly(seen, 8, 0.4)]
-    assert np.diff(found) == pytest.approx(np.full(7, (min(0.4, ring) + min(0.4, 1 - ring)) / 8), abs=1e-6)
-    assert min(found) >= -min(0.4, ring) and max(found) <= min(0.4, 1 - ring)
+    found = np.array([seen.mean * change.factor + change.offset - ring for change in evenly(seen, 8, 0.4)])
+    assert len(found) == 8 and np.abs(found).min() >= 0.03 - 1e-6
+    assert found.min() >= -min(0.4, ring) - 1e-6 and found.max() <= min(0.4, 1 - ring) + 1e-6
+    # Evenly, but for the faintest.
+    steps = np.diff(np.where(found < 0, found + 0.03, found - 0.03))
+    assert steps == pytest.approx(np.full(7, steps[0]), abs=1e-6)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 15])
+def test_no_contrast_that_nobody_has_seen_is_none_at_all(count):
+    found = [change.factor * 0.6 + change.offset - 0.5 for change in evenly(look(0.1), count, 0.3)]
+    assert len(found) == count and min(map(abs, found)) >= 0.03 - 1e-9
+
+
+@pytest.mark.parametrize(("ring", "contrast"), [(0.15, -0.25), (0.85, 0.3)])
+def test_copies_are_not_cut_off_at_black_or_white(ring, contrast):
+    """Structures in dark surroundings cannot be as much darker as the target shows them."""
+    image, mask = ball(0.05, ring=ring, sd=0.04)
+    seen = measure(image, mask, SPACING)
+    target = [look(contrast + 0.01 * n, std=0.04) for n in range(6)]
+    for change in draw([seen], target, 8, np.random.default_rng(0))[0]:
+        values = rescale(image, mask, *change)[mask]
+        assert np.mean((values <= 0) | (values >= 1)) < 0.25 and values.std() > 0.02
 
 
 def test_what_is_absent_or_has_no_ring_is_not_changed():
@@ -111,6 +131,7 @@ def test_the_distance_of_equal_sets_is_nothing_and_copies_halve_it():
     ]
     assert energy_distance(source + copies, target) < 0.5 * energy_distance(source, target)
     assert np.isnan(energy_distance(target[:1], target))
+    assert np.isnan(energy_distance(target, [target[0], target[0]]))
 
 
 RULE = Rule(name="all", adaptive=3, k_star=[1, 3])
@@ -151,7 +172,7 @@ def test_where_the_target_shows_next_to_nothing_contrasts_are_spread_and_it_is_s
     found = [
         copy.factor * (0.5 + c) + copy.offset - 0.5 for copy, c in zip(copies, [-0.1] * 3 + [0.1] * 3, strict=True)
     ]
-    assert found == pytest.approx([-0.2, 0.0, 0.2] * 2)
+    assert found == pytest.approx([-0.21, 0.03, 0.21] * 2)
     [line] = shown_of(RULE, source, [measured("t0", 0.2)])
     assert line.startswith("WARNING: rule all: VS at centre A: 1 believable pseudo-label(s)")
 

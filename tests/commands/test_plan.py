@@ -94,6 +94,7 @@ def test_of_folders_to_standardised_scans_that_hold_every_structure(project, dat
     assert (cases[-1].case, cases[-1].split, cases[-1].modality) == ("q7_T2", "test", "T2")
     page = (project / "logs/plan.txt").read_text()
     assert result.stdout == page and "Taken for granted" in page
+    assert "ball in 4 drawn contrasts: every case of ball" in " ".join(page.split())
     standardise.run()
     standard = [case for case in read_table(project / "data/standard") if case.domain == "source"]
     assert json.loads((project / "metrics/data.json").read_text())["labels_cut_by_the_crop"] == 0

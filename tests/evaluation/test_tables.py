@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from gbaseg.commands.figures import one_of_each_translation
 from gbaseg.errors import UserError
 from gbaseg.evaluation import table_layout, tables
 from gbaseg.evaluation.runs import Run, crossed, failed_translations, group_runs, reference_runs
@@ -240,3 +241,31 @@ def test_runs_of_other_patients_are_not_compared():
 )
 def test_settings_in_words(setting, words):
     assert tables.label(setting) == words
+
+
+def test_baselines_of_other_kinds_are_no_retrainings_of_a_cyclegan():
+    """Repeats of what has no seed of its own are one setting; each mode is a picture of its own in Fig. 4."""
+    runs = [
+        run(translation=translation, retraining=retraining)
+        for translation in ("histogram", "randomise", "cyclegan")
+        for retraining in (0, 1)
+    ]
+    assert {one.setting[:3] for one in runs} == {
+        ("histogram", "A", 0), ("randomise", "", 0), ("cyclegan", "A", 0), ("cyclegan", "A", 1),
+    }  # fmt: skip
+    assert list(one_of_each_translation(runs)) == ["histogram A", "cyclegan A", "cyclegan A run 1"]
+    page = table_layout.lay_out_translations(tables.translation_table([runs[0], runs[2], runs[4]]))
+    assert {(row["translation"], row["run"]) for row in page.to_dict("records")} == {
+        ("histogram A", "–"), ("randomise", "–"), ("cyclegan A", "0"),
+    }  # fmt: skip
+
+
+def test_the_threshold_is_that_of_a_cyclegan_where_there_is_one():
+    runs = [
+        replace(run(translation=name), threshold=[replace(run().rounds["round_0"][0], dice=dice)])
+        for name, dice in (("none", 0.1), ("randomise", 0.2), ("cyclegan", 0.3), ("histogram", 0.4))
+    ]
+    [_, threshold] = reference_runs(runs)
+    assert threshold.rounds[threshold.first][0].dice == 0.3
+    [_, threshold] = reference_runs(runs[:2] + runs[3:])
+    assert threshold.rounds[threshold.first][0].dice == 0.4

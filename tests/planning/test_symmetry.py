@@ -54,6 +54,21 @@ def test_nothing_to_compare_is_no_symmetry():
     assert symmetry(np.ones((1, 2, 2)), np.ones((1, 2, 2), bool), SPACING) == (0.0, 0.0, 0.0)
 
 
+@pytest.mark.parametrize(("slices", "step"), [(1, 5.0), (3, 5.0), (4, 5.0), (5, 5.0), (6, 5.0), (12, 2.0), (20, 1.0)])
+def test_of_few_slices_nothing_is_known_along_them(slices, step):
+    """Mirrored a little off its middle a thin stack lies on itself, and is alike whatever it shows."""
+    rng = np.random.default_rng(0)
+    image = ndimage.gaussian_filter(rng.normal(size=(slices, 60, 50)), [3.0 / step, 1.5, 1.5])
+    inside = np.ones(image.shape, bool)
+    assert symmetry(image.astype(np.float32), inside, (step, 2.0, 2.0))[0] < 0.4
+
+
+def test_a_body_in_a_few_slices_of_many():
+    inside = body((30, 60, 50))
+    inside[:13] = inside[17:] = False
+    assert symmetry(anatomy(inside, None), inside, SPACING)[0] == 0.0
+
+
 @pytest.mark.parametrize(
     ("source", "target", "axes"),
     [

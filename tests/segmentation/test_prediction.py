@@ -166,6 +166,11 @@ def test_a_model_is_mirrored_along_the_axes_that_it_was_trained_to(model, tmp_pa
             apart = np.abs(np.flip(mirrored, axis + 2) - said).mean()
             # In bfloat16, on processors that have it, sums in another order differ in their third digit.
             assert (apart < 0.01) == expected
+    # Of no axis: as if it were not asked for.
+    none = adapt_plans(plans, NetworkSettings(mirrored=[]), plans["configurations"]["3d_fullres"]["spacing"])
+    (folder / "plans.json").write_text(json.dumps(none))
+    found = Ensemble(folder, PredictionSettings(mirroring=True)).fold_probabilities(image)
+    np.testing.assert_array_equal(found, said)
 
 
 @pytest.mark.training

@@ -11,7 +11,7 @@ from gbaseg.augmentation.rescale import rescale
 from gbaseg.runtime.store import Store
 from gbaseg.segmentation.dataset import prepare
 from gbaseg.segmentation.preprocessing import RESCALING, _Cases
-from gbaseg.segmentation.randomise import randomised
+from gbaseg.segmentation.randomise import air_level, randomised
 from gbaseg.segmentation.rescaling import Rescaling, RescalingDataset, read_rescaling
 from gbaseg.segmentation.workspace import Workspace
 from gbaseg.volume import Grid, Volume, read, write
@@ -84,7 +84,8 @@ def test_mean_and_sd_are_nnunets(prepared, tmp_path, over_the_head):
         write(Volume(array, Grid(array.shape, prepared.spacing_zyx_mm)), tmp_path / f"{name}.nii.gz")
     cases = _Cases(plans, json.loads((prepared.workspace.raw / "dataset.json").read_text()), Store(tmp_path / "store"))
     files = cases.files([tmp_path / "image.nii.gz"], tmp_path / "label.nii.gz")
-    mean, sd = cases.normalisation([tmp_path / "image.nii.gz"])
+    mean, sd, masked = cases.normalisation([tmp_path / "image.nii.gz"])
+    assert masked == over_the_head
     normalised = blosc2.open(str(files[".b2nd"]), mode="r")[:][0]
     kept = image[1:9, 2:18, 3:20]
     inside = kept > 0
@@ -124,7 +125,7 @@ def test_an_offset_turns_a_contrast_round():
 
 def test_contrasts_at_random_are_normalised_as_an_image_that_has_them(prepared, tmp_path):
     """Drawn from what a checkpoint keeps, another one each time; cases that are not to be changed are not."""
-    items = [replace(item, randomised=item.name == "a") for item in prepared.items]
+    items = [replace(item, randomised="all" if item.name == "a" else None) for item in prepared.items]
     workspace = Workspace(tmp_path / "nnunet")
     prepare(
         items, prepared.structures, prepared.settings, 3, workspace, Store(tmp_path / "store"), (2.0, 1.0, 1.0),
@@ -141,20 +142,52 @@ def test_contrasts_at_random_are_normalised_as_an_image_that_has_them(prepared, 
     assert np.array_equal(cases.load_case("b")[0][:], super(RescalingDataset, cases).load_case("b")[0][:])
 
 
+def head_in_air() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Image in [0, 1] of a head in noisy air of 0.1, its mask, and the label of a structure in it."""
+    rng = np.random.default_rng(0)
+    head = np.zeros((1, 10, 24, 24), bool)
+    head[:, :, 4:20, 4:20] = True
+    image = np.where(head, 0.2 + 0.8 * rng.random(head.shape), 0.1 + 0.02 * rng.standard_normal(head.shape))
+    label = np.zeros(head.shape, int)
+    label[:, 3:7, 8:12, 8:12] = 1
+    return image.clip(0, 1).astype(np.float32), head, label
+
+
 def test_curves_rise_or_fall_air_stays_dark_and_structures_have_means_of_their_own():
     rng = np.random.RandomState(0)
-    image = np.linspace(0, 1, 4000, dtype=np.float32).reshape(1, 10, 20, 20)
-    label = (np.indices(image.shape)[3] < 5).astype(int)
+    image, head, label = head_in_air()
+    air = air_level(image, head)
+    tissue = head & (label == 0)
+    order = np.argsort(image[tissue])
     rising, contrasts = 0, []
     for _ in range(60):
-        out = randomised(image, label, rng)
-        assert (
-            out.min() >= 0
-            and out.max() <= 1
-            and np.array_equal(out[(image < 0.05) & (label == 0)], image[(image < 0.05) & (label == 0)])
-        )
-        steps = np.diff(out[(image >= 0.05) & (label == 0)])
+        out = randomised(image, label, air, rng)
+        assert out.min() >= 0 and out.max() <= 1
+        assert np.array_equal(out[image <= air], image[image <= air]) and (image[~head] <= air).mean() > 0.94
+        steps = np.diff(out[tissue][order])
         assert (steps >= -1e-6).all() or (steps <= 1e-6).all()
         rising += bool((steps >= -1e-6).all())
-        contrasts.append(out[label == 1].mean() - out[(label == 0) & (image >= 0.05)].mean())
+        contrasts.append(out[label == 1].mean() - out[tissue].mean())
     assert 15 < rising < 45 and min(contrasts) < -0.2 and max(contrasts) > 0.2
+
+
+def test_where_the_head_fills_the_image_nothing_is_air():
+    image, head, _ = head_in_air()
+    assert air_level(image, np.ones_like(head)) < 0
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_what_nnunet_leaves_out_is_normalised_as_it_does_it(masked):
+    """Label -1, outside of a skull-stripped head: 0 afterwards where it is not counted, else what its intensity is."""
+    image, head, label = head_in_air()
+    image[~head] = 0.0
+    kept = np.where(head, label, -1)
+    values = image[head] if masked else image
+    mean, sd = float(values.mean()), float(values.std())
+    given = np.where(head, (image - mean) / sd, 0.0) if masked else (image - mean) / sd
+    one = Rescaling(mean, sd, (), air=0.0, masked=masked)
+    out = one.randomise(given.astype(np.float32), kept, np.random.RandomState(1))
+    seen = randomised(np.where(head, image, 0.0), label, 0.0, np.random.RandomState(1))
+    values = seen[head] if masked else seen
+    expected = (seen - values.mean()) / values.std()
+    np.testing.assert_allclose(out, np.where(head, expected, 0.0) if masked else expected, atol=1e-3)

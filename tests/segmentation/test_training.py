@@ -390,6 +390,22 @@ def test_a_training_mirrors_along_the_axes_that_are_named(train, workspace, monk
     assert seen == axes
 
 
+@pytest.mark.parametrize(("named", "degrees"), [(None, 180), (["x"], 30), ([], 30), (["y", "x"], 180)])
+def test_flat_patches_are_not_turned_upside_down_where_they_are_not_mirrored_so(workspace, named, degrees):
+    """nnU-Net turns patches of few slices by up to 180 degrees in plane."""
+    from gbaseg.segmentation.trainer import Trainer
+
+    path = workspace.preprocessed / f"{PLANS_NAME}.json"
+    network = NetworkSettings(patch_size_zyx=(4, 32, 32), features=(2, 4, 4), mirrored=named)
+    plans = adapt_plans(json.loads(path.read_text()), network, (1.5, 0.75, 0.75))
+    plans["continue_training"] = False
+    workspace.enter()
+    dataset = json.loads((workspace.preprocessed / "dataset.json").read_text())
+    trainer = Trainer(plans, "3d_fullres", 0, dataset, torch.device("cpu"))
+    rotation, in_plane, _, _ = trainer.configure_rotation_dummyDA_mirroring_and_inital_patch_size()
+    assert in_plane and np.degrees(rotation) == pytest.approx([-degrees, degrees])
+
+
 @pytest.mark.parametrize("slices", [1, 2, 3, 4, 6])
 def test_nnunets_augmentation_takes_patches_of_few_slices(slices):
     """Its random blur reflects up to 3 voxels at the ends of an axis, and failed where there are not as many."""

@@ -26,6 +26,8 @@ from gbaseg.augmentation.rescale import Change
 _GAINS = (0.4, 2.5)
 # Of the SD of what the target shows, how far a drawn look may lie from one that was seen: what the survey missed.
 _WIDER = 0.5
+# Of contrasts that nobody has seen, the least: with none at all a structure is not to be seen.
+_FAINT = 0.03
 # Fewer looks than this are no distribution: then contrasts are spread evenly, up to this one of either sign.
 FEWEST = 4
 UNKNOWN_CONTRAST = 0.3
@@ -54,7 +56,7 @@ def towards(seen: Appearance, contrast: float, spread: float | None = None) -> C
 
 
 def evenly(seen: Appearance, count: int, within: float) -> list[Change]:
-    """Changes to contrasts that are evenly spread over all that intensities in [0, 1] allow.
+    """Changes to contrasts that are evenly spread over all that intensities in [0, 1] allow, but for the faintest.
 
     Args:
         seen: the structure as it is.
@@ -64,10 +66,19 @@ def evenly(seen: Appearance, count: int, within: float) -> list[Change]:
     ring = seen.mean - seen.contrast
     if not np.isfinite(ring):
         return []
-    low, high = -min(within, ring), min(within, 1.0 - ring)
-    places = (np.arange(count) + 0.5) / count
-    changes = [towards(seen, float(low + place * (high - low))) for place in places]
+    darkest, brightest = min(within, ring), min(within, 1.0 - ring)
+    # Along the darker contrasts from the strongest to the faintest, and on along the brighter ones.
+    below, above = max(0.0, darkest - _FAINT), max(0.0, brightest - _FAINT)
+    places = (np.arange(count) + 0.5) / count * (below + above)
+    contrasts = [place - darkest if place < below else _FAINT + place - below for place in places]
+    changes = [towards(seen, float(contrast)) for contrast in contrasts] if below + above else []
     return [change for change in changes if change is not None]
+
+
+def possible(contrast: float, spread: float, ring: float) -> float:
+    """The nearest contrast that intensities in [0, 1] leave room for, with one spread to either side."""
+    low, high = min(0.0, spread - ring), max(0.0, 1.0 - spread - ring)
+    return float(np.clip(contrast, low, high))
 
 
 def known(looks: Sequence[Appearance]) -> list[Appearance]:
@@ -104,7 +115,8 @@ def draw(
     by_volume, looks_by_volume = _mixed_ranks(volumes, rng), _mixed_ranks(looks[:, 2], rng)
     found: list[list[Change]] = [[] for _ in sources]
     for slot, look in zip(slots[by_volume], looks[looks_by_volume], strict=True):
-        change = towards(sources[slot], float(look[0]), max(float(look[1]), 0.0))
+        source, spread = sources[slot], max(float(look[1]), 0.0)
+        change = towards(source, possible(float(look[0]), spread, source.mean - source.contrast), spread)
         assert change is not None, "sources have a contrast"
         found[slot].append(change)
     return found
@@ -121,14 +133,16 @@ def energy_distance(one: Sequence[Appearance], other: Sequence[Appearance]) -> f
 
     Returns:
         2 E|X - Y| - E|X - X'| - E|Y - Y'|, 0 of equal distributions; nan where a set has fewer than two cases with a
-        contrast.
+        contrast, or the other one no spread.
     """
     first, second = (
         np.array([(look.contrast, np.log(look.volume_mm3)) for look in known(looks)]) for looks in (one, other)
     )
     if min(len(first), len(second)) < 2:
         return float("nan")
-    unit = np.maximum(second.std(axis=0), 1e-9)
+    unit = second.std(axis=0)
+    if unit.min() < 1e-6:
+        return float("nan")
     first, second = first / unit, second / unit
     between, within_first, within_second = (
         cdist(a, b).mean() for a, b in ((first, second), (first, first), (second, second))

@@ -22,10 +22,10 @@ from gbaseg.evaluation.image_figures import (
     segmentation_overlays,
     translations_side_by_side,
 )
-from gbaseg.evaluation.runs import NO_TRANSLATION, Run, group_runs
+from gbaseg.evaluation.runs import UNTRANSLATED, Run, group_runs
 from gbaseg.evaluation.score_figures import score_boxes
 from gbaseg.evaluation.summary import CaseScore
-from gbaseg.evaluation.tables import label
+from gbaseg.evaluation.tables import label, label_of_translation
 from gbaseg.runtime.progress import log
 from gbaseg.standardise.case import StandardCase, standardise_label
 from gbaseg.text_file import parse_yaml
@@ -77,13 +77,13 @@ def scores_by_arm(runs: Sequence[Run]) -> dict[str, dict[str, list[CaseScore]]]:
 
 
 def one_of_each_translation(runs: Sequence[Run]) -> dict[str, Run]:
-    """The first run of every CycleGAN of the lowest seed, by a short name such as `A, run 0`."""
-    with_translation = [one for one in runs if one.translation != NO_TRANSLATION]
+    """The first run of every translation of the lowest seed, by a name such as `cyclegan A run 2`."""
+    with_translation = [one for one in runs if one.translation not in UNTRANSLATED]
     seed = min((one.seed for one in with_translation), default=0)
     found: dict[str, Run] = {}
     for one in sorted(with_translation, key=lambda one: (one.centre, one.retraining)):
         if one.seed == seed:
-            found.setdefault(f"{one.centre}, run {one.retraining}", one)
+            found.setdefault(label_of_translation(one.setting[:3]), one)
     return found
 
 

@@ -13,6 +13,9 @@ from gbaseg.evaluation.settings import EMPTY_ASSD_MM, LOW_DICE
 from gbaseg.evaluation.summary import CaseScore
 
 NO_TRANSLATION = "none"
+# Source images are trained on as they are; of those that change them, what is trained anew by a seed of its own.
+UNTRANSLATED = (NO_TRANSLATION, "randomise")
+RETRAINED = ("cyclegan",)
 REFERENCE = "reference"  # in the place of a translation: what every arm is to be held against
 EMPTY, THRESHOLD, ORACLE = "empty prediction", "threshold", "oracle"
 ARMS = ("none", "naive", "online", "gba")  # the order of the tables; others follow by name
@@ -53,9 +56,9 @@ class Run:
     @property
     def setting(self) -> tuple[str, str, int, str]:
         """All that tells it from other runs but the seed: translation, its centre and retraining, arm."""
-        if self.translation in (NO_TRANSLATION, REFERENCE):
+        if self.translation in (*UNTRANSLATED, REFERENCE):
             return (self.translation, "", 0, self.arm)
-        return (self.translation, self.centre, self.retraining, self.arm)
+        return (self.translation, self.centre, self.retraining if self.translation in RETRAINED else 0, self.arm)
 
     @property
     def first(self) -> str:
@@ -68,14 +71,19 @@ class Run:
         return list(self.rounds)[-1]
 
 
+def _by_translation(run: Run) -> int:
+    return 0 if run.translation in RETRAINED else 2 if run.translation in UNTRANSLATED else 1
+
+
 def reference_runs(runs: Sequence[Run]) -> list[Run]:
     """What every arm is to be held against, once a seed: an empty prediction, the threshold, the oracle.
 
-    The threshold of a run with a translation is chosen on its pseudo-target images; a seed's first such run gives it.
+    The threshold of a run with a translation is chosen on its pseudo-target images; a seed's first such run gives it, a
+    CycleGAN's before others.
     """
     found = []
     for seed in sorted({run.seed for run in runs}):
-        of_seed = sorted((run for run in runs if run.seed == seed), key=lambda run: run.translation == NO_TRANSLATION)
+        of_seed = sorted((run for run in runs if run.seed == seed), key=_by_translation)
         empty_mm = of_seed[0].empty_assd_mm
         empty = [
             replace(row, dice=0.0, assd_mm=empty_mm, pooled_assd_mm=empty_mm, predicted_mm3=0.0)

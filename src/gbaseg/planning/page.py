@@ -105,7 +105,7 @@ def shown(value: Any) -> str:
     if isinstance(value, list) and value and isinstance(value[0], Mapping):
         if "prev" in value[0]:
             return f"{len(value)} rounds"
-        return "; ".join(f"{rule['structure']} x {shown(rule['lambdas'])}" for rule in value)
+        return "; ".join(f"{rule['structure']} {_changes(rule)}" for rule in value)
     if isinstance(value, list):
         return f"[{', '.join(map(shown, value))}]"
     if isinstance(value, Mapping):
@@ -113,6 +113,12 @@ def shown(value: Any) -> str:
     return (
         {None: "null", True: "true", False: "false"}.get(value, f"{value}") if not _is_number(value) else f"{value:g}"
     )
+
+
+def _changes(rule: Mapping[str, Any]) -> str:
+    by_hand = [f"x {shown(rule['lambdas'])}"] if rule["lambdas"] else []
+    drawn = [f"in {rule['adaptive']} drawn contrasts"] if rule.get("adaptive") else []
+    return " and ".join(by_hand + drawn)
 
 
 def _is_number(value: object) -> bool:

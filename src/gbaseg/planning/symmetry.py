@@ -12,7 +12,9 @@ from gbaseg.planning.facts import Choice, DataFacts, Triple, quantile
 _ALIKE = 0.5
 # Anatomy of this size is compared, mm, and the mirror stands at most so far from the body's middle.
 _DETAIL_MM, _OFF_MM = 4.0, 8.0
-_FEWEST = 100  # voxels of that size that are compared
+_FEWEST = 100  # pairs of voxels of that size that are compared
+_MOST = 0.6  # of the body's voxels, at least, that are
+_FEWEST_PLANES = 3  # on a side: of fewer slices nothing is known along them
 _LEAST_SHARE = 1e-3  # of a voxel of that size that lies inside, at least where its middle does
 _CLIPPED = 99.0  # percentile of the body that brighter voxels are lowered to
 _KEY = "segmentation.network.mirrored"
@@ -47,14 +49,19 @@ def _along(axis: int, image: np.ndarray, inside: np.ndarray, middle: float, off:
     """The highest correlation, over mirrors on voxels and between them that stand near the middle (in voxels)."""
     image, inside = np.moveaxis(image, axis, 0), np.moveaxis(inside, axis, 0)
     found, last = [0.0], len(image) - 1
-    for twice in range(round(2 * (middle - off)), round(2 * (middle + off)) + 1):
-        # A voxel at i is mirrored to `twice` - i, if the scan reaches as far.
-        kept = slice(max(0, twice - last), min(last, twice) + 1)
-        part, body = image[kept], inside[kept]
-        both = body & body[::-1]
-        one, other = part[both], part[::-1][both]
-        if one.size >= _FEWEST and one.std() > 0:
-            found.append(float(np.corrcoef(one, other)[0, 1]))
+    low, high = round(2 * (middle - off)), round(2 * (middle + off))
+    for twice in range(max(low, 0), min(high, 2 * last) + 1):
+        # A voxel at i is mirrored to `twice` - i, if the scan reaches as far; each pair once, and none with itself.
+        one = np.arange(max(0, twice - last), (twice + 1) // 2)
+        other = twice - one
+        both = inside[one] & inside[other]
+        enough = 2 * both.sum() >= _MOST * inside.sum() and both.any(axis=(1, 2)).sum() >= _FEWEST_PLANES
+        if enough and both.sum() >= _FEWEST:
+            first, second = image[one][both], image[other][both]
+            # Either may be the first of a pair.
+            first, second = np.concatenate([first, second]), np.concatenate([second, first])
+            if first.std() > 0:
+                found.append(float(np.corrcoef(first, second)[0, 1]))
     return max(found)
 
 

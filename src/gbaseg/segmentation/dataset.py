@@ -22,6 +22,7 @@ from gbaseg.segmentation.preprocessing import RESCALING, preprocess
 from gbaseg.segmentation.settings import SegmentationSettings
 from gbaseg.segmentation.splits import split_by_patient
 from gbaseg.segmentation.workspace import AUGMENTERS, Workspace
+from gbaseg.standardise.settings import ForegroundKind
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class TrainingItem:
     Args:
         weight: how often it is drawn, relative to the others.
         rescaled: (label value, lambda, offset), of which one or none is applied each time it is drawn (arm `online`).
-        randomised: contrasts are randomised each time it is drawn, see `randomise`.
+        randomised: contrasts are randomised each time it is drawn, see `randomise`: the kind of the image's foreground
+            (`standardise.foreground`), outside of which is air; `None`: they are not.
         unknown: label values of structures that the label is not to be believed about: see `partial`.
     """
 
@@ -41,7 +43,7 @@ class TrainingItem:
     label: Path
     weight: Fraction = Fraction(1)
     rescaled: tuple[tuple[int, float, float], ...] = ()
-    randomised: bool = False
+    randomised: ForegroundKind | None = None
     unknown: tuple[int, ...] = ()
 
 

@@ -65,12 +65,16 @@ class Ensemble:
         for path in files:
             load_network(network, path)
             self._folds.append((path, {key: value.clone() for key, value in network.state_dict().items()}))
+        axes = mirrored_axes(self._plans.plans)
         with redirect_stdout(StringIO()):
             self._predictor = nnUNetPredictor(
-                tile_step_size=settings.tile_step, use_mirroring=settings.mirroring, device=device, allow_tqdm=False
+                tile_step_size=settings.tile_step,
+                use_mirroring=settings.mirroring and bool(axes),  # of no axes it makes a ValueError
+                device=device,
+                allow_tqdm=False,
             )
             self._predictor.manual_initialization(
-                network, self._plans, self._configuration, None, dataset, "Trainer", mirrored_axes(self._plans.plans)
+                network, self._plans, self._configuration, None, dataset, "Trainer", axes
             )
         # nnU-Net's predictor has cuDNN race its algorithms on a GPU: which one wins would be part of the result.
         torch.backends.cudnn.benchmark = False

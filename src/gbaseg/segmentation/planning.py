@@ -14,7 +14,7 @@ from gbaseg.segmentation.settings import NetworkSettings
 CONFIGURATION = "3d_fullres"
 PLANS_NAME = "nnUNetPlans"
 # Our own word in a configuration: axes of a patch that may be mirrored. The model keeps it, for prediction.
-_MIRRORED = "mirrored_axes"
+MIRRORED = "mirrored_axes"
 # nnU-Net imports and calls whatever its plans name: the network, and the layers it is built of.
 _NETWORK = re.compile(r"dynamic_network_architectures\.architectures\.\w+\.[A-Z]\w*")
 _LAYER = re.compile(r"torch\.nn\.(modules\.\w+\.)?[A-Z]\w*")
@@ -45,7 +45,7 @@ def read_plans(path: Path) -> dict:
 
 def mirrored_axes(plans: dict) -> tuple[int, ...]:
     """Axes of a patch along which it may be mirrored: all, as nnU-Net does, where the plans do not say."""
-    return tuple(plans["configurations"][CONFIGURATION].get(_MIRRORED, (0, 1, 2)))
+    return tuple(plans["configurations"][CONFIGURATION].get(MIRRORED, (0, 1, 2)))
 
 
 def at_spacing(plans: dict, spacing_zyx_mm: tuple[float, float, float]) -> dict:
@@ -87,7 +87,7 @@ def adapt_plans(plans: dict, network: NetworkSettings, spacing_zyx_mm: tuple[flo
     if network.batch_size is not None:
         configuration["batch_size"] = network.batch_size
     if network.mirrored is not None:
-        configuration[_MIRRORED] = sorted(forward.index("zyx".index(axis)) for axis in network.mirrored)
+        configuration[MIRRORED] = sorted(forward.index("zyx".index(axis)) for axis in network.mirrored)
     architecture = configuration["architecture"]["arch_kwargs"]
     patch = [int(edge) for edge in configuration["patch_size"]]
     if network.patch_size_zyx is not None:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from gbaseg.runtime.store import Store, key_of, link
-from gbaseg.segmentation.planning import CONFIGURATION, PLANS_NAME, read_plans
+from gbaseg.segmentation.planning import CONFIGURATION, MIRRORED, PLANS_NAME, read_plans
 from gbaseg.segmentation.preprocessed import (
     IMAGE,
     KNOWN,
@@ -26,7 +26,10 @@ from gbaseg.segmentation.preprocessed import (
     read_properties,
     write_properties,
 )
+from gbaseg.segmentation.randomise import air_level
 from gbaseg.segmentation.workspace import Workspace
+from gbaseg.standardise.intensity import foreground
+from gbaseg.standardise.settings import ForegroundKind
 
 # File of what may be done to a case when it is drawn: name -> mean and sd of its normalisation, and choices.
 RESCALING = "rescaling.json"
@@ -38,7 +41,7 @@ def preprocess(
     workspace: Workspace,
     names: Sequence[str],
     store: Store,
-    changed: Mapping[str, tuple[Sequence[tuple[int, float, float]], bool]],
+    changed: Mapping[str, tuple[Sequence[tuple[int, float, float]], ForegroundKind | None]],
 ) -> dict[str, dict[str, Any]]:
     """Crop, normalise and resample some cases of the workspace as its plans say, or find them; runs in a worker.
 
@@ -59,9 +62,11 @@ def preprocess(
         for end, path in cases.files([Path(image) for image in files["images"]], Path(files["label"])).items():
             link(path, (folder / KNOWN if end == PROPERTIES else folder) / f"{name}{end}")
     found = {}
-    for name, (choices, curves) in changed.items():
-        mean, sd = cases.normalisation([Path(image) for image in dataset["dataset"][name]["images"]])
-        found[name] = {"mean": mean, "sd": sd, "choices": list(choices), "curves": curves}
+    for name, (choices, kind) in changed.items():
+        images = [Path(image) for image in dataset["dataset"][name]["images"]]
+        mean, sd, masked = cases.normalisation(images)
+        air = None if kind is None else cases.air_of(images, kind)
+        found[name] = {"mean": mean, "sd": sd, "choices": list(choices), "air": air, "masked": masked}
     return found
 
 
@@ -76,6 +81,7 @@ class _Cases:
         configuration = dict(plans["configurations"][CONFIGURATION])
         # Network and batch do not matter to the data, nor do the set's intensities: MRI is normalised image by image.
         del configuration["architecture"], configuration["batch_size"]
+        configuration.pop(MIRRORED, None)  # nor how patches are turned
         self._about = [store.recipe, version("nnunetv2"), PROPERTIES, configuration, dataset["labels"]] + [
             plans[name] for name in ("transpose_forward", "image_reader_writer")
         ]
@@ -89,16 +95,23 @@ class _Cases:
         )
         return {IMAGE: image / f"{_CASE}{IMAGE}"} | {end: found / f"{_CASE}{end}" for end in (LABEL, PROPERTIES)}
 
-    def normalisation(self, images: list[Path]) -> tuple[float, float]:
-        """Mean and SD of nnU-Net's z-score of an image: over the head where it crops much, else over all it keeps."""
+    def normalisation(self, images: list[Path]) -> tuple[float, float, bool]:
+        """Mean and SD of nnU-Net's z-score of an image: over the head where it crops much (True), else over all it
+        keeps."""
         from nnunetv2.preprocessing.cropping.cropping import crop_to_nonzero
 
         _, manager, configuration = self._nnunet
         assert configuration.normalization_schemes == ["ZScoreNormalization"], "of MRI, as the data set says"
         array, _ = manager.image_reader_writer_class().read_images([str(path) for path in images])
         kept, outside, _ = crop_to_nonzero(array.astype(np.float32))
-        values = kept[outside >= 0] if configuration.use_mask_for_norm[0] else kept
-        return float(values.mean()), max(float(values.std()), 1e-8)
+        masked = bool(configuration.use_mask_for_norm[0])
+        values = kept[outside >= 0] if masked else kept
+        return float(values.mean()), max(float(values.std()), 1e-8), masked
+
+    def air_of(self, images: list[Path], kind: ForegroundKind) -> float:
+        """`randomise.air_level` of an image in [0, 1]."""
+        array, _ = self._nnunet[1].image_reader_writer_class().read_images([str(path) for path in images])
+        return air_level(array[0], foreground(array[0], kind))
 
     @cached_property
     def _nnunet(self) -> tuple[Any, Any, Any]:

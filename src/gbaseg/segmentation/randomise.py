@@ -2,15 +2,15 @@
 
 In the manner of domain randomisation (Billot et al., SynthSeg, 2023), on real images in the place of synthetic ones:
 whenever a case is drawn its intensities go through a random curve, rising or falling, and each structure's through
-another, around a mean of its own. Anatomy, texture and noise stay.
+another, around a mean of its own. Anatomy, texture and noise stay, and air, which is dark in every modality.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-# On [0, 1]: darker is air, which stays dark in every modality.
-_AIR = 0.05
+# Of the voxels outside the head, as dark as which a voxel is air.
+_AIR_PERCENT = 95.0
 # A curve's knots; between them it is straight.
 _KNOTS = 5
 
@@ -22,19 +22,31 @@ def curve(rng: np.random.RandomState) -> np.ndarray:
     return rising if rng.random_sample() < 0.5 else 1.0 - rising
 
 
-def randomised(image: np.ndarray, label: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
+def air_level(image: np.ndarray, head: np.ndarray) -> float:
+    """Intensity up to which a voxel is air; under 0 where the head fills the image.
+
+    Args:
+        image: intensities in [0, 1].
+        head: True inside, see `standardise.intensity.foreground`.
+    """
+    outside = image[~head]
+    return float(np.percentile(outside, _AIR_PERCENT)) if outside.size else -1.0
+
+
+def randomised(image: np.ndarray, label: np.ndarray, air: float, rng: np.random.RandomState) -> np.ndarray:
     """An image with other contrasts.
 
     Args:
         image: intensities in [0, 1].
         label: same shape, integers, above 0 in structures.
+        air: see `air_level`.
         rng: is drawn from.
 
     Returns:
         float32 in [0, 1].
     """
     knots = np.linspace(0.0, 1.0, _KNOTS)
-    out = np.where(image < _AIR, image, np.interp(image, knots, curve(rng)))
+    out = np.where(image <= air, image, np.interp(image, knots, curve(rng)))
     for value in np.unique(label[label > 0]):
         inside = label == value
         values = np.interp(image[inside], knots, curve(rng))

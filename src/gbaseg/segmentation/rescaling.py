@@ -25,13 +25,15 @@ class Rescaling:
     Args:
         mean, sd: of nnU-Net's normalisation.
         choices: (label value, lambda, offset); one of them, or none, is taken at each draw, all equally likely.
-        curves: after that, contrasts are randomised.
+        air: where contrasts are randomised after that, see `randomise.air_level`; `None`: they are not.
+        masked: nnU-Net normalises over the head alone, and what it leaves out (label -1) is 0.
     """
 
     mean: float
     sd: float
     choices: tuple[tuple[int, float, float], ...]
-    curves: bool = False
+    air: float | None = None
+    masked: bool = False
 
     def apply(self, image: np.ndarray, label: np.ndarray, value: int, factor: float, offset: float = 0.0) -> np.ndarray:
         """x_lambda (Eq. 5), normalised again.
@@ -48,10 +50,12 @@ class Rescaling:
 
     def randomise(self, image: np.ndarray, label: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
         """Other contrasts, normalised as nnU-Net normalises an image that has them; arguments as of `apply`."""
-        seen = randomised(np.clip(image * self.sd + self.mean, 0.0, 1.0), label, rng)
-        # Outside the head, where nnU-Net has left it out, labels are -1.
-        values = seen[label >= 0]
-        return ((seen - values.mean()) / max(float(values.std()), 1e-8)).astype(image.dtype)
+        assert self.air is not None
+        seen = randomised(np.clip(image * self.sd + self.mean, 0.0, 1.0), label, self.air, rng)
+        kept = label >= 0
+        values = seen[kept] if self.masked else seen
+        normalised = (seen - values.mean()) / max(float(values.std()), 1e-8)
+        return (np.where(kept, normalised, 0.0) if self.masked else normalised).astype(image.dtype)
 
 
 class RescalingDataset(CaseDataset):
@@ -68,7 +72,7 @@ class RescalingDataset(CaseDataset):
         taken = np.random.randint(len(rescaling.choices) + 1) if rescaling else 0  # noqa: NPY002
         if rescaling and taken:
             image = rescaling.apply(image[:], label[:], *rescaling.choices[taken - 1])
-        if rescaling and rescaling.curves:
+        if rescaling and rescaling.air is not None:
             image = rescaling.randomise(image[:], label[:], _DRAWN_FROM)
         return image, label, previous, properties
 
@@ -76,6 +80,6 @@ class RescalingDataset(CaseDataset):
 def read_rescaling(path: Path) -> dict[str, Rescaling]:
     """Case -> what may be done to it, as `preprocessing` wrote it; empty for the other arms."""
     return {
-        name: Rescaling(one["mean"], one["sd"], tuple(map(tuple, one["choices"])), one["curves"])
+        name: Rescaling(one["mean"], one["sd"], tuple(map(tuple, one["choices"])), one["air"], one["masked"])
         for name, one in json.loads(path.read_text()).items()
     }

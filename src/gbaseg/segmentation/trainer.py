@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -33,6 +34,8 @@ from gbaseg.segmentation.settings import SegmentationSettings
 OnEpoch = Callable[[int, dict[str, float]], None]
 # Epochs between checkpoints, the most that an interrupted fold loses. It changes no result.
 CHECKPOINT_EVERY = 10
+# Of random rotations, radians: nnU-Net's own of patches that are not flat.
+_SLIGHT = (-math.pi / 6, math.pi / 6)
 # Voxels to either side, of nnU-Net's random blur at its widest, a sigma of 1.
 _BLUR_REACHES = 3
 
@@ -95,6 +98,9 @@ class Trainer(nnUNetTrainer):
     def configure_rotation_dummyDA_mirroring_and_inital_patch_size(self) -> tuple[Any, bool, Any, tuple[int, ...]]:
         rotation, in_plane, size, _ = super().configure_rotation_dummyDA_mirroring_and_inital_patch_size()
         self.inference_allowed_mirroring_axes = mirrored_axes(self.plans_manager.plans)
+        if in_plane and not {1, 2} <= set(self.inference_allowed_mirroring_axes):
+            # nnU-Net turns flat patches all the way round: upside down, which is what is not to be shown.
+            rotation = _SLIGHT
         return rotation, in_plane, size, self.inference_allowed_mirroring_axes
 
     def _build_loss(self) -> PartialLoss:

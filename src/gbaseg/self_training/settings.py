@@ -19,8 +19,8 @@ class SurveySettings(Settings):
     )
     contrasts: Annotated[int, Field(ge=0)] = Field(
         0,
-        description="contrasts against the ring around it, evenly spread over both signs, one of which (or its own) a "
-        "structure has whenever its case is drawn (ours; finds tumours whose contrast flips); 0: none",
+        description="contrasts of each structure against the ring around it, evenly spread over both signs; one of "
+        "them all, or none, is taken whenever an unaltered case is drawn (ours; finds contrasts that flip); 0: none",
     )
     contrast_within: Annotated[float, Field(gt=0, le=1)] = Field(0.5, description="the largest of them, of either sign")
 

@@ -19,7 +19,7 @@ from gbaseg.runtime.fork_server import import_for_workers
 from gbaseg.segmentation.dataset import TrainingItem
 from gbaseg.segmentation.training import IMPORTED
 from gbaseg.stages.augment import measure_all
-from gbaseg.stages.train_segmentation import about_model, train
+from gbaseg.stages.train_segmentation import about_model, randomised_in, train
 from gbaseg.workflow import layout
 from gbaseg.workflow.context import stage, write_json
 from gbaseg.workflow.verdict import Verdict
@@ -33,7 +33,7 @@ def run() -> None:
     asked = {
         "seed": settings.seed,
         "survey": settings.survey.model_dump(),
-        "mode": settings.translation.mode,
+        "randomised": randomised_in(settings),
         # What a round alone has is no matter: the survey is one fold from scratch, with epochs of its own.
         "segmentation": settings.segmentation.model_dump(
             exclude={"prediction", "epochs", "last_round_epochs", "start"}
@@ -91,7 +91,7 @@ def _items(settings: Params, folder: Path) -> list[TrainingItem]:
             light=True,
         )
         items += [item for group in copies for item in group]
-    return [replace(item, randomised=settings.translation.mode == "randomise") for item in items]
+    return [replace(item, randomised=randomised_in(settings)) for item in items]
 
 
 def _contrasts(settings: Params, cases: list[Case]) -> dict[str, tuple[tuple[int, float, float], ...]]:

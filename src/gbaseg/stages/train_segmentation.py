@@ -23,6 +23,7 @@ from gbaseg.segmentation.training import IMPORTED, train_folds
 from gbaseg.segmentation.workspace import Workspace
 from gbaseg.stages.augment import read_choices, read_draws
 from gbaseg.stages.pseudo_label import source_ranges_mm3
+from gbaseg.standardise.settings import ForegroundKind
 from gbaseg.workflow import layout
 from gbaseg.workflow.context import read_json, recipe, stage, write_json
 from gbaseg.workflow.folds import fold_seed, patient_pools
@@ -50,7 +51,7 @@ def run(round_id: str, last: bool | None = None) -> None:
     asked = {
         "seed": settings.seed,
         "last": last,
-        "mode": settings.translation.mode,
+        "randomised": randomised_in(settings),
         "segmentation": settings.segmentation.model_dump(exclude={"prediction"}),
         "self_training": settings.self_training.model_dump(
             include={"target_share", "last_round_set", "last_round_fine_grid"}
@@ -186,6 +187,11 @@ def _simple(ratio: float) -> Fraction:
     return Fraction(ratio).limit_denominator(max(1, round(10 / ratio)))
 
 
+def randomised_in(settings: Params) -> ForegroundKind | None:
+    """`TrainingItem.randomised` of the source's images."""
+    return settings.standardise.foreground if settings.translation.mode == "randomise" else None
+
+
 def source_items(settings: Params) -> list[TrainingItem]:
     """Pseudo-target cases and their augmented copies (arm `online`: what may be done to them), with their labels."""
     choices, draws = read_choices(), read_draws()
@@ -197,7 +203,7 @@ def source_items(settings: Params) -> list[TrainingItem]:
             folder / case.label,
             weight=draws.get(case.case, Fraction(1)),
             rescaled=choices.get(case.case, ()),
-            randomised=settings.translation.mode == "randomise",
+            randomised=randomised_in(settings),
         )
         for folder in (layout.TRANSLATED, layout.AUGMENTED)
         for case in read_table(folder)

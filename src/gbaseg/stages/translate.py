@@ -118,9 +118,11 @@ def _check_image(image: np.ndarray, scan: np.ndarray, name: str) -> None:
         fault = f"is {low:.4g} all over"
     else:
         return
+    learnt = read_json(layout.TRANSLATION_MODEL / MODE, "mode")["mode"] == "cyclegan"
+    better = "change translation.cyclegan in params.yaml (a lower learning_rate, or more epochs), or " if learnt else ""
     raise UserError(
-        f"{name}: its translated image {fault}; {layout.TRANSLATION_MODEL} is unfit for use: change "
-        "translation.cyclegan in params.yaml (a lower learning_rate, or more epochs), or set translation.mode to none"
+        f"{name}: its translated image {fault}; {layout.TRANSLATION_MODEL} is unfit for use: {better}set "
+        "translation.mode to none"
     )
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
 from gbaseg.errors import UserError
+from gbaseg.standardise.settings import ForegroundKind
 
 # A head that fills less of the volume is small: its place is its own mean, not that of the brightest quarter.
 SMALL_HEAD = 0.1
@@ -17,7 +16,7 @@ _NEARLY_ALL = 0.9
 _FAR_BELOW, _FAR_ABOVE = 0.5, 2.0
 
 
-def foreground(array: np.ndarray, kind: Literal["head", "nonzero", "all"]) -> np.ndarray:
+def foreground(array: np.ndarray, kind: ForegroundKind) -> np.ndarray:
     """Mask (Z, Y, X) of the voxels of which intensity percentiles are taken.
 
     `head`: voxels above the lower of two Otsu thresholds (air, tissue, bright tissue), every slice filled. Air
@@ -74,9 +73,7 @@ def _filled_in_slices(mask: np.ndarray) -> np.ndarray:
     return ~open_[regions]
 
 
-def intensity_range(
-    array: np.ndarray, percentiles: tuple[float, float], kind: Literal["head", "nonzero", "all"]
-) -> tuple[float, float]:
+def intensity_range(array: np.ndarray, percentiles: tuple[float, float], kind: ForegroundKind) -> tuple[float, float]:
     """The intensities that become 0 and 1.
 
     Raises:

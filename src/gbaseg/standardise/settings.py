@@ -11,6 +11,9 @@ Percentile = Annotated[float, Field(ge=0.0, le=100.0)]
 Spacing = tuple[Positive, Positive, Positive]
 
 
+ForegroundKind = Literal["head", "nonzero", "all"]
+
+
 class StandardiseSettings(Settings):
     """The common grid and intensity range of all scans."""
 
@@ -45,7 +48,7 @@ class StandardiseSettings(Settings):
         description="percentiles of the foreground that become 0 and 1; beyond them is clipped (ours: the paper "
         "gives none)",
     )
-    foreground: Literal["head", "nonzero", "all"] = Field(
+    foreground: ForegroundKind = Field(
         default="head",
         description="voxels of which the percentiles are taken. head: above the lower of two Otsu thresholds, then "
         "every slice filled, so that air is out and dark tissue in; nonzero: for skull-stripped images; all (ours)",

@@ -26,12 +26,15 @@ class Histogram:
     target: np.ndarray
 
     def to_target(self, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        """An image in [0, 1] with the target's distribution inside its mask; by the image's own quantiles."""
-        return _along(image, quantiles_of(image, mask), self.target)
+        """An image in [0, 1] with the target's distribution inside its mask, by the image's own quantiles.
+
+        Outside of it, where air is as dark in either modality, nothing changes.
+        """
+        return _matched(image, mask, self.target)
 
     def to_source(self, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """The way back."""
-        return _along(image, quantiles_of(image, mask), self.source)
+        return _matched(image, mask, self.source)
 
 
 def quantiles_of(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -45,7 +48,11 @@ def mean_quantiles(images: Iterable[tuple[np.ndarray, np.ndarray]]) -> np.ndarra
     return np.mean([quantiles_of(image, mask) for image, mask in images], axis=0)
 
 
-def _along(image: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    # What is darker than the darkest voxel of the head, air, keeps its place between 0 and that.
-    knots, first = np.unique(np.concatenate([[0.0], before]), return_index=True)
-    return np.interp(image, knots, np.concatenate([[0.0], after])[first]).astype(np.float32)
+def _matched(image: np.ndarray, mask: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    inside = mask if mask.any() else np.ones_like(mask)
+    # Of equal quantiles the middle one: a share of the voxels has that very intensity.
+    own, places = np.unique(quantiles_of(image, inside), return_inverse=True)
+    values = np.bincount(places, wanted) / np.bincount(places)
+    out = image.astype(np.float32)
+    out[inside] = np.interp(image[inside], own, values)
+    return out

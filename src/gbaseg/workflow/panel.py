@@ -17,7 +17,7 @@ from gbaseg.runtime.device import choose_device
 from gbaseg.runtime.seeds import derive
 from gbaseg.standardise.case import standardise_label
 from gbaseg.workflow import layout
-from gbaseg.workflow.changes import changes_of
+from gbaseg.workflow.changes import changed_by, changes_of
 from gbaseg.workflow.context import read_record
 from gbaseg.workflow.models import Translator
 from gbaseg.workflow.pseudo_labels import volumes_mm3
@@ -30,7 +30,10 @@ def draw_panel(settings: Params, structure: str) -> Figure:
 
     The source case is the one with most of the structure; the target case the one of median predicted volume.
     """
-    case, mask, others, z = source_case(settings, structure)
+    rules = [rule for rule in settings.augmentation.rules if rule.structure == structure]
+    drawn = changed_by(rules[0]) if rules else None
+    # Arm none draws nothing for any case.
+    case, mask, others, z = source_case(settings, structure, drawn or None)
     scan = volume.read(layout.STANDARD / case.image, np.float32)
     deconvolved, before = Translator(settings)(scan)
     spacing_zyx = scan.grid.spacing_zyx_mm
@@ -39,7 +42,6 @@ def draw_panel(settings: Params, structure: str) -> Figure:
         PanelImage("pseudo-target", before[z], reference=mask[z]),
         PanelImage("deconvolved", deconvolved[z], reference=mask[z]),
     ]
-    rules = [rule for rule in settings.augmentation.rules if rule.structure == structure]
     changes = changes_of(rules[0], case.case) if rules else []
     if changes:
         (called, change), k_star = changes[0], rules[0].k_star[-1]
