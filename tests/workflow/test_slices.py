@@ -1,6 +1,7 @@
 """What the log, metrics/data.json and doctor say of a set's slices."""
 
 import numpy as np
+import pytest
 
 from gbaseg.volume import Grid
 from gbaseg.workflow.slices import slices_of
@@ -43,3 +44,19 @@ def test_a_set_of_one_kind_warns_of_nothing():
 def test_no_more_than_twenty_are_named():
     scans = {f"s{number}": stack(SAGITTAL) for number in range(50)} | {f"a{n}": stack(AXIAL) for n in range(23)}
     assert "a19 and 3 more (metrics/data.json);" in slices_of(scans, "acquired").warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("direction", "mirrored", "says"),
+    [
+        (SAGITTAL, ("x",), "in sagittal slices left to right is z"),
+        (SAGITTAL, ("z",), ""),
+        (AXIAL, ("x",), ""),
+        (AXIAL, ("z", "y"), "in axial slices left to right is x"),
+        (AXIAL, (), ""),
+        (SAGITTAL, None, ""),
+    ],
+)
+def test_patients_that_are_mirrored_front_to_back_are_a_warning(direction, mirrored, says):
+    warnings = slices_of({"a": stack(direction)}, "acquired", mirrored).warnings
+    assert len(warnings) == bool(says) and says in "".join(warnings)

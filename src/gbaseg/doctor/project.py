@@ -154,5 +154,5 @@ def slices(settings: Any, project: Path) -> list[Finding]:
             grids[case.case] = read_grid(root / case.image)
     if not grids:
         return []
-    found = slices_of(grids, settings.standardise.slices)
+    found = slices_of(grids, settings.standardise.slices, settings.segmentation.network.mirrored)
     return [Finding("slices", "warn" if found.warnings else "ok", "\n".join([found.words, *found.warnings]))]

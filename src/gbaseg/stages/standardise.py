@@ -76,7 +76,8 @@ def run() -> None:
                 log(f"{report['standard'].case}: {report['cut_share']:.0%} of its label lies outside the crop")
             for note in report["notes"]:
                 log(f"{report['standard'].case}: {note}")
-        slices = slices_of({r["standard"].case: r["grid"] for r in reports}, settings.standardise.slices)
+        mirrored = settings.segmentation.network.mirrored
+        slices = slices_of({r["standard"].case: r["grid"] for r in reports}, settings.standardise.slices, mirrored)
         write_json(
             scratch.output(outputs[2]), _summary([r["standard"] for r in reports], scored, reports, faults, slices)
         )

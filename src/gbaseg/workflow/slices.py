@@ -10,6 +10,8 @@ from gbaseg.planes import Slices
 from gbaseg.volume import Grid, plane_of, thickest_axis, turn_to_slices, turned_otherwise
 
 _NAMED = 20
+# The axis of the standard grid that runs from left to right.
+_LEFT_TO_RIGHT = {"axial": "x", "coronal": "x", "sagittal": "z"}
 
 
 @dataclass(frozen=True)
@@ -21,12 +23,14 @@ class SlicesFound:
         planes: scans by the plane of their slices, the most frequent first.
         otherwise: scans whose slices, or their rows and columns, lie otherwise than in most.
         thick_in_plane: scans whose clearly thickest voxel side lies in their slices.
+        mirrored: `segmentation.network.mirrored`.
     """
 
     asked_for: Slices
     planes: dict[str, int]
     otherwise: tuple[str, ...]
     thick_in_plane: tuple[str, ...]
+    mirrored: tuple[str, ...] | None = None
 
     @property
     def words(self) -> str:
@@ -50,6 +54,13 @@ class SlicesFound:
                 f"{self.asked_for} slices: {_named(self.thick_in_plane)}; standardise.slices: acquired takes those "
                 "across it"
             )
+        plane = next(iter(self.planes), "")
+        across = _LEFT_TO_RIGHT.get(plane)
+        if across and self.mirrored and across not in self.mirrored:
+            lines.append(
+                f"segmentation.network.mirrored: [{', '.join(self.mirrored)}]: in {plane} slices left to right is "
+                f"{across}; what is named here shows patients upside down or front to back: [{across}], or [] for none"
+            )
         return lines
 
     def summary(self) -> dict[str, object]:
@@ -63,12 +74,13 @@ class SlicesFound:
         }
 
 
-def slices_of(scans: Mapping[str, Grid], slices: Slices) -> SlicesFound:
+def slices_of(scans: Mapping[str, Grid], slices: Slices, mirrored: tuple[str, ...] | None = None) -> SlicesFound:
     """What is found of some scans, by their own grids.
 
     Args:
         scans: the scan's own grid by the case's name.
         slices: `standardise.slices`.
+        mirrored: `segmentation.network.mirrored`.
     """
     names = list(scans)
     turns = [turn_to_slices(own, slices) for own in scans.values()]
@@ -79,6 +91,7 @@ def slices_of(scans: Mapping[str, Grid], slices: Slices) -> SlicesFound:
         {str(plane): count for plane, count in planes.most_common()},
         tuple(names[index] for index in turned_otherwise(turned)),
         tuple(name for name, grid in zip(names, turned, strict=True) if thickest_axis(grid) not in (None, 0)),
+        mirrored,
     )
 
 
