@@ -129,7 +129,9 @@ def left_behind(scratch: Path, stage: str) -> list[str]:
 
     Its own finished work stays until a later stage finds it in DVC's cache; of other stages nothing does.
     """
-    finished = re.compile(rf"finished-{re.escape(stage.replace('@', '_'))}-[0-9a-f]+")
+    # DVC calls the first round `train_segmentation@round0`, its folder is that of `train_segmentation/round_0`.
+    named = re.sub(r"@round_?(\d+)$", r"_round_\1", stage)
+    finished = re.compile(rf"finished-{re.escape(named)}-[0-9a-f]+")
     found = sorted(path.name for path in scratch.glob("*") if path.name not in ("store", "dvc_lock.yaml"))
     return [name for name in found if not finished.fullmatch(name)]
 
