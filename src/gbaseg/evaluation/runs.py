@@ -13,9 +13,9 @@ from gbaseg.evaluation.settings import EMPTY_ASSD_MM, LOW_DICE
 from gbaseg.evaluation.summary import CaseScore
 
 NO_TRANSLATION = "none"
-# Source images are trained on as they are; of those that change them, what is trained anew by a seed of its own.
+# Source images are trained on as they are; and what, with them, no other seed trains otherwise.
 UNTRANSLATED = (NO_TRANSLATION, "randomise")
-RETRAINED = ("cyclegan",)
+NOT_RETRAINED = (*UNTRANSLATED, "histogram")
 REFERENCE = "reference"  # in the place of a translation: what every arm is to be held against
 EMPTY, THRESHOLD, ORACLE = "empty prediction", "threshold", "oracle"
 ARMS = ("none", "naive", "online", "gba")  # the order of the tables; others follow by name
@@ -58,7 +58,7 @@ class Run:
         """All that tells it from other runs but the seed: translation, its centre and retraining, arm."""
         if self.translation in (*UNTRANSLATED, REFERENCE):
             return (self.translation, "", 0, self.arm)
-        return (self.translation, self.centre, self.retraining if self.translation in RETRAINED else 0, self.arm)
+        return (self.translation, self.centre, 0 if self.translation in NOT_RETRAINED else self.retraining, self.arm)
 
     @property
     def first(self) -> str:
@@ -72,7 +72,7 @@ class Run:
 
 
 def _by_translation(run: Run) -> int:
-    return 0 if run.translation in RETRAINED else 2 if run.translation in UNTRANSLATED else 1
+    return (run.translation in NOT_RETRAINED) + (run.translation in UNTRANSLATED)
 
 
 def reference_runs(runs: Sequence[Run]) -> list[Run]:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from gbaseg.evaluation.ranking import quality_in_words
-from gbaseg.evaluation.runs import RETRAINED
+from gbaseg.evaluation.runs import NOT_RETRAINED
 from gbaseg.evaluation.score_tables import METRICS
 from gbaseg.evaluation.tables import SETTING, label
 from gbaseg.evaluation.text import number
@@ -34,7 +34,7 @@ def lay_out_translations(table: pd.DataFrame, beside: Beside = list) -> pd.DataF
     rounds = list(dict.fromkeys(table["round"]))
     rows: dict[tuple[str, str], dict[str, str]] = {}
     for line in beside(table.to_dict("records")):
-        trained = line["translation"] in RETRAINED
+        trained = line["translation"] not in NOT_RETRAINED
         key = (f"{line['translation']} {line['centre']}".strip(), str(line["retraining"]) if trained else "–")
         row = rows.setdefault(key, {"translation": key[0], "run": key[1]})
         heading, failed = f"{line['arm']}, {line['round']}", line["failed_seeds"]

@@ -75,7 +75,7 @@ def translate_cases(
         scan = volume.read(layout.STANDARD / case.image, np.float32)
         label = volume.read(layout.STANDARD / case.label)
         image, before = translator(scan)
-        _check_image(image, scan.array, case.case)
+        _check_image(image, scan.array, case.case, learnt=settings.translation.mode == "cyclegan")
         volume.write(scan.with_array(image), folder / case.image)
         volume.write(label, folder / case.label)
         return check_case(
@@ -101,12 +101,13 @@ def _warn_of_widths(source: list[Case], settings: Params) -> None:
         log(f"WARNING: {line}")
 
 
-def _check_image(image: np.ndarray, scan: np.ndarray, name: str) -> None:
+def _check_image(image: np.ndarray, scan: np.ndarray, name: str, *, learnt: bool = True) -> None:
     """An image that shows nothing is a fault: later stages would train on it.
 
     Args:
         image: translated, (Z, Y, X) in [0, 1].
         scan: what it was made from.
+        learnt: by a network, which may be trained otherwise.
 
     Raises:
         UserError: it is not finite, or the same all over where the scan is not.
@@ -118,7 +119,6 @@ def _check_image(image: np.ndarray, scan: np.ndarray, name: str) -> None:
         fault = f"is {low:.4g} all over"
     else:
         return
-    learnt = read_json(layout.TRANSLATION_MODEL / MODE, "mode")["mode"] == "cyclegan"
     better = "change translation.cyclegan in params.yaml (a lower learning_rate, or more epochs), or " if learnt else ""
     raise UserError(
         f"{name}: its translated image {fault}; {layout.TRANSLATION_MODEL} is unfit for use: {better}set "
