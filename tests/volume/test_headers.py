@@ -1,6 +1,6 @@
 """Random NIfTI headers: a named fault, or a mask that every reader sees where it sees the scan. Never a crash.
 
-2,000 examples: GBASEG_EXAMPLES=2000 pytest tests/volume/test_headers.py
+2,000 examples: HEADER_EXAMPLES=2000 pytest tests/volume/test_headers.py
 """
 
 import gzip
@@ -21,7 +21,7 @@ from gbaseg.standardise.case import StandardCase, standardise_image, standardise
 from gbaseg.standardise.settings import StandardiseSettings
 from gbaseg.volume import Volume, write
 
-EXAMPLES = int(os.environ.get("GBASEG_EXAMPLES", "40"))
+EXAMPLES = int(os.environ.get("HEADER_EXAMPLES", "40"))
 SETTINGS = StandardiseSettings(spacing_xyz_mm=(3.0, 3.0, 5.0), crop_xy_px=40)
 SHAPE = (14, 12, 10)
 _SIDES_MM = (45.0, 105.0)  # smaller scans are a few voxels of the standard grid, larger ones leave the crop
