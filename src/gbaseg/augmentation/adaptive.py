@@ -93,16 +93,19 @@ def draw(
 
     Looks (contrast, spread, volume) are taken from the target's cases alike, each with noise of half their SD, since
     what the survey found is a sample, and what it missed lies beside it. They meet the source's cases by the ranks of
-    their volumes, mixed up a little: a large tumour is given what large ones of the target look like.
+    their volumes, mixed up a little: a large tumour is given what large ones of the target look like. Where the target
+    shows too few to go by, all contrasts are taken alike.
 
     Args:
         sources: the structure in each case; all of them with a contrast (`known`).
-        target: as the survey or a round finds it, at least `FEWEST`; likewise.
+        target: as the survey or a round finds it; likewise.
         copies: changes a case.
 
     Returns:
         A list a source case, in their order.
     """
+    if len(target) < FEWEST:
+        return [evenly(source, copies, UNKNOWN_CONTRAST) for source in sources]
     count = len(sources) * copies
     if not count:
         return []

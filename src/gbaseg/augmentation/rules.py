@@ -9,7 +9,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from gbaseg.augmentation.adaptive import FEWEST, UNKNOWN_CONTRAST, draw, evenly, known
+from gbaseg.augmentation.adaptive import FEWEST, UNKNOWN_CONTRAST, draw, known
 from gbaseg.augmentation.appearance import Appearance
 from gbaseg.augmentation.rescale import Change
 from gbaseg.augmentation.settings import Arm, Rule
@@ -135,7 +135,7 @@ def _changes(
     of = {one.case: one for one in measurements if one.structure == rule.structure}
     for centre in sorted({of[case].centre for case in selected}):
         cases = [case for case in selected if of[case].centre == centre and known([of[case].appearance])]
-        changes = drawn_for(
+        changes = draw(
             [of[case].appearance for case in cases],
             looks_of(target, rule.structure, centre),
             rule.adaptive,
@@ -170,15 +170,6 @@ def shown_of(rule: Rule, measurements: Sequence[Measurement], target: Sequence[M
                 f"{of}: contrasts {low:+.2f} to {high:+.2f} (median {middle:+.2f}) in {len(contrasts)} target cases"
             )
     return lines
-
-
-def drawn_for(
-    sources: Sequence[Appearance], target: Sequence[Appearance], copies: int, rng: np.random.Generator
-) -> list[list[Change]]:
-    """`adaptive.draw`, or all contrasts alike where the target shows too few of the structure to go by."""
-    if len(target) >= FEWEST:
-        return draw(sources, target, copies, rng)
-    return [evenly(source, copies, UNKNOWN_CONTRAST) for source in sources]
 
 
 def equal_draws(copies: Sequence[Copy], arm: Arm) -> dict[str, Fraction]:

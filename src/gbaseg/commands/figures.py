@@ -22,13 +22,14 @@ from gbaseg.evaluation.image_figures import (
     segmentation_overlays,
     translations_side_by_side,
 )
-from gbaseg.evaluation.runs import UNTRANSLATED, Run, group_runs
+from gbaseg.evaluation.runs import Run, group_runs
 from gbaseg.evaluation.score_figures import score_boxes
 from gbaseg.evaluation.summary import CaseScore
 from gbaseg.evaluation.tables import label, label_of_translation
 from gbaseg.runtime.progress import log
 from gbaseg.standardise.case import StandardCase, standardise_label
 from gbaseg.text_file import parse_yaml
+from gbaseg.translation.settings import UNTRANSLATED
 from gbaseg.workflow import layout
 from gbaseg.workflow.panel import central_slice
 from gbaseg.workflow.pictures import evenly

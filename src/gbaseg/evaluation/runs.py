@@ -11,10 +11,10 @@ import numpy as np
 from gbaseg.errors import UserError
 from gbaseg.evaluation.settings import EMPTY_ASSD_MM, LOW_DICE
 from gbaseg.evaluation.summary import CaseScore
+from gbaseg.translation.settings import UNTRANSLATED
 
 NO_TRANSLATION = "none"
-# Source images are trained on as they are; and what, with them, no other seed trains otherwise.
-UNTRANSLATED = (NO_TRANSLATION, "randomise")
+# What no other number of the retraining trains otherwise.
 NOT_RETRAINED = (*UNTRANSLATED, "histogram")
 REFERENCE = "reference"  # in the place of a translation: what every arm is to be held against
 EMPTY, THRESHOLD, ORACLE = "empty prediction", "threshold", "oracle"

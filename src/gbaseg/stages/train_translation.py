@@ -46,12 +46,10 @@ def run() -> None:
         folder = scratch.output(layout.TRANSLATION_MODEL)
         folder.mkdir()
         scratch.output(curves).mkdir()
-        if not translation.translates:
-            write_json(folder / MODE, {"mode": translation.mode})
-            return
-        if translation.mode == "histogram":
-            quantiles = {domain: quantiles_of_domain(settings, domain).tolist() for domain in get_args(Domain)}
-            write_json(folder / QUANTILES, quantiles)
+        if translation.mode != "cyclegan":
+            if translation.mode == "histogram":
+                quantiles = {domain: quantiles_of_domain(settings, domain).tolist() for domain in get_args(Domain)}
+                write_json(folder / QUANTILES, quantiles)
             write_json(folder / MODE, {"mode": translation.mode})
             return
         from gbaseg.runtime.curves import curves as log_curves
@@ -77,12 +75,17 @@ def run() -> None:
 
 def quantiles_of_domain(settings: Params, domain: Domain) -> np.ndarray:
     """Mean quantiles of a domain's training cases of the translation's centre, inside their foreground."""
-    cases = _training_cases(domain, settings.translation.centre)
+    cases = cases_of_centre(domain, settings.translation.centre)
     scans = (volume.read(layout.STANDARD / case.image, np.float32).array for case in cases)
     return mean_quantiles((scan, foreground(scan, settings.standardise.foreground)) for scan in scans)
 
 
-def _training_cases(domain: Domain, centre: str, standard: Path = layout.STANDARD) -> list[Case]:
+def cases_of_centre(domain: Domain, centre: str, standard: Path = layout.STANDARD) -> list[Case]:
+    """A domain's training cases of `translation.centre`.
+
+    Raises:
+        UserError: the centre has none.
+    """
     cases = select(read_table(standard), domain=domain, splits=["train"], centre=centre)
     if not cases:
         raise UserError(f"translation.centre: {centre}; no {domain} case of the split train is of this centre")
@@ -97,7 +100,7 @@ def slices_of(domain: Domain, centre: str, file: Path, standard: Path = layout.S
     Raises:
         UserError: the centre has none.
     """
-    cases = _training_cases(domain, centre, standard)
+    cases = cases_of_centre(domain, centre, standard)
     with file.open("wb") as stream:
         for case in cases:
             image = volume.read(standard / case.image, np.float32).array

@@ -19,6 +19,7 @@ from gbaseg.runtime.fork_server import import_for_workers
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.seeds import numpy_generator
 from gbaseg.runtime.turns import beside_gpu, dealt_out
+from gbaseg.stages.train_translation import cases_of_centre
 from gbaseg.translation.checks import check_case
 from gbaseg.translation.van_cittert import without_effect
 from gbaseg.workflow import layout
@@ -132,10 +133,7 @@ def real_patches(settings: Params) -> np.ndarray:
     Raises:
         UserError: the centre has none.
     """
-    centre = settings.translation.centre
-    cases = select(read_table(layout.STANDARD), domain="target", splits=["train"], centre=centre)
-    if not cases:
-        raise UserError(f"translation.centre: {centre}; no target case of the split train is of this centre")
+    cases = cases_of_centre("target", settings.translation.centre)
     rng = numpy_generator(settings.seed, "checks", "target")
     share = -(-_PATCHES // len(cases))
     return np.concatenate(

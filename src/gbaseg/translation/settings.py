@@ -11,6 +11,10 @@ Beta = Annotated[float, Field(ge=0.0, lt=1.0)]
 NotNegative = Annotated[float, Field(ge=0.0)]
 
 
+# Of `translation.mode`: source images are trained on as they are.
+UNTRANSLATED = ("none", "randomise")
+
+
 class CycleGANSettings(Settings):
     """Training of the CycleGAN. Defaults: the paper's, and where it is silent those of the official code."""
 
@@ -119,4 +123,4 @@ class TranslationSettings(Settings):
     @property
     def translates(self) -> bool:
         """Whether source images are changed before anything is trained on them."""
-        return self.mode in ("cyclegan", "histogram")
+        return self.mode not in UNTRANSLATED
