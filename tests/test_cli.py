@@ -18,7 +18,7 @@ from gbaseg.params import load
 ROOT = Path(__file__).parents[1]
 STAGES = [
     "phantom", "standardise", "train-translation", "translate", "survey", "train-singan", "augment",
-    "train-segmentation", "pseudo-label", "evaluate", "train-oracle", "evaluate-oracle", "baseline",
+    "adapt", "train-segmentation", "pseudo-label", "evaluate", "train-oracle", "evaluate-oracle", "baseline",
     "summarise",
 ]  # fmt: skip
 OTHERS = [
@@ -39,7 +39,7 @@ OTHERS = [
     "doctor",
     "scratch",
 ]
-OF_A_ROUND = ["train-segmentation", "pseudo-label", "evaluate"]
+OF_A_ROUND = ["adapt", "train-segmentation", "pseudo-label", "evaluate"]
 
 
 @pytest.fixture(autouse=True)
@@ -193,7 +193,7 @@ def test_an_unknown_device_is_refused_by_every_command(device):
 
 
 @pytest.mark.parametrize(
-    "stage", ["translate", "augment", "pseudo-label round_0", "evaluate round_0", "summarise", "show"]
+    "stage", ["translate", "augment", "adapt round_0", "pseudo-label round_0", "evaluate round_0", "summarise", "show"]
 )
 def test_a_stage_before_its_turn_names_what_is_missing(project, stage):
     result = call(*stage.split())
@@ -207,7 +207,7 @@ def test_a_stage_says_at_its_end_which_one_it_was_of_how_many_and_what_it_took(p
     # Of another data set the phantom has nothing to do.
     params = (project / "params.yaml").read_text().replace("root: data/raw/phantom ", "root: data/raw/mine ")
     (project / "params.yaml").write_text(params)
-    assert re.search(r" \[ 1 of 19\] phantom: \d+ s\n$", call("phantom").stderr)
+    assert re.search(r" \[ 1 of 21\] phantom: \d+ s\n$", call("phantom").stderr)
     (project / "dvc.yaml").write_text("stages: {}\n")
     assert re.search(r" phantom: \d+ s\n$", call("phantom").stderr)
 

@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 from gbaseg.augmentation.adaptive import draw, energy_distance, evenly, towards
 from gbaseg.augmentation.appearance import Appearance, measure
 from gbaseg.augmentation.rescale import Change, rescale
-from gbaseg.augmentation.rules import Measurement, equal_draws, looks_of, plan_copies, shown_of, unaltered_share
+from gbaseg.augmentation.rules import (
+    Measurement,
+    equal_draws,
+    looks_of,
+    plan_adaptive,
+    plan_copies,
+    shown_of,
+    unaltered_share,
+)
 from gbaseg.augmentation.settings import Rule
 
 SPACING = (2.0, 1.0, 1.0)
@@ -144,13 +152,13 @@ def measured(name, contrast, centre="A", structure="VS"):
 def test_an_adaptive_rule_makes_numbered_copies_with_each_start_scale():
     source = [measured(f"s{n}", -0.1 - 0.01 * n) for n in range(5)]
     target = [measured(f"t{n}", 0.2 + 0.02 * n) for n in range(6)]
-    copies = plan_copies([RULE], source, "gba", target, seed=3)
+    copies = plan_adaptive([RULE], source, target, "gba", 3)
     assert len(copies) == 5 * 3 * 2 and len({copy.name for copy in copies}) == 30
     assert [copy.name for copy in copies[:3]] == ["s0_all_la1_k1", "s0_all_la1_k3", "s0_all_la2_k1"]
-    assert copies == plan_copies([RULE], source[::-1], "gba", target, seed=3)
-    assert copies != plan_copies([RULE], source, "gba", target, seed=4)
+    assert copies == plan_adaptive([RULE], source[::-1], target, "gba", 3)
+    assert copies != plan_adaptive([RULE], source, target, "gba", 4)
     # One draw a case and change, whatever is made of it.
-    naive = plan_copies([RULE], source, "naive", target, seed=3)
+    naive = plan_adaptive([RULE], source, target, "naive", 3)
     assert {copy.change for copy in naive} == {copy.change for copy in copies}
     shares = [
         unaltered_share([f"s{n}" for n in range(5)], of_arm, equal_draws(of_arm, arm), arm)
@@ -168,7 +176,7 @@ def test_each_centre_goes_by_its_own_unless_that_shows_too_few():
 
 def test_where_the_target_shows_next_to_nothing_contrasts_are_spread_and_it_is_said():
     source = [measured("s0", -0.1), measured("s1", 0.1)]
-    copies = plan_copies([RULE], source, "naive", [measured("t0", 0.2)])
+    copies = plan_adaptive([RULE], source, [measured("t0", 0.2)], "naive", 0)
     found = [
         copy.factor * (0.5 + c) + copy.offset - 0.5 for copy, c in zip(copies, [-0.1] * 3 + [0.1] * 3, strict=True)
     ]

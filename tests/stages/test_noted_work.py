@@ -77,7 +77,7 @@ def test_a_stage_that_is_not_counted_needs_no_parameters():
 
 
 def test_a_round_that_passes_its_model_and_labels_on_did_none():
-    for folder in ("translated", "augmented", "pseudo_labelled/round_0"):
+    for folder in ("translated", "augmented", "adapted/round_1", "pseudo_labelled/round_0"):
         Path("data", folder).mkdir(parents=True)
     for folder in ("models/segmentation/round_0", "data/pseudo_labelled/round_0"):
         write_json(Path(folder) / "round.json", {"trained_in": "round_0", "fine_grid": False, "passed_on": False})

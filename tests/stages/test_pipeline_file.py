@@ -58,6 +58,10 @@ def test_outputs_lie_where_the_code_writes_them():
         "evaluate_survey": {layout.case_scores("survey"), layout.round_metrics("survey")},
         "train_singan": {layout.SINGAN_MODEL, layout.CURVES / "singan"},
         "augment": {layout.AUGMENTED, layout.METRICS / "appearance.json"},
+        "adapt": {
+            layout.adapted(ROUND), layout.singan_of_round(ROUND), layout.CURVES / "singan_of_round" / ROUND,
+            layout.coverage(ROUND),
+        },
         "train_segmentation": {layout.model_of(ROUND), layout.CURVES / ROUND},
         "pseudo_label": {layout.pseudo_labelled(ROUND), layout.proxies(ROUND)},
         "evaluate": {layout.case_scores(ROUND), layout.round_metrics(ROUND), layout.decision(ROUND)},
@@ -97,7 +101,8 @@ def test_who_tells_structures_apart_watches_their_list(stage):
 def test_summarise_runs_again_after_every_stage_whose_outputs_it_reads():
     """`metrics` as a whole holds its own: what stands in a round's metrics comes from its scores and its decision."""
     assert {
-        "data/pseudo_labelled", "data/decisions", "metrics/cases", "metrics/survey.json", "metrics/baseline.json",
+        "data/pseudo_labelled", "data/adapted", "data/decisions", "metrics/cases", "metrics/survey.json",
+        "metrics/baseline.json", "models/singan_of_round",
     } <= set(STAGES["summarise"]["deps"])  # fmt: skip
 
 

@@ -7,12 +7,13 @@ import pytest
 
 from gbaseg.cases import Case, write_table
 from gbaseg.params import Params
-from gbaseg.stages.pseudo_label import carry_back, source_range_mm3
+from gbaseg.stages.pseudo_label import carry_back
 from gbaseg.stages.train_segmentation import target_items
 from gbaseg.standardise.case import StandardCase
 from gbaseg.volume import Grid, Volume, read, resample, turn_to_axial, write
 from gbaseg.workflow import layout
 from gbaseg.workflow.context import write_json
+from gbaseg.workflow.pseudo_labels import source_range_mm3
 
 COARSE = Grid((20, 32, 32), (1.0, 0.6, 0.6))
 FINE = COARSE.respaced((1.0, 0.4, 0.4))

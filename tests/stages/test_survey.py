@@ -5,10 +5,9 @@ import pytest
 
 from gbaseg.cases import Case, write_table
 from gbaseg.params import Params
-from gbaseg.stages import augment
 from gbaseg.stages.survey import _items, write_copies
 from gbaseg.volume import Grid, Volume, read, write
-from gbaseg.workflow import layout
+from gbaseg.workflow import appearances, layout
 
 GRID = Grid((3, 6, 6), (1.0, 1.0, 1.0))
 
@@ -34,7 +33,9 @@ def test_each_structure_that_a_case_has_is_rescaled_in_copies_of_its_own(tmp_pat
 
 def test_contrasts_of_both_signs_may_be_drawn_of_each_structure(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(augment, "run_tasks", lambda tasks, **_: [task.function(**task.arguments) for task in tasks])
+    monkeypatch.setattr(
+        appearances, "run_tasks", lambda tasks, **_: [task.function(**task.arguments) for task in tasks]
+    )
     image = np.full(GRID.shape, 0.5, np.float32)
     label = np.zeros(GRID.shape, np.uint8)
     label[1, 1:3, 1:3], label[1, 3:5, 3:5] = 1, 2

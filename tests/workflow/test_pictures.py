@@ -30,6 +30,7 @@ def copies(tmp_path, monkeypatch):
         volume.write(Volume(label, Grid(label.shape, (1.0, 1.0, 1.0))), layout.STANDARD / one.label)
     write_table(cases, layout.STANDARD)
     write_table(cases, layout.TRANSLATED)
+    write_table([], layout.adapted(Params().self_training.last))
     return lambda *names: write_table([case(name) for name in names], layout.AUGMENTED)
 
 

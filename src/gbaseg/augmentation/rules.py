@@ -92,14 +92,8 @@ def select_cases(rule: Rule, measurements: Sequence[Measurement]) -> list[str]:
     return sorted(measurement.case for measurement in measurements if fires(rule, measurement))
 
 
-def plan_copies(
-    rules: Sequence[Rule],
-    measurements: Sequence[Measurement],
-    arm: Arm = "gba",
-    target: Sequence[Measurement] = (),
-    seed: int = 0,
-) -> list[Copy]:
-    """The copies to make, ordered by rule, case, factor, start scale as the settings list them.
+def plan_copies(rules: Sequence[Rule], measurements: Sequence[Measurement], arm: Arm = "gba") -> list[Copy]:
+    """The copies whose factors the rules name, ordered by rule, case, factor, start scale as the settings list them.
 
     Arm `gba`: one for each selected case, factor and start scale (paper: 48 cases x 3 x 2 = 288); `naive`: one
     for each case and factor; `online`: the same, which training chooses from; `none`: no copies.
@@ -107,8 +101,33 @@ def plan_copies(
     Args:
         rules: which cases, and their factors.
         measurements: of the pseudo-target.
-        target: structures as the target shows them, where they are believed; for rules with adaptive copies.
-        seed: of the changes that are drawn by it.
+        arm: that they are for.
+
+    Raises:
+        UserError: a rule names an unknown centre.
+    """
+    if arm == "none":
+        return []
+    return [
+        Copy(case, rule.name, rule.structure, factor, k_star)
+        for rule in rules
+        for case in select_cases(rule, measurements)
+        for factor in rule.lambdas
+        for k_star in _starts(rule, arm)
+    ]
+
+
+def plan_adaptive(
+    rules: Sequence[Rule], measurements: Sequence[Measurement], target: Sequence[Measurement], arm: Arm, seed: int
+) -> list[Copy]:
+    """The copies whose contrasts are drawn from what the target shows, ordered as those of `plan_copies`.
+
+    Args:
+        rules: which cases, and how many copies of each.
+        measurements: of the pseudo-target.
+        target: structures as the target shows them, where they are believed.
+        arm: that they are for.
+        seed: of the draws.
 
     Raises:
         UserError: a rule names an unknown centre.
@@ -118,31 +137,33 @@ def plan_copies(
     return [
         Copy(case, rule.name, rule.structure, change.factor, k_star, change.offset, number)
         for rule in rules
-        for case, changes in _changes(rule, measurements, target, seed).items()
-        for number, change in changes
-        for k_star in (rule.k_star if arm == "gba" else [None])
+        if rule.adaptive
+        for case, changes in sorted(_drawn(rule, measurements, target, seed).items())
+        for number, change in enumerate(changes, start=1)
+        for k_star in _starts(rule, arm)
     ]
 
 
-def _changes(
+def _starts(rule: Rule, arm: Arm) -> Sequence[int | None]:
+    return rule.k_star if arm == "gba" else [None]
+
+
+def _drawn(
     rule: Rule, measurements: Sequence[Measurement], target: Sequence[Measurement], seed: int
-) -> dict[str, list[tuple[int, Change]]]:
-    """Case -> what a rule does to it: a number from 1 where it is drawn, and the change."""
-    selected = select_cases(rule, measurements)
-    found = {case: [(0, Change(factor)) for factor in rule.lambdas] for case in selected}
-    if not rule.adaptive:
-        return found
+) -> dict[str, list[Change]]:
+    """Case -> what an adaptive rule does to it; without cases that have no contrast."""
     of = {one.case: one for one in measurements if one.structure == rule.structure}
+    selected = [case for case in select_cases(rule, measurements) if known([of[case].appearance])]
+    found: dict[str, list[Change]] = {}
     for centre in sorted({of[case].centre for case in selected}):
-        cases = [case for case in selected if of[case].centre == centre and known([of[case].appearance])]
+        cases = [case for case in selected if of[case].centre == centre]
         changes = draw(
             [of[case].appearance for case in cases],
             looks_of(target, rule.structure, centre),
             rule.adaptive,
             np.random.default_rng(derive(seed, "adaptive", rule.name, centre)),
         )
-        for case, of_case in zip(cases, changes, strict=True):
-            found[case] += enumerate(of_case, start=1)
+        found |= zip(cases, changes, strict=True)
     return found
 
 

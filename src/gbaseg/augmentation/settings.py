@@ -162,6 +162,16 @@ class AugmentationSettings(Settings):
         """Whether the arm writes images, or only says what training is to do."""
         return self.arm in ("naive", "gba")
 
+    @property
+    def drawn_share(self) -> float:
+        """Share of the copies of a case that every rule selects that are drawn anew for every round."""
+        return sum(rule.adaptive for rule in self.rules) / max(1, sum(rule.ways for rule in self.rules))
+
+    @property
+    def adapts(self) -> bool:
+        """Whether copies follow the target as each round labels it."""
+        return self.arm != "none" and any(rule.adaptive for rule in self.rules)
+
     @model_validator(mode="after")
     def _unique_rules(self) -> Self:
         names = [rule.name for rule in self.rules]

@@ -93,6 +93,16 @@ def augment() -> None:
 @click.command(cls=_Stage)
 @click.argument("round_id", metavar="ROUND")
 @click.option("--last", type=bool, help="Whether it is the last round; default: as self_training.rounds says.")
+def adapt(round_id: str, last: bool | None) -> None:
+    """Make the copies of a round whose contrasts follow the target."""
+    from gbaseg.stages.adapt import run
+
+    run(round_id, last)
+
+
+@click.command(cls=_Stage)
+@click.argument("round_id", metavar="ROUND")
+@click.option("--last", type=bool, help="Whether it is the last round; default: as self_training.rounds says.")
 def train_segmentation(round_id: str, last: bool | None) -> None:
     """Train the folds of a round."""
     from gbaseg.stages.train_segmentation import run
@@ -177,6 +187,7 @@ COMMANDS = [
     survey,
     train_singan,
     augment,
+    adapt,
     train_segmentation,
     pseudo_label,
     evaluate,

@@ -138,7 +138,7 @@ def _hours(work: Sequence[Work], speeds: Mapping[str, Speed]) -> float:
 def known_size(settings: Params) -> tuple[DataSize | None, str]:
     """The size of the data that these parameters name, and where it is from; None where it is not known."""
     size = size_here(settings) if _standardised_by(settings) else None
-    if size is not None and strangers([layout.AUGMENTED]):
+    if size is not None and strangers([layout.AUGMENTED, layout.ADAPTED]):
         size = replace(size, copies=0.0)
     if size is None and Path(settings.dataset.root).name == _PAPERS_ROOT:
         return _PAPER, "as published"

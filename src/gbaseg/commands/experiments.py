@@ -190,10 +190,19 @@ def read_run(name: str, settings: Mapping[str, Any], files: Files, structure: st
         oracle=scores("oracle", optional=True),
         proxies=proxies,
         checks=_json(name, files, layout.METRICS / "translation.json", optional=True),
-        unaltered_share=_json(name, files, layout.METRICS / "appearance.json", optional=True).get("unaltered_share"),
+        unaltered_share=_unaltered_share(name, files, round_ids[-1]),
         empty_assd_mm=settings["evaluation"]["empty_assd_mm"],
         low_dice=settings["evaluation"]["low_dice"],
     )
+
+
+def _unaltered_share(run: str, files: Files, last: str) -> float | None:
+    """Of a run's draws from the source in its last round."""
+    found = {
+        **_json(run, files, layout.METRICS / "appearance.json", optional=True),
+        **_json(run, files, layout.coverage(last), optional=True),
+    }
+    return found.get("unaltered_share")
 
 
 def _json(run: str, files: Files, path: Path, optional: bool = False) -> dict[str, Any]:
@@ -220,7 +229,8 @@ def _scores_of(settings: params.Params) -> list[Path]:
     """What a run is read from, in this folder."""
     rounds = [item.id for item in settings.self_training.rounds]
     single = [layout.case_scores(name) for name in ("baseline", "oracle")]
-    per_round = [path(name) for name in rounds for path in (layout.round_metrics, layout.case_scores, layout.proxies)]
+    of_each = (layout.round_metrics, layout.case_scores, layout.proxies, layout.coverage)
+    per_round = [path(name) for name in rounds for path in of_each]
     return [*per_round, *single, *(layout.METRICS / f"{name}.json" for name in ("translation", "appearance"))]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
@@ -53,7 +54,7 @@ def run(out: Path) -> None:
     last = settings.self_training.last
     need([layout.STANDARD, layout.TRANSLATED, layout.pseudo_labelled(last)])
     proxies = [layout.proxies(item.id) for item in settings.self_training.rounds]
-    more = [layout.AUGMENTED, layout.METRICS / "translation.json", layout.METRICS / f"{BASELINE}.json"]
+    more = [*layout.copies_of(last), layout.METRICS / "translation.json", layout.METRICS / f"{BASELINE}.json"]
     refuse_strangers([layout.STANDARD, layout.TRANSLATED, layout.pseudo_labelled(last), *proxies, *more])
     rounds = read_rounds(settings)
     # Part by part, so that what several structures have of one stands together.
@@ -98,7 +99,7 @@ def _plan() -> list[Section]:
     return [Section("Plan", text=page)] if stamp and stamp in page else []
 
 
-def _of_structure(settings: Params, structure: str, rounds: Rounds, appearance: Figure) -> list[Section]:
+def _of_structure(settings: Params, structure: str, rounds: Rounds, appearances: Mapping[str, Figure]) -> list[Section]:
     """What the page says of one structure, which titles and captions name where there are several."""
     scores = scores_of(structure, rounds)
     name = f": {structure}" if len(settings.labels) > 1 else ""
@@ -111,7 +112,7 @@ def _of_structure(settings: Params, structure: str, rounds: Rounds, appearance: 
             pictures=_curves(structure, name, scores),
         ),
         Section(f"Known without the target's labels{name}", _PROXIES_NOTE, tables=_proxies(settings, structure)),
-        Section(f"Augmentation{name}", pictures=_steps(settings, structure, name, appearance)),
+        Section(f"Augmentation{name}", pictures=_steps(settings, structure, name, appearances)),
         Section(f"Cases by round{name}", pictures=[by_round]),
         _cases(settings, structure, name, scores[1:]),
     ]
@@ -173,10 +174,13 @@ def _proxies(settings: Params, structure: str) -> list[Table]:
     return [Table(headings, rows)] if rows else []
 
 
-def _steps(settings: Params, structure: str, name: str, appearance: Figure) -> list[Picture]:
+def _steps(settings: Params, structure: str, name: str, appearances: Mapping[str, Figure]) -> list[Picture]:
     pictures = [
         as_image(draw_panel(settings, structure), f"A case through every step{name}", 150),
-        as_vector(appearance, f"Appearance before and after augmentation (Fig. 7){name}"),
+        *(
+            as_vector(figure, f"Appearance before and after augmentation (Fig. 7), {round_id}{name}")
+            for round_id, figure in appearances.items()
+        ),
     ]
     blending = naive_and_gba(settings, structure)
     if blending is not None:

@@ -109,14 +109,18 @@ def count_room(settings: Params, size: DataSize, machine: Machine, raw_voxels: f
     copies = (size.copies or expected_copies(settings)) * size.source if arm.makes_copies else 0.0
     if copies:
         memory = machine.processes * (_LOADED + machine.cases_a_process * _TRANSLATING * voxels)
-        found.append(Room("augment", outputs=copies * (image + mask), memory=memory))
+        by_hand = 1.0 - arm.drawn_share
+        found.append(Room("augment", outputs=by_hand * copies * (image + mask), memory=memory))
     on_finer = finer if settings.self_training.last_round_fine_grid else 0.0
     for place, item in enumerate(settings.self_training.rounds):
         fine = on_finer if item.last else 0.0
-        if place == 0:
-            new = copies * _PREPROCESSED * voxels
-        else:
-            new = size.target * _PREPROCESSED * voxels if place == 1 else 0.0
+        drawn = arm.drawn_share * copies
+        if drawn:
+            found.append(Room(f"adapt/{item.id}", outputs=drawn * (image + mask), memory=memory))
+        # Of images that no round before it had.
+        new = (copies if place == 0 else drawn) * _PREPROCESSED * voxels
+        if place == 1:
+            new += size.target * _PREPROCESSED * voxels
         if fine:
             new = (size.source + copies + size.target) * _PREPROCESSED * fine * voxels
         name = f"train_segmentation/{item.id}"

@@ -60,12 +60,14 @@ def count_work(settings: Params, size: DataSize) -> list[Work]:
         Work("survey", "nnunet", settings.survey.epochs * epoch, "PFLOP"),
         Work("pseudo_label survey", "predict", predict, "PFLOP"),
     ]
-    copies = size.copies * size.source
+    copies, drawn = size.copies * size.source, settings.augmentation.drawn_share
     if settings.augmentation.arm == "gba":
         work.append(Work("train_singan", "singan", _singan(settings, size), "PFLOP"))
     if settings.augmentation.makes_copies:
-        work.append(Work("augment", "augment", copies * voxels, "Gvoxel"))
+        work.append(Work("augment", "augment", (1.0 - drawn) * copies * voxels, "Gvoxel"))
     for item in settings.self_training.rounds:
+        if settings.augmentation.makes_copies and drawn:
+            work.append(Work(f"adapt {item.id}", "augment", drawn * copies * voxels, "Gvoxel"))
         epochs = segmentation.last_round_epochs if item.last else segmentation.epochs
         grid = finer if item.last and settings.self_training.last_round_fine_grid else 1.0
         work += [

@@ -45,6 +45,7 @@ _IMPORTED = (
     "gbaseg.stages.evaluate",
     "gbaseg.stages.train_singan",
     "gbaseg.stages.augment",
+    "gbaseg.stages.adapt",
     "gbaseg.stages.train_segmentation",
     "gbaseg.stages.summarise",
 )

@@ -28,7 +28,7 @@ from gbaseg.standardise.case import StandardCase, probability_to_raw
 from gbaseg.workflow import layout
 from gbaseg.workflow.context import read_json, read_record, stage, write_json
 from gbaseg.workflow.held_out import score_folds
-from gbaseg.workflow.pseudo_labels import TABLE, read_rows, training_cases, volumes_mm3
+from gbaseg.workflow.pseudo_labels import TABLE, read_rows, source_ranges_mm3, training_cases, volumes_mm3
 
 _COLUMNS = ("case", "structure", "volume_mm3", "fold_dice", "pieces", "largest_share", "doubts")
 
@@ -216,21 +216,6 @@ def found_nothing(settings: Params, folder: Path) -> bool:
     volumes = volumes_mm3(folder, settings.dataset.tumour)
     cases = training_cases()
     return bool(cases) and not any(volumes[case.case] > 0 for case in cases)
-
-
-def source_range_mm3(value: int) -> tuple[float, float]:
-    """Smallest and largest volume of a structure (label value on the standard grid) in the source's training cases."""
-    found = []
-    for case in select(read_table(layout.STANDARD), domain="source", splits=["train"]):
-        label = volume.read(layout.STANDARD / case.label)
-        found.append(float(np.count_nonzero(label.array == value)) * label.grid.voxel_mm3)
-    present = [volume_mm3 for volume_mm3 in found if volume_mm3 > 0]
-    return (min(present), max(present)) if present else (0.0, 0.0)
-
-
-def source_ranges_mm3(settings: Params) -> dict[str, tuple[float, float]]:
-    """`source_range_mm3` of every structure."""
-    return {name: source_range_mm3(value) for name, value in settings.labels.items()}
 
 
 def _write_table(settings: Params, agreements: Sequence[FoldAgreement], folder: Path) -> None:

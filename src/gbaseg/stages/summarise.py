@@ -16,9 +16,9 @@ from gbaseg.evaluation.image_figures import intensity_distributions
 from gbaseg.evaluation.rounds import Rounds, summarise_rounds, write_rounds
 from gbaseg.evaluation.summary import CaseScore, read_scores
 from gbaseg.params import Params
-from gbaseg.stages.augment import appearance_groups
 from gbaseg.stages.baseline import METRICS as BASELINE
 from gbaseg.workflow import layout
+from gbaseg.workflow.appearances import looks
 from gbaseg.workflow.context import need, read_json, stage, write_json
 from gbaseg.workflow.panel import draw_panel
 from gbaseg.workflow.pictures import naive_and_gba, overlays, sample_intensities
@@ -32,6 +32,7 @@ def run() -> None:
     """Run the stage."""
     settings = params.load()
     inputs = [layout.STANDARD, layout.SCORING, layout.TRANSLATED, layout.AUGMENTED, layout.SINGAN_MODEL, BASELINE]
+    inputs += [layout.ADAPTED, layout.ROUND_SINGANS]
     with stage("summarise", {}, inputs, [SUMMARY, layout.PLOTS]) as scratch:
         plots = scratch.output(layout.PLOTS)
         plots.mkdir()
@@ -39,9 +40,11 @@ def run() -> None:
         write_rounds(rounds, plots / "rounds.csv")
         _save("intensities", "", intensity_distributions(sample_intensities(settings)), plots)
         tumour, *others = settings.labels
-        for structure, appearance in appearance_figures(settings).items():
+        for structure, appearances in appearance_figures(settings).items():
             suffix = "" if structure == tumour else f"_{quote(structure, safe='')}"
-            _save("appearance", suffix, appearance, plots)
+            for round_id, appearance in appearances.items():
+                of_round = "" if round_id == settings.self_training.last else f"_{round_id}"
+                _save("appearance", f"{of_round}{suffix}", appearance, plots)
             for name, figure in _figures(settings, structure, rounds).items():
                 _save(name, suffix, figure, plots)
         facts: dict[str, Any] = {
@@ -95,10 +98,16 @@ def scores_of(structure: str, rounds: Rounds) -> list[tuple[str, list[CaseScore]
     ]
 
 
-def appearance_figures(settings: Params) -> dict[str, Figure]:
-    """Fig. 7 of each structure, against the pseudo-labels of the last round."""
-    groups = appearance_groups(settings, layout.AUGMENTED, settings.self_training.last)
-    return {
-        name: appearance_density(before, before + added, target, "tumour" if name == settings.dataset.tumour else name)
-        for name, (before, added, target) in groups.items()
-    }
+def appearance_figures(settings: Params) -> dict[str, dict[str, Figure]]:
+    """Fig. 7 of each structure, by round: of the last, or where copies are drawn anew for every round, of all.
+
+    Against the pseudo-labels of the round itself.
+    """
+    of_all = [item.id for item in settings.self_training.rounds] if settings.augmentation.adapts else []
+    found: dict[str, dict[str, Figure]] = {name: {} for name in settings.labels}
+    for round_id in of_all or [settings.self_training.last]:
+        for name, seen in looks(settings, layout.copies_of(round_id), round_id).items():
+            called = "tumour" if name == settings.dataset.tumour else name
+            after = seen.before + seen.added
+            found[name][round_id] = appearance_density(seen.before, after, seen.target, called)
+    return found

@@ -18,9 +18,9 @@ from gbaseg.runtime.engine import run as run_tasks
 from gbaseg.runtime.fork_server import import_for_workers
 from gbaseg.segmentation.dataset import TrainingItem
 from gbaseg.segmentation.training import IMPORTED
-from gbaseg.stages.augment import measure_all
 from gbaseg.stages.train_segmentation import about_model, randomised_in, train
 from gbaseg.workflow import layout
+from gbaseg.workflow.appearances import measure_all
 from gbaseg.workflow.context import stage, write_json
 from gbaseg.workflow.verdict import Verdict
 

@@ -21,13 +21,12 @@ from gbaseg.runtime.threads import mixed_computing
 from gbaseg.segmentation.dataset import TrainingItem, prepare
 from gbaseg.segmentation.training import IMPORTED, train_folds
 from gbaseg.segmentation.workspace import Workspace
-from gbaseg.stages.augment import read_choices, read_draws
-from gbaseg.stages.pseudo_label import source_ranges_mm3
 from gbaseg.standardise.settings import ForegroundKind
 from gbaseg.workflow import layout
 from gbaseg.workflow.context import read_json, recipe, stage, write_json
+from gbaseg.workflow.copies import read_choices, read_draws
 from gbaseg.workflow.folds import fold_seed, patient_pools
-from gbaseg.workflow.pseudo_labels import doubtful_structures, training_cases
+from gbaseg.workflow.pseudo_labels import doubtful_structures, source_ranges_mm3, training_cases
 from gbaseg.workflow.verdict import read_verdict
 
 # Beside the stages' scratch folders: rounds and experiments share most of their images.
@@ -43,7 +42,7 @@ def run(round_id: str, last: bool | None = None) -> None:
     inputs = [
         layout.STANDARD,
         layout.TRANSLATED,
-        layout.AUGMENTED,
+        *layout.copies_of(round_id),
         layout.pseudo_labelled(item.prev),
         layout.model_of(item.prev),
         layout.decision(item.prev),
@@ -71,7 +70,7 @@ def run(round_id: str, last: bool | None = None) -> None:
             return
         fine = last and settings.self_training.last_round_fine_grid
         target_only = last and settings.self_training.last_round_set == "target_only"
-        items = [] if target_only else source_items(settings)
+        items = [] if target_only else source_items(settings, layout.copies_of(round_id))
         if item.prev != layout.SURVEY:
             real = target_items(settings, item.prev, fine)
             # Of all of them: where most are doubtful, those that are left do not stand in for them.
@@ -192,9 +191,9 @@ def randomised_in(settings: Params) -> ForegroundKind | None:
     return settings.standardise.foreground if settings.translation.mode == "randomise" else None
 
 
-def source_items(settings: Params) -> list[TrainingItem]:
-    """Pseudo-target cases and their augmented copies (arm `online`: what may be done to them), with their labels."""
-    choices, draws = read_choices(), read_draws()
+def source_items(settings: Params, copies: Sequence[Path]) -> list[TrainingItem]:
+    """Pseudo-target cases and their copies in some folders (arm `online`: what may be done to them), with labels."""
+    choices, draws = read_choices(copies), read_draws(copies)
     return [
         TrainingItem(
             case.case,
@@ -205,7 +204,7 @@ def source_items(settings: Params) -> list[TrainingItem]:
             rescaled=choices.get(case.case, ()),
             randomised=randomised_in(settings),
         )
-        for folder in (layout.TRANSLATED, layout.AUGMENTED)
+        for folder in (layout.TRANSLATED, *copies)
         for case in read_table(folder)
     ]
 

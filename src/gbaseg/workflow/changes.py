@@ -25,20 +25,20 @@ def write_changes(copies: Sequence[Copy], folder: Path) -> None:
         write_json(folder / _FILE, listed)
 
 
-def changed_by(rule: Rule) -> set[str] | None:
-    """Cases that a rule drew changes for; `None`, all, of one that names factors, which suit any case."""
-    return None if rule.lambdas else set(_drawn(rule))
+def changed_by(rule: Rule, round_id: str) -> set[str] | None:
+    """Cases that a rule drew changes for in a round; `None`, all, of one that names factors, which suit any case."""
+    return None if rule.lambdas else set(_drawn(rule, round_id))
 
 
-def changes_of(rule: Rule, case: str) -> list[tuple[str, Change]]:
-    """What a rule does to a case, each with what to call it in a picture."""
+def changes_of(rule: Rule, case: str, round_id: str) -> list[tuple[str, Change]]:
+    """What a rule does to a case in a round, each with what to call it in a picture."""
     by_hand = [(f"λ = {factor:g}", Change(factor)) for factor in rule.lambdas]
-    drawn = _drawn(rule).get(case, [])
+    drawn = _drawn(rule, round_id).get(case, [])
     return by_hand + [(f"{factor:.2f} x {offset:+.2f}", Change(factor, offset)) for factor, offset in drawn]
 
 
-def _drawn(rule: Rule) -> dict[str, list[tuple[float, float]]]:
-    path = layout.AUGMENTED / _FILE
+def _drawn(rule: Rule, round_id: str) -> dict[str, list[tuple[float, float]]]:
+    path = layout.adapted(round_id) / _FILE
     found: dict[str, list[tuple[float, float]]] = {}
     if rule.adaptive and path.is_file():
         found = read_json(path).get(rule.name, {})

@@ -28,6 +28,8 @@ def size_here(settings: Params) -> DataSize | None:
     cases = read_table(layout.STANDARD)
     source = select(cases, domain="source", splits=["train"])
     copies = len(read_table(layout.AUGMENTED)) if (layout.AUGMENTED / "cases.csv").is_file() else 0
+    drawn = [len(read_table(table.parent)) for table in layout.ADAPTED.glob("*/cases.csv")]
+    copies += max(drawn, default=0)
     slices = [read_grid(layout.STANDARD / case.image).shape[0] for case in cases]
     return DataSize(
         source=len(source),

@@ -14,10 +14,14 @@ SCORING = Path("data/scoring")
 MODALITIES = Path("data/modalities.png")
 TRANSLATED = Path("data/translated")
 AUGMENTED = Path("data/augmented")
+# Copies of adaptive rules, by the round that they are made for.
+ADAPTED = Path("data/adapted")
 PSEUDO_LABELLED = Path("data/pseudo_labelled")
 DECISIONS = Path("data/decisions")
 TRANSLATION_MODEL = Path("models/translation")
 SINGAN_MODEL = Path("models/singan")
+# Where a round needs another one, see `adapt`.
+ROUND_SINGANS = Path("models/singan_of_round")
 SEGMENTATION_MODEL = Path("models/segmentation")
 METRICS = Path("metrics")
 CASE_SCORES = Path("metrics/cases")
@@ -25,14 +29,34 @@ CURVES = Path("metrics/curves")
 PLOTS = Path("plots")
 # What DVC or gbaseg removes and makes anew; a data set lies in none of them.
 OURS = (
-    GENERATED, STANDARD, SCORING, MODALITIES, TRANSLATED, AUGMENTED, PSEUDO_LABELLED, DECISIONS, Path("models"),
-    METRICS, PLOTS, Path(".scratch"), Path(".dvc"), Path(".git"),
+    GENERATED, STANDARD, SCORING, MODALITIES, TRANSLATED, AUGMENTED, ADAPTED, PSEUDO_LABELLED, DECISIONS,
+    Path("models"), METRICS, PLOTS, Path(".scratch"), Path(".dvc"), Path(".git"),
 )  # fmt: skip
 
 SURVEY = "survey"
 ORACLE = "oracle"
 # In the folder of a model and in that of its pseudo-labels: what became of the round.
 ROUND = "round.json"
+
+
+def adapted(round_id: str) -> Path:
+    """Copies that a round is trained on besides `AUGMENTED`; a table without any where no rule is adaptive."""
+    return ADAPTED / round_id
+
+
+def singan_of_round(round_id: str) -> Path:
+    """SinGAN that a round's copies are blended in by, where it is not that of `SINGAN_MODEL`."""
+    return ROUND_SINGANS / round_id
+
+
+def coverage(round_id: str) -> Path:
+    """How far the copies of a round look as the target does."""
+    return METRICS / "appearance" / f"{round_id}.json"
+
+
+def copies_of(round_id: str) -> list[Path]:
+    """Folders of all copies that a round is trained on."""
+    return [AUGMENTED, adapted(round_id)]
 
 
 def pseudo_labelled(round_id: str) -> Path:

@@ -68,11 +68,16 @@ class Translator:
         return foreground(image, self._settings.standardise.foreground)
 
 
-def load_model(case: str, settings: Params) -> Any:
-    """The SinGAN that blends a case's copies; `None` for an arm without one."""
+def load_model(case: str, settings: Params, folder: Path) -> Any:
+    """The SinGAN of a folder that blends a case's copies; `None` for an arm without one."""
     if settings.augmentation.arm != "gba":
         return None
     from gbaseg.augmentation.singan.model import load_singan
 
+    return load_singan(model_file(case, settings, folder), choose_device())
+
+
+def model_file(case: str, settings: Params, folder: Path) -> Path:
+    """Of the SinGAN for a case: it is not there where no copy is made of the case."""
     name = "shared" if settings.augmentation.singan.image == "target_slice" else case
-    return load_singan(layout.SINGAN_MODEL / f"{name}.safetensors", choose_device())
+    return folder / f"{name}.safetensors"

@@ -13,14 +13,14 @@ from gbaseg.augmentation.singan.slices import central_tumour_slice
 from gbaseg.cases import Case, read_table, select
 from gbaseg.evaluation.overlays import PanelImage, case_panel
 from gbaseg.params import Params
-from gbaseg.runtime.device import choose_device
 from gbaseg.runtime.seeds import derive
 from gbaseg.standardise.case import standardise_label
 from gbaseg.workflow import layout
 from gbaseg.workflow.changes import changed_by, changes_of
 from gbaseg.workflow.context import read_record
-from gbaseg.workflow.models import Translator
+from gbaseg.workflow.models import Translator, load_model, model_file
 from gbaseg.workflow.pseudo_labels import volumes_mm3
+from gbaseg.workflow.singans import singan_of
 
 _ZOOM_MM = 60.0
 
@@ -31,7 +31,8 @@ def draw_panel(settings: Params, structure: str) -> Figure:
     The source case is the one with most of the structure; the target case the one of median predicted volume.
     """
     rules = [rule for rule in settings.augmentation.rules if rule.structure == structure]
-    drawn = changed_by(rules[0]) if rules else None
+    last = settings.self_training.last
+    drawn = changed_by(rules[0], last) if rules else None
     # Arm none draws nothing for any case.
     case, mask, others, z = source_case(settings, structure, drawn or None)
     scan = volume.read(layout.STANDARD / case.image, np.float32)
@@ -42,23 +43,19 @@ def draw_panel(settings: Params, structure: str) -> Figure:
         PanelImage("pseudo-target", before[z], reference=mask[z]),
         PanelImage("deconvolved", deconvolved[z], reference=mask[z]),
     ]
-    changes = changes_of(rules[0], case.case) if rules else []
+    changes = changes_of(rules[0], case.case, last) if rules else []
     if changes:
         (called, change), k_star = changes[0], rules[0].k_star[-1]
         images.append(PanelImage(f"naive, {called}", apply_naive(deconvolved, mask, *change)[z], reference=mask[z]))
-        path = layout.SINGAN_MODEL / "shared.safetensors"
-        if not path.is_file():
-            path = layout.SINGAN_MODEL / f"{case.case}.safetensors"
-        if path.is_file():
-            from gbaseg.augmentation.singan.model import load_singan
-
+        singan = singan_of(rules[0], last)
+        if model_file(case.case, settings, singan).is_file():
             blended = apply_gba(
                 deconvolved,
                 mask,
                 factor=change.factor,
                 offset=change.offset,
                 k_star=k_star,
-                model=load_singan(path, choose_device()),
+                model=load_model(case.case, settings, singan),
                 settings=settings.augmentation,
                 seed=derive(settings.seed, "panel"),
                 others=others,

@@ -28,6 +28,7 @@ from gbaseg.workflow.changes import changes_of
 from gbaseg.workflow.models import load_model
 from gbaseg.workflow.panel import central_slice, reference_mask, source_case
 from gbaseg.workflow.pseudo_labels import volumes_mm3
+from gbaseg.workflow.singans import singan_of
 
 _ZOOM_MM = 40.0
 _OVERLAYS = 4
@@ -63,9 +64,10 @@ def naive_and_gba(settings: Params, structure: str) -> Figure | None:
     case, mask, others, z = source_case(settings, structure, rules)
     rule = rules[case.case]
     image = volume.read(layout.TRANSLATED / f"images/{case.case}.nii.gz", np.float32)
-    model = load_model(case.case, settings)
+    last = settings.self_training.last
+    model = load_model(case.case, settings, singan_of(rule, last))
     rows = []
-    for called, change in changes_of(rule, case.case):
+    for called, change in changes_of(rule, case.case, last):
         blended = apply_gba(
             image.array,
             mask,
@@ -87,7 +89,8 @@ def copied_by(settings: Params, structure: str) -> dict[str, Rule]:
     """Case -> the first rule for a structure that GBA copied it by; those cases have a SinGAN."""
     if settings.augmentation.arm != "gba":
         return {}
-    copies = [copy.case for copy in read_table(layout.AUGMENTED)]
+    folders = layout.copies_of(settings.self_training.last)
+    copies = [copy.case for folder in folders for copy in read_table(folder)]
     found: dict[str, Rule] = {}
     for case in read_table(layout.TRANSLATED):
         for rule in settings.augmentation.rules:

@@ -5,7 +5,11 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import numpy as np
+
+from gbaseg import volume
 from gbaseg.cases import Case, read_table, select
+from gbaseg.params import Params
 from gbaseg.workflow import layout
 
 TABLE = "pseudo_labels.csv"
@@ -34,3 +38,18 @@ def doubtful_structures(folder: Path) -> dict[str, set[str]]:
 def volumes_mm3(folder: Path, structure: str) -> dict[str, float]:
     """Volume of one structure in each pseudo-label of a round."""
     return {row["case"]: float(row["volume_mm3"]) for row in read_rows(folder) if row["structure"] == structure}
+
+
+def source_range_mm3(value: int) -> tuple[float, float]:
+    """Smallest and largest volume of a structure (label value on the standard grid) in the source's training cases."""
+    found = []
+    for case in select(read_table(layout.STANDARD), domain="source", splits=["train"]):
+        label = volume.read(layout.STANDARD / case.label)
+        found.append(float(np.count_nonzero(label.array == value)) * label.grid.voxel_mm3)
+    present = [volume_mm3 for volume_mm3 in found if volume_mm3 > 0]
+    return (min(present), max(present)) if present else (0.0, 0.0)
+
+
+def source_ranges_mm3(settings: Params) -> dict[str, tuple[float, float]]:
+    """`source_range_mm3` of every structure."""
+    return {name: source_range_mm3(value) for name, value in settings.labels.items()}

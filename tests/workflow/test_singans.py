@@ -1,4 +1,4 @@
-"""The SinGAN stage: what was trained before is not trained again."""
+"""SinGANs: what was trained before is not trained again; a round has one of its own where its slice shows no tumour."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,8 @@ from gbaseg.augmentation.singan.model import load_singan
 from gbaseg.params import Params
 from gbaseg.runtime.ledger import read_lines
 from gbaseg.stages import train_singan
-from gbaseg.stages.train_singan import TRAINED, banks_of, train, what_matters
+from gbaseg.stages.train_singan import what_matters
+from gbaseg.workflow.singans import TRAINED, Chosen, banks_of, train
 
 SINGAN = SinGANSettings(min_size=16, scale_factor=0.7, iterations=1, width=4, max_width=4)
 
@@ -71,7 +72,7 @@ def test_a_model_that_is_found_is_no_measure_of_training(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GBASEG_DEVICE", "cpu")
     image = np.random.default_rng(0).random((24, 24), dtype=np.float32)
-    monkeypatch.setattr(train_singan, "chosen_slices", lambda _: {"shared": (image, {})})
+    monkeypatch.setattr(train_singan, "chosen_slices", lambda _: {"shared": Chosen(image, {})})
     monkeypatch.setattr(params, "load", settings)
     monkeypatch.setattr(train_singan, "check_ahead", lambda *_: None)  # of a data set; there is none here
     monkeypatch.setattr(train_singan, "read_table", lambda _: [])

@@ -1,0 +1,151 @@
+"""Copies of the pseudo-target cases (Eq. 5 to 7): made by one stage, read by those that train on them.
+
+Arm `online` has none: what training may do to a case whenever it is drawn is written down in their place.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from gbaseg import volume
+from gbaseg.augmentation.gba import apply_gba, apply_naive
+from gbaseg.augmentation.rules import Copy, equal_draws, unaltered_share
+from gbaseg.cases import Case, read_table, write_table
+from gbaseg.params import Params
+from gbaseg.runtime.device import is_gpu
+from gbaseg.runtime.engine import Task
+from gbaseg.runtime.engine import run as run_tasks
+from gbaseg.runtime.fork_server import import_for_workers
+from gbaseg.runtime.progress import log
+from gbaseg.runtime.seeds import derive
+from gbaseg.runtime.turns import beside_gpu, dealt_out, on_gpu
+from gbaseg.workflow import layout
+from gbaseg.workflow.changes import write_changes
+from gbaseg.workflow.context import read_json, write_json
+from gbaseg.workflow.models import load_model
+
+CHOICES = "online.json"
+DRAWS = "draws.json"
+
+
+def make_copies(copies: Sequence[Copy], folder: Path, settings: Params, singan: Path = layout.SINGAN_MODEL) -> None:
+    """Make and write copies, their table, and how often training draws each.
+
+    Args:
+        copies: as planned.
+        folder: where they are put; it is made.
+        settings: of the run.
+        singan: models that blend them in; not looked at by other arms than gba.
+    """
+    folder.mkdir(parents=True)
+    cases, arm = {case.case: case for case in read_table(layout.TRANSLATED)}, settings.augmentation.arm
+    write_changes(copies, folder)
+    draws = equal_draws(copies, arm) if settings.augmentation.draws == "factors" else {}
+    write_json(folder / DRAWS, {name: str(count) for name, count in draws.items()})
+    if arm == "online":
+        write_json(folder / CHOICES, _choices(copies, settings.labels))
+        log(f"{len({copy.case for copy in copies})} cases are rescaled as they are drawn")
+        copies = []
+    if arm == "gba" and copies:
+        import_for_workers("gbaseg.augmentation.singan.harmonise")
+    exclusive = is_gpu()
+    wanted = [
+        (cases[name], [copy for copy in copies if copy.case == name]) for name in sorted({copy.case for copy in copies})
+    ]
+    groups = run_tasks(
+        [
+            Task(
+                f"augment {group[0][0].case}",
+                augment_cases,
+                {"wanted": group, "folder": folder, "settings": settings, "singan": singan},
+            )
+            for group in dealt_out(wanted, 1, exclusive)
+        ],
+        name="" if exclusive else "augment",
+        exclusive=exclusive,
+    )
+    rows = [rows for group in groups for rows in group]
+    write_table([row for of_case in rows for row in of_case], folder)
+    if settings.augmentation.makes_copies:
+        log(f"{len(copies)} copies of {len(rows)} cases")
+
+
+def augment_cases(
+    wanted: list[tuple[Case, list[Copy]]], folder: Path, settings: Params, singan: Path
+) -> list[list[Case]]:
+    """Make and write the copies of some cases; runs in a worker."""
+    return beside_gpu(
+        lambda one: write_copies(*one, folder, settings, singan), wanted, f"augment from {wanted[0][0].case}"
+    )
+
+
+def write_copies(case: Case, copies: list[Copy], folder: Path, settings: Params, singan: Path) -> list[Case]:
+    """Make and write the copies of one case."""
+    image = volume.read(layout.TRANSLATED / case.image, np.float32)
+    label = volume.read(layout.TRANSLATED / case.label)
+    model = on_gpu(load_model, case.case, settings, singan)
+    rows = []
+    for copy in copies:
+        mask = label.array == settings.labels[copy.structure]
+        if copy.k_star is None:
+            array = apply_naive(image.array, mask, *copy.change)
+        else:
+            assert model is not None  # arm gba is the only one with start scales
+            array = apply_gba(
+                image.array,
+                mask,
+                factor=copy.factor,
+                offset=copy.offset,
+                k_star=copy.k_star,
+                model=model,
+                settings=settings.augmentation,
+                seed=derive(settings.seed, "gba", copy.name),
+                others=(label.array != 0) & ~mask,
+            )
+        row = replace(case, case=copy.name, image=f"images/{copy.name}.nii.gz", label=f"labels/{copy.name}.nii.gz")
+        volume.write(image.with_array(array), folder / row.image)
+        volume.write(label, folder / row.label)
+        rows.append(row)
+    return rows
+
+
+def _choices(copies: Sequence[Copy], values: Mapping[str, int]) -> dict[str, list[tuple[int, float, float]]]:
+    found: dict[str, list[tuple[int, float, float]]] = {}
+    for copy in copies:
+        found.setdefault(copy.case, []).append((values[copy.structure], *copy.change))
+    return found
+
+
+def read_choices(folders: Sequence[Path]) -> dict[str, tuple[tuple[int, float, float], ...]]:
+    """Arm `online`: case -> (label value, lambda, offset) of each way that it may be rescaled; empty for other arms.
+
+    Args:
+        folders: of copies; a case may be rescaled in the ways of all of them.
+    """
+    found: dict[str, tuple[tuple[int, float, float], ...]] = defaultdict(tuple)
+    for path in (folder / CHOICES for folder in folders):
+        if path.is_file():
+            for case, ways in read_json(path).items():
+                found[case] += tuple(map(tuple, ways))
+    return dict(found)
+
+
+def read_draws(folders: Sequence[Path]) -> dict[str, Fraction]:
+    """Image -> how often it is drawn, see `equal_draws`; one is drawn more often for each folder that asks for it."""
+    found: dict[str, Fraction] = defaultdict(lambda: Fraction(1))
+    for folder in folders:
+        for name, count in read_json(folder / DRAWS).items():
+            found[name] += Fraction(count) - 1
+    return dict(found)
+
+
+def share_unaltered(settings: Params, copies: Sequence[Copy], folders: Sequence[Path]) -> float:
+    """`unaltered_share` of copies that lie in some folders."""
+    cases = [case.case for case in read_table(layout.TRANSLATED)]
+    return round(unaltered_share(cases, copies, read_draws(folders), settings.augmentation.arm), 4)
