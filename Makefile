@@ -1,5 +1,5 @@
 # Two commands: `make run` and `make test`. Each sets itself up, with the first Python that .ci/python finds, or with
-# make run PYTHON=/path/to/python3.13; `make check` is the part of `make test` that trains nothing.
+# make run PYTHON=/path/to/python3.13; `make check` is the part of `make test` that neither trains nor runs DVC.
 PYTHON ?=
 VENV := .venv
 # One after the other: two at a time would disturb each other.
@@ -18,7 +18,7 @@ run: $(VENV)/installed
 	@gbaseg run
 
 check: $(VENV)/installed lint types
-	$(PYTEST) -m "not training"
+	$(PYTEST) -m "not training and not processes"
 
 test: $(VENV)/installed lint types
 	$(PYTEST)

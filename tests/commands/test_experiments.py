@@ -17,6 +17,7 @@ from gbaseg.commands.ablation import _override_fault, _settings_with, plan_arms,
 from gbaseg.errors import UserError
 from gbaseg.evaluation.summary import CaseScore, write_scores
 
+pytestmark = pytest.mark.processes
 ROOT = Path(__file__).parents[2]
 # Copies what `write_made` has made up: an experiment of a test imports nothing.
 SCRIPT = "mkdir -p metrics/cases && cp made/$1-$2/*.csv metrics/cases/ && cp made/$1-$2/*.json metrics/\n"

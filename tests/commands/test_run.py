@@ -10,6 +10,7 @@ from gbaseg.commands import run as command
 from gbaseg.errors import UserError
 from gbaseg.workflow.saved import KEPT_LOCK
 
+pytestmark = pytest.mark.processes
 PIPELINE = """
 stages:
   one:

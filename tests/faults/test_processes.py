@@ -18,6 +18,7 @@ assert _spec and _spec.loader
 processes = module_from_spec(_spec)
 _spec.loader.exec_module(processes)
 
+pytestmark = pytest.mark.processes
 PROGRAM = [sys.executable, str(Path(__file__).with_name("stage_program.py"))]
 
 

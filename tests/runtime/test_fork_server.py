@@ -16,6 +16,7 @@ from gbaseg.runtime.engine import WORKERS, Task, run
 from gbaseg.runtime.leftovers import lock_inside, tidy
 from gbaseg.runtime.locks import is_held
 
+pytestmark = pytest.mark.processes
 _SLOW = """
 import os, pathlib
 pathlib.Path(os.environ["FOLDER"], "witnesses", f"{os.getpid()}").touch()

@@ -18,6 +18,7 @@ import pytest
 from gbaseg.runtime import stage_client
 from gbaseg.runtime.stage_client import SWITCH
 
+pytestmark = pytest.mark.processes
 # Told a command a line, runs it as dvc runs a stage's, and says what came of it.
 _DVC = """
 import json, os, subprocess, sys

@@ -20,6 +20,7 @@ print(json.dumps([left_out, "torch._dynamo" in sys.modules, importlib.util.find_
 """
 
 
+@pytest.mark.processes
 def test_they_come_back():
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == [["seaborn", "sklearn", "torch._dynamo"], True, True]
