@@ -99,7 +99,8 @@ def ladder(structures: int) -> tuple[Rung, ...]:
     small_network: dict[str, Any] = {
         "detail": Detail(96, 32, 4.0),
         "folds": 2,
-        "rounds": 2,
+        # Copies follow the target anew in each: gliomas 0.55, 0.61, 0.62 (two seeds), where the survey has 0.41.
+        "rounds": 3,
         "features": (8, 16, 32, 64),
         "convs": 1,
         "generator": (16, 3),
@@ -133,7 +134,6 @@ def ladder(structures: int) -> tuple[Rung, ...]:
         **middle_network,
         "detail": Detail(192, 96, 6.0),
         "folds": 5,
-        "rounds": 3,
         "features": (16, 32, 64, 128, 160),
         "convs": 2,
         "generator": (32, 6),
