@@ -3,11 +3,14 @@
     python benchmarks/against.py run --baseline b80d224 --bar 2.5
     python benchmarks/against.py run --baseline b80d224 --bar 2.86 --avx2
     python benchmarks/against.py test --baseline b80d224 --bar 2
+    python benchmarks/against.py arm --gliomas FOLDER --baseline b80d224 --bar 2
 
 Each commit has a clone and an environment of its own, which `make` installs beforehand; before every turn all else is
 removed from the clone. Nothing else should run on the machine. Memory is the largest sum of what the command's
 processes have to themselves and their parts of what they share, asked every two seconds. Writes
 benchmarks/results/against_*.json.
+
+`arm` is `dvc repro` of preset lgg, arm naive without translation, on the set of docs/results.md.
 """
 
 import json
@@ -32,24 +35,30 @@ _AVX2 = {"ONEDNN_MAX_CPU_ISA": "AVX2"}
 class Tree:
     """A commit's clone, with its environment."""
 
-    def __init__(self, folder: Path, revision: str, target: str, environment: dict[str, str]) -> None:
-        self._folder, self._target = folder, target
+    def __init__(
+        self, folder: Path, revision: str, target: str, environment: dict[str, str], gliomas: Path | None
+    ) -> None:
+        self._folder, self._gliomas = folder, gliomas
+        self._command = ["dvc", "repro"] if target == "arm" else ["make", target]
         # Its own Python and virtual environment: neither of whoever runs this is in the way.
         kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
-        self._environment = {**kept, **environment}
+        path = f"{folder / '.venv/bin'}{os.pathsep}{os.environ['PATH']}"
+        self._environment = {**kept, **environment, "PATH": path}
         self.peak = 0
         self.stages: dict[str, float] = {}  # seconds in the last turn
         _run(["git", "clone", "-q", str(ROOT), str(folder)], ROOT)
         _run(["git", "checkout", "-q", "--detach", revision], folder)
-        _run(["make", ".venv/installed", f"PYTHON={sys.executable}"], folder, self._environment)
+        _run(["make", ".venv/installed", f"PYTHON={sys.executable}"], folder, kept)
 
     def turn(self) -> None:
         """The command, from nothing."""
         _run(["git", "reset", "-q", "--hard"], self._folder)
         _run(["git", "clean", "-qxfd", "--exclude=/.venv"], self._folder)
+        if self._gliomas is not None:
+            self._use_gliomas(self._gliomas)
         with (self._folder / "said.log").open("wb") as said:
             process = subprocess.Popen(
-                ["make", self._target], cwd=self._folder, env=self._environment, stdout=said, stderr=said,
+                self._command, cwd=self._folder, env=self._environment, stdout=said, stderr=said,
                 start_new_session=True,
             )  # fmt: skip
             while process.poll() is None:
@@ -62,7 +71,17 @@ class Tree:
             self.stages = {line["stage"]: round(line["seconds"], 1) for line in lines}
         if process.returncode:
             text = (self._folder / "said.log").read_text(encoding="utf-8", errors="replace")
-            raise click.ClickException(f"make {self._target} in {self._folder} failed:\n{text[-2000:]}")
+            raise click.ClickException(f"{' '.join(self._command)} in {self._folder} failed:\n{text[-2000:]}")
+
+    def _use_gliomas(self, gliomas: Path) -> None:
+        shutil.copytree(gliomas, self._folder / "data" / "raw" / "lgg")
+        _run(["gbaseg", "preset", "lgg"], self._folder, self._environment)
+        path = self._folder / "params.yaml"
+        text = path.read_text(encoding="utf-8")
+        for old, new in (("  mode: cyclegan", "  mode: none"), ("  arm: gba", "  arm: naive")):
+            assert text.count(old) == 1, old
+            text = text.replace(old, new)
+        path.write_text(text, encoding="utf-8")
 
 
 def _memory(session: int) -> int:
@@ -85,18 +104,22 @@ def _run(command: list[str], folder: Path, environment: dict[str, str] | None = 
 
 
 @click.command(help=__doc__)
-@click.argument("target", type=click.Choice(["run", "test", "check"]))
+@click.argument("target", type=click.Choice(["run", "test", "check", "arm"]))
 @click.option("--baseline", required=True, help="A commit.")
 @click.option("--turns", default=1, show_default=True, type=click.IntRange(min=1))
 @click.option("--bar", type=float, help="The least ratio aimed at.")
 @click.option("--avx2", is_flag=True, help="Without AVX512 and bfloat16.")
-def main(target: str, baseline: str, turns: int, bar: float | None, avx2: bool) -> None:
+@click.option("--gliomas", type=click.Path(exists=True, file_okay=False, path_type=Path), help="The set of target arm.")
+def main(target: str, baseline: str, turns: int, bar: float | None, avx2: bool, gliomas: Path | None) -> None:
+    if (target == "arm") != (gliomas is not None):
+        raise click.UsageError("--gliomas FOLDER goes with target arm, and it alone")
     folder = Path(tempfile.mkdtemp(prefix="against-"))
     environment = _AVX2 if avx2 else {}
-    what = f"make {target} after installation{', ONEDNN_MAX_CPU_ISA=AVX2' if avx2 else ''}"
+    command = "an arm of preset lgg" if target == "arm" else f"make {target}"
+    what = f"{command} after installation{', ONEDNN_MAX_CPU_ISA=AVX2' if avx2 else ''}"
     try:
-        ours = Tree(folder / "ours", commit().rstrip("+"), target, environment)
-        theirs = Tree(folder / "theirs", baseline, target, environment)
+        ours = Tree(folder / "ours", commit().rstrip("+"), target, environment, gliomas)
+        theirs = Tree(folder / "theirs", baseline, target, environment, gliomas)
         started = time.monotonic()
         figure = in_turns(what, ours.turn, theirs.turn, turns, f"commit {baseline}", bar)
         click.echo(f"all turns: {time.monotonic() - started:.0f} s")

@@ -35,6 +35,7 @@ STAGES = {
     "evaluate survey": "evaluate_survey",
     "train-singan": "train_singan",
     "augment": "augment",
+    "adapt round_0": "adapt",
     "train-segmentation round_0": "train_segmentation",
     "pseudo-label round_0": "pseudo_label",
     "baseline": "baseline",

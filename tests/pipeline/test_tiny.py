@@ -48,7 +48,7 @@ def test_the_run_measures_every_kind_of_work(tiny, monkeypatch):
 
 def test_every_output_of_the_pipeline_is_there(tiny):
     lock = YAML(typ="safe").load((tiny.folder / "dvc.lock").read_text())["stages"]
-    assert len(lock) == 13 + 3 * len(rounds_of(tiny))
+    assert len(lock) == 13 + 4 * len(rounds_of(tiny))
     missing = [
         out["path"] for stage in lock.values() for out in stage["outs"] if not (tiny.folder / out["path"]).exists()
     ]
@@ -57,7 +57,7 @@ def test_every_output_of_the_pipeline_is_there(tiny):
 
 def test_every_stage_says_which_one_it_was_in_the_order_of_the_run(tiny):
     said = re.findall(r" \[ ?(\d+) of (\d+)\] (\S+): [\d a-z]+ s$", tiny.log, re.MULTILINE)
-    most = 13 + 3 * len(rounds_of(tiny))
+    most = 13 + 4 * len(rounds_of(tiny))
     assert [(int(number), int(of)) for number, of, _ in said] == [(place, most) for place in range(1, most + 1)]
     assert [name for *_, name in said][-4:] == ["train_oracle", "evaluate_oracle", "baseline", "summarise"]
     assert re.search(rf"for the {most - 2} stages after this one, ", tiny.log)
@@ -103,15 +103,16 @@ def test_pseudo_labels_lie_on_the_scans_own_grids(tiny):
     assert set(np.unique(mask.array)) <= {0, 1}
 
 
-def test_copies_differ_from_their_case_near_the_tumour_alone(tiny):
-    copies = read_table(tiny.folder / "data/augmented")
+@pytest.mark.parametrize("made", ["data/augmented", "data/adapted/round_0", "data/adapted/round_1"])
+def test_copies_differ_from_their_case_near_the_tumour_alone(tiny, made):
+    copies = read_table(tiny.folder / made)
     assert copies, "no rule fired: the preset no longer tries the augmentation"
     originals = {case.patient: case for case in read_table(tiny.folder / "data/translated")}
     for copy in copies:
         original = originals[copy.patient]
         before = read(tiny.folder / "data/translated" / original.image).array
-        after = read(tiny.folder / "data/augmented" / copy.image).array
-        tumour = read(tiny.folder / "data/augmented" / copy.label).array == 1
+        after = read(tiny.folder / made / copy.image).array
+        tumour = read(tiny.folder / made / copy.label).array == 1
         without = ~tumour.any(axis=(1, 2))
         assert np.array_equal(before[without], after[without])
         assert not np.array_equal(before, after)
@@ -241,6 +242,7 @@ def test_the_run_takes_the_room_that_is_counted_for_it(tiny, monkeypatch):
         "survey": ["models/segmentation/survey"],
         "train_singan": ["models/singan"],
         "augment": ["data/augmented"],
+        "adapt/round_0": ["data/adapted/round_0"],
         "train_segmentation/round_0": ["models/segmentation/round_0"],
     }
     said = {room.stage: room.outputs for room in rooms}
