@@ -17,8 +17,8 @@ from gbaseg.params import load
 
 ROOT = Path(__file__).parents[1]
 STAGES = [
-    "phantom", "standardise", "train-translation", "translate", "survey", "train-singan", "augment",
-    "adapt", "train-segmentation", "pseudo-label", "evaluate", "train-oracle", "evaluate-oracle", "baseline",
+    "phantom", "standardise", "train-translation", "choose-translation", "translate", "survey", "train-singan",
+    "augment", "adapt", "train-segmentation", "pseudo-label", "evaluate", "train-oracle", "evaluate-oracle", "baseline",
     "summarise",
 ]  # fmt: skip
 OTHERS = [
@@ -207,7 +207,7 @@ def test_a_stage_says_at_its_end_which_one_it_was_of_how_many_and_what_it_took(p
     # Of another data set the phantom has nothing to do.
     params = (project / "params.yaml").read_text().replace("root: data/raw/phantom ", "root: data/raw/mine ")
     (project / "params.yaml").write_text(params)
-    assert re.search(r" \[ 1 of 21\] phantom: \d+ s\n$", call("phantom").stderr)
+    assert re.search(r" \[ 1 of 22\] phantom: \d+ s\n$", call("phantom").stderr)
     (project / "dvc.yaml").write_text("stages: {}\n")
     assert re.search(r" phantom: \d+ s\n$", call("phantom").stderr)
 

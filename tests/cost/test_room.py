@@ -92,7 +92,9 @@ def test_parameters_of_the_segmentation_are_those_of_its_network(settings):
 def test_every_stage_whose_work_is_counted_has_its_room_counted(settings):
     stages = [room.stage for room in count_room(settings, PAPER, Machine())]
     assert {kind_of(stage) for stage in stages} == set(KINDS.values())
-    assert len(stages) == len(set(stages)) == 7 + 2 * len(settings.self_training.rounds)
+    assert (
+        len(stages) == len(set(stages)) == 7 + (2 + settings.augmentation.adapts) * len(settings.self_training.rounds)
+    )
 
 
 def test_the_papers_run(paper):

@@ -48,7 +48,7 @@ def test_the_run_measures_every_kind_of_work(tiny, monkeypatch):
 
 def test_every_output_of_the_pipeline_is_there(tiny):
     lock = YAML(typ="safe").load((tiny.folder / "dvc.lock").read_text())["stages"]
-    assert len(lock) == 13 + 4 * len(rounds_of(tiny))
+    assert len(lock) == 14 + 4 * len(rounds_of(tiny))
     missing = [
         out["path"] for stage in lock.values() for out in stage["outs"] if not (tiny.folder / out["path"]).exists()
     ]
@@ -57,7 +57,7 @@ def test_every_output_of_the_pipeline_is_there(tiny):
 
 def test_every_stage_says_which_one_it_was_in_the_order_of_the_run(tiny):
     said = re.findall(r" \[ ?(\d+) of (\d+)\] (\S+): [\d a-z]+ s$", tiny.log, re.MULTILINE)
-    most = 13 + 4 * len(rounds_of(tiny))
+    most = 14 + 4 * len(rounds_of(tiny))
     assert [(int(number), int(of)) for number, of, _ in said] == [(place, most) for place in range(1, most + 1)]
     assert [name for *_, name in said][-4:] == ["train_oracle", "evaluate_oracle", "baseline", "summarise"]
     assert re.search(rf"for the {most - 2} stages after this one, ", tiny.log)

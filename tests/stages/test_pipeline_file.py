@@ -52,6 +52,7 @@ def test_outputs_lie_where_the_code_writes_them():
         "phantom": {layout.GENERATED},
         "standardise": {layout.STANDARD, layout.SCORING, layout.METRICS / "data.json", layout.MODALITIES},
         "train_translation": {layout.TRANSLATION_MODEL, layout.CURVES / "translation"},
+        "choose_translation": {layout.CHOICE, layout.METRICS / "choice.json"},
         "translate": {layout.TRANSLATED, layout.METRICS / "translation.json"},
         "survey": {layout.model_of("survey"), layout.decision("survey"), layout.CURVES / "survey"},
         "pseudo_label_survey": {layout.pseudo_labelled("survey")},

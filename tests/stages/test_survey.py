@@ -5,7 +5,7 @@ import pytest
 
 from gbaseg.cases import Case, write_table
 from gbaseg.params import Params
-from gbaseg.stages.survey import _items, write_copies
+from gbaseg.stages.survey import survey_items, write_copies
 from gbaseg.volume import Grid, Volume, read, write
 from gbaseg.workflow import appearances, layout
 
@@ -21,7 +21,7 @@ def test_each_structure_that_a_case_has_is_rescaled_in_copies_of_its_own(tmp_pat
     case = Case("s", "p", "A", "source", "train", "ceT1", "images/s.nii.gz", "labels/s.nii.gz")
     write(Volume(image, GRID), layout.TRANSLATED / case.image)
     write(Volume(label, GRID), layout.TRANSLATED / case.label)
-    items = write_copies(case, [1, 2, 3], [0.5, 1.5], tmp_path / "copies")
+    items = write_copies(case, layout.TRANSLATED, [1, 2, 3], [0.5, 1.5], tmp_path / "copies")
     assert [item.name for item in items] == ["s_survey_1_l0.5", "s_survey_1_l1.5", "s_survey_2_l0.5", "s_survey_2_l1.5"]
     assert {(item.patient, item.label) for item in items} == {("p", layout.TRANSLATED / case.label)}
     for item in items:
@@ -50,7 +50,7 @@ def test_contrasts_of_both_signs_may_be_drawn_of_each_structure(tmp_path, monkey
             "survey": {"contrasts": 4, "contrast_within": 0.4},
         }
     )
-    [item] = _items(settings, tmp_path / "copies")
+    [item] = survey_items(settings, [case], layout.TRANSLATED, tmp_path / "copies", None)
     found = {value: [factor * mean + offset - 0.5 for of, factor, offset in item.rescaled if of == value]
              for value, mean in ((1, 0.6), (2, 0.3), (3, 0.0))}  # fmt: skip
     even = [-0.3075, -0.1225, 0.1225, 0.3075]

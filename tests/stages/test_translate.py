@@ -12,6 +12,7 @@ from gbaseg.stages import train_translation, translate
 from gbaseg.volume import Grid, Volume, read, write
 from gbaseg.workflow import layout
 from gbaseg.workflow.context import read_json, write_json
+from gbaseg.workflow.models import MODE
 
 ROOT = Path(__file__).parents[2]
 SCAN = np.random.default_rng(0).random((4, 16, 16), np.float32)
@@ -60,11 +61,11 @@ def test_a_scan_without_contrast_may_stay_so():
 @pytest.mark.parametrize(("mode", "said"), [("cyclegan", 1), ("none", 0)])
 def test_a_width_that_does_nothing_on_the_grid_is_said(tmp_path, monkeypatch, capsys, mode, said):
     monkeypatch.chdir(tmp_path)
-    write_json(layout.TRANSLATION_MODEL / translate.MODE, {"mode": mode})
+    write_json(layout.TRANSLATION_MODEL / MODE, {"mode": mode})
     cases = [Case(f"c{n}", f"c{n}", "A", "source", "train", "ceT1", f"images/c{n}.nii.gz", "") for n in range(2)]
     for case in cases:
         write(Volume(SCAN, Grid(SCAN.shape, (5.0, 1.0, 1.0))), layout.STANDARD / case.image)
-    settings = Params.model_validate({"translation": {"van_cittert": {"psf_mm_xyz": [1.0, 1.0, 2.0]}}})
+    settings = Params.model_validate({"translation": {"mode": mode, "van_cittert": {"psf_mm_xyz": [1.0, 1.0, 2.0]}}})
     translate._warn_of_widths(cases, settings)
     err = capsys.readouterr().err
     assert (

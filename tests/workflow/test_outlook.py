@@ -41,10 +41,10 @@ def said():
 
 def test_the_demonstrations_size_is_known_before_it_is_there():
     lines = said()
-    assert lines[0] == "21 stages on data/raw/phantom: 24 source, 16 target, 14 held-out cases of 24 slices"
+    assert lines[0] == "22 stages on data/raw/phantom: 24 source, 16 target, 14 held-out cases of 24 slices"
     assert lines[1].startswith("about ") and "for all of them, by 2-cores, two cores of an AMD EPYC" in lines[1]
     assert lines[2].startswith("the speed of this machine is not known yet")
-    assert any("data/modalities.png, after [ 2 of 21] standardise: about" in line for line in lines)
+    assert any("data/modalities.png, after [ 2 of 22] standardise: about" in line for line in lines)
 
 
 def test_the_phantoms_size_follows_its_parameters():
@@ -55,7 +55,7 @@ def test_the_phantoms_size_follows_its_parameters():
 def test_of_another_data_set_it_is_said_when_it_will_be_known():
     settle(root=("data/raw/phantom", "data/raw/mine"))
     lines = said()
-    assert "how long they take is said after [ 2 of 21] standardise" in lines[0]
+    assert "how long they take is said after [ 2 of 22] standardise" in lines[0]
     assert not any("about" in line for line in lines)
 
 
@@ -79,7 +79,7 @@ def test_what_is_left_after_a_stage():
     stages = itinerary()
     size = outlook.phantom_size(settings)
     first, *_ = outlook.left(settings, size, stages)
-    assert "for the 19 stages after this one" in first
+    assert "for the 20 stages after this one" in first
     assert "for the 0 stages after this one" in outlook.left(settings, size, stages, after="summarise")[0]
 
 

@@ -59,6 +59,14 @@ def train_translation() -> None:
 
 
 @click.command(cls=_Stage)
+def choose_translation() -> None:
+    """Choose among translations by what short trainings find, where asked."""
+    from gbaseg.stages.choose_translation import run
+
+    run()
+
+
+@click.command(cls=_Stage)
 def translate() -> None:
     """Make and deconvolve the pseudo-target images; check them."""
     from gbaseg.stages.translate import run
@@ -183,6 +191,7 @@ COMMANDS = [
     phantom,
     standardise,
     train_translation,
+    choose_translation,
     translate,
     survey,
     train_singan,

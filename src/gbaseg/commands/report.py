@@ -67,7 +67,7 @@ def run(out: Path) -> None:
         *scored,
         *([Section("Leaderboard", tables=tables)] if (tables := _leaderboard()) else []),
         *(section for part in others for section in part),
-        Section("Translation", pictures=pictures, tables=[_checks()]),
+        Section("Translation", _choice_in_words(), pictures=pictures, tables=[*_choice(), _checks()]),
         *_plan(),
         Section("Time", _TIME_NOTE, tables=_times()),
         Section("Data", "Hashes of what each stage wrote (dvc.lock).", tables=_hashes()),
@@ -186,6 +186,23 @@ def _steps(settings: Params, structure: str, name: str, appearances: Mapping[str
     if blending is not None:
         pictures.append(as_image(blending, f"Naive rescaling and GBA (Fig. 8){name}", 150))
     return pictures
+
+
+def _choice_in_words() -> str:
+    found = read_json(layout.CHOICE_METRICS) if layout.CHOICE_METRICS.is_file() else {}
+    if not found:
+        return ""
+    return f"{found['chosen']} was chosen without a label of the target, {found['why']} ({found['seconds']:.0f} s)."
+
+
+def _choice() -> list[Table]:
+    """What was tried in mode auto, the best first."""
+    found = read_json(layout.CHOICE_METRICS) if layout.CHOICE_METRICS.is_file() else {}
+    tried = sorted(found.get("candidates", {}).items(), key=lambda pair: -pair[1]["score"])
+    keys = ("score", "agreement", "consistency", "plausible")
+    rows = [[name, *(number(one[key]) for key in keys), number(one["seconds"], 0)] for name, one in tried]
+    headings = ["candidate", "score", "seeds agree", "the same when disturbed", "plausible volumes", "seconds"]
+    return [Table(headings, rows)] if rows else []
 
 
 def _checks() -> Table:

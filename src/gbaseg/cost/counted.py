@@ -8,12 +8,14 @@ from dataclasses import dataclass
 KINDS = {
     "standardise": "standardise",
     "train_translation": "cyclegan",
+    "choose_translation": "nnunet",
     "translate": "translate",
     "survey": "nnunet",
     "train_segmentation": "nnunet",
     "pseudo_label": "predict",
     "train_singan": "singan",
     "augment": "augment",
+    "adapt": "augment",
 }
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from gbaseg.augmentation.settings import Rule, largest_k_star
 from gbaseg.augmentation.singan.pyramid import trained_pyramid
 from gbaseg.cost.counted import DataSize
+from gbaseg.cost.work import voxels_of_finer_grid
 from gbaseg.params import Params
 from gbaseg.runtime.store import LIMIT_GIB
 
@@ -76,7 +77,7 @@ def count_room(settings: Params, size: DataSize, machine: Machine, raw_voxels: f
     """
     segmentation, arm = settings.segmentation, settings.augmentation
     voxels = size.slices * settings.standardise.crop_xy_px**2
-    finer = _finer(settings)
+    finer = voxels_of_finer_grid(settings)
     target = size.target + size.held_out
     image, mask = _IMAGE * voxels, _MASK * voxels
     weights = _FLOAT * unet_parameters(settings)
@@ -87,8 +88,10 @@ def count_room(settings: Params, size: DataSize, machine: Machine, raw_voxels: f
             memory=machine.processes * (_PLAIN + _STANDARDISING * max(raw_voxels, finer * voxels, voxels)),
         )
     ]
-    if settings.translation.mode == "cyclegan":
+    if "cyclegan" in settings.translation.modes:
         found.append(_translation(settings, size, voxels))
+    if settings.translation.mode == "auto":
+        found.append(_choosing(settings, size, machine, weights, voxels))
     found.append(
         Room(
             "translate",
@@ -96,9 +99,7 @@ def count_room(settings: Params, size: DataSize, machine: Machine, raw_voxels: f
             memory=machine.processes * (_LOADED + machine.cases_a_process * _TRANSLATING * voxels),
         )
     )
-    naive = size.source * len(settings.survey.lambdas) * len(settings.labels)
-    new = (size.source + naive) * _PREPROCESSED * voxels
-    found.append(_training(settings, machine, "survey", 1, weights, new, naive * image))
+    found.append(_surveying(settings, size, machine, "survey", 1, weights, voxels))
     found.append(_labelling(settings, size, machine, "pseudo_label/survey", voxels, 1, raw_voxels))
     if arm.arm == "gba":
         models = size.source if arm.singan.image == "pseudo_target" else 1
@@ -147,12 +148,6 @@ def whole_run(rooms: list[Room]) -> Room:
     return Room("all", sum(one.outputs for one in rooms), most[0], store, most[1], most[2])
 
 
-def _finer(settings: Params) -> float:
-    """Voxels of the finer grid for one of the standard grid; 0 where there is none."""
-    fine = settings.standardise.fine_spacing_xyz_mm
-    return math.prod(settings.standardise.spacing_xyz_mm) / math.prod(fine) if fine else 0.0
-
-
 def expected_copies(settings: Params) -> float:
     """Copies a source case that the rules can be expected to ask for."""
     total = 0.0
@@ -165,6 +160,22 @@ def expected_copies(settings: Params) -> float:
 def _is_bound(rule: Rule) -> bool:
     limits = (rule.volume_mm3_above, rule.volume_mm3_below, rule.std_above)
     return rule.centres != "both" or any(limit is not None for limit in limits)
+
+
+def _surveying(
+    settings: Params, size: DataSize, machine: Machine, name: str, folds: int, weights: float, voxels: float
+) -> Room:
+    naive = size.source * len(settings.survey.lambdas) * len(settings.labels)
+    new = (size.source + naive) * _PREPROCESSED * voxels
+    return _training(settings, machine, name, folds, weights, new, naive * _IMAGE * voxels)
+
+
+def _choosing(settings: Params, size: DataSize, machine: Machine, weights: float, voxels: float) -> Room:
+    """One candidate after another: its images, those of the target disturbed, and a training a seed."""
+    many = settings.translation.auto.seeds
+    trained = _surveying(settings, size, machine, "choose_translation", many, weights, voxels)
+    images = (size.source * (_IMAGE + _MASK) + size.target * _IMAGE) * voxels
+    return replace(trained, outputs=0.0, scratch=trained.scratch + trained.outputs + images)
 
 
 def _translation(settings: Params, size: DataSize, voxels: float) -> Room:

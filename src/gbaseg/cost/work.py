@@ -46,15 +46,20 @@ def count_work(settings: Params, size: DataSize) -> list[Work]:
     voxels = size.slices * crop**2 / 1e9  # of a case on the standard grid, Gvoxel
     cases = size.source + size.target + size.held_out
     segmentation = settings.segmentation
-    finer = _finer(settings)
+    finer = voxels_of_finer_grid(settings)
     work = [Work("standardise", "standardise", (cases + finer * (size.target + size.held_out)) * voxels, "Gvoxel")]
-    if settings.translation.mode == "cyclegan":
-        work += [
-            Work("train_translation", "cyclegan", _cyclegan(settings, size), "PFLOP"),
-            Work("translate", "translate", size.source * size.slices * _there_and_back(settings), "PFLOP"),
-        ]
     patch, patch_voxels = _patch(settings)
     epoch = segmentation.iterations_per_epoch * _TRAINED * patch
+    auto = settings.translation.auto
+    if "cyclegan" in settings.translation.modes:
+        runs = auto.cyclegan_runs if settings.translation.mode == "auto" else 1
+        work.append(Work("train_translation", "cyclegan", runs * _cyclegan(settings, size), "PFLOP"))
+    if settings.translation.mode == "auto":
+        tried = len(auto.candidates) + ("cyclegan" in auto.candidates) * (auto.cyclegan_runs - 1)
+        work.append(Work("choose_translation", "nnunet", tried * auto.seeds * auto.epochs * epoch, "PFLOP"))
+    if "cyclegan" in settings.translation.modes:
+        there_and_back = size.source * size.slices * _there_and_back(settings)
+        work.append(Work("translate", "translate", there_and_back, "PFLOP"))
     predict = (size.target + size.held_out) * voxels * 1e9 / patch_voxels * patch * _passes(settings)
     work += [
         Work("survey", "nnunet", settings.survey.epochs * epoch, "PFLOP"),
@@ -78,7 +83,7 @@ def count_work(settings: Params, size: DataSize) -> list[Work]:
     return work
 
 
-def _finer(settings: Params) -> float:
+def voxels_of_finer_grid(settings: Params) -> float:
     """Voxels of the finer grid for one of the standard grid; 0 where there is none."""
     fine = settings.standardise.fine_spacing_xyz_mm
     return math.prod(settings.standardise.spacing_xyz_mm) / math.prod(fine) if fine else 0.0

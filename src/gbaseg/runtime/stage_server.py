@@ -38,6 +38,7 @@ _IMPORTED = (
     "gbaseg.stages.standardise",
     "gbaseg.stages.train_translation",
     "gbaseg.translation.training",
+    "gbaseg.stages.choose_translation",
     "gbaseg.stages.translate",
     "gbaseg.segmentation.training",
     "gbaseg.stages.survey",

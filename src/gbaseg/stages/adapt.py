@@ -56,6 +56,7 @@ def run(round_id: str, last: bool | None = None) -> None:
             write_json(scratch.output(singan) / ABOUT, {"models": {}})
             make_copies([], folder, settings)
             write_json(scratch.output(metrics), {})
+            scratch.found_done.append("none asked for")
             return
         measurements = measured_source(settings, structures(settings.augmentation.rules))
         planned = planned_copies(settings, measurements, item.prev)
@@ -98,8 +99,10 @@ def refreshed_singan(settings: Params, previous: str, scratch: Scratch, folder: 
         about = read_json(layout.SINGAN_MODEL / ABOUT, "models")["models"][SHARED]
         if not still_shows_a_tumour(settings, about, previous):
             chosen[SHARED] = target_slice(settings, previous)
-    if chosen and not train_all(chosen, settings, scratch.work, folder, curves):
-        scratch.found_done.append("trained before")
+    if chosen:
+        trained = train_all(chosen, settings, scratch.work, folder, curves)
+        # Either way the stage's time says nothing of its copies.
+        scratch.found_done.append("with another SinGAN" if trained else "with another SinGAN, trained before")
     models = {name: one.about for name, one in chosen.items()}
     write_json(folder / ABOUT, {"models": models, **(mixed_computing(scratch.work) if models else {})})
     return bool(chosen)

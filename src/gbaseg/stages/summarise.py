@@ -19,6 +19,7 @@ from gbaseg.params import Params
 from gbaseg.stages.baseline import METRICS as BASELINE
 from gbaseg.workflow import layout
 from gbaseg.workflow.appearances import looks
+from gbaseg.workflow.choice import chosen
 from gbaseg.workflow.context import need, read_json, stage, write_json
 from gbaseg.workflow.panel import draw_panel
 from gbaseg.workflow.pictures import naive_and_gba, overlays, sample_intensities
@@ -49,7 +50,7 @@ def run() -> None:
                 _save(name, suffix, figure, plots)
         facts: dict[str, Any] = {
             "arm": settings.augmentation.arm,
-            "translation": settings.translation.mode,
+            "translation": chosen(settings.translation).mode,
             "seed": settings.seed,
             "threshold_dice_mean": read_json(BASELINE).get(tumour, {}).get("dice", {}).get("mean"),
         }

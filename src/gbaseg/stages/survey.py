@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -19,6 +20,7 @@ from gbaseg.runtime.fork_server import import_for_workers
 from gbaseg.segmentation.dataset import TrainingItem
 from gbaseg.segmentation.training import IMPORTED
 from gbaseg.stages.train_segmentation import about_model, randomised_in, train
+from gbaseg.standardise.settings import ForegroundKind
 from gbaseg.workflow import layout
 from gbaseg.workflow.appearances import measure_all
 from gbaseg.workflow.context import stage, write_json
@@ -44,7 +46,13 @@ def run() -> None:
     inputs = [layout.STANDARD, layout.TRANSLATED]
     with stage("survey", asked, inputs, [model, curves, go_on], resumable=True) as scratch:
         import_for_workers(*IMPORTED)
-        items = _items(settings, scratch.work / "copies")
+        items = survey_items(
+            settings,
+            read_table(layout.TRANSLATED),
+            layout.TRANSLATED,
+            scratch.work / "copies",
+            randomised_in(settings),
+        )
         train(
             settings,
             items,
@@ -62,60 +70,73 @@ def run() -> None:
         Verdict().write(scratch.output(go_on))
 
 
-def _items(settings: Params, folder: Path) -> list[TrainingItem]:
-    """Pseudo-target cases, and naive copies of each: one for every structure and factor of `survey.lambdas`; with
-    `survey.contrasts` what may be done to a case whenever it is drawn."""
-    cases = read_table(layout.TRANSLATED)
-    ways = _contrasts(settings, cases) if settings.survey.contrasts else {}
+def survey_items(
+    settings: Params, cases: Sequence[Case], images: Path, copies: Path, randomised: ForegroundKind | None
+) -> list[TrainingItem]:
+    """Source cases, and naive copies of each: one for every structure and factor of `survey.lambdas`; with
+    `survey.contrasts` what may be done to a case whenever it is drawn.
+
+    Args:
+        settings: of the run.
+        cases: of the source.
+        images: folder of their images, translated or not, and their labels.
+        copies: folder to write those to.
+        randomised: see `TrainingItem`.
+    """
+    ways = _contrasts(settings, cases, images) if settings.survey.contrasts else {}
     items = [
         TrainingItem(
-            case.case,
-            case.patient,
-            layout.TRANSLATED / case.image,
-            layout.TRANSLATED / case.label,
-            rescaled=ways.get(case.case, ()),
+            case.case, case.patient, images / case.image, images / case.label, rescaled=ways.get(case.case, ())
         )
         for case in cases
     ]
     if lambdas := list(settings.survey.lambdas):
-        copies = run_tasks(
+        groups = run_tasks(
             [
                 Task(
                     f"copies of {case.case}",
                     write_copies,
-                    {"case": case, "values": list(settings.labels.values()), "factors": lambdas, "folder": folder},
+                    {
+                        "case": case,
+                        "images": images,
+                        "values": list(settings.labels.values()),
+                        "factors": lambdas,
+                        "folder": copies,
+                    },
                 )
                 for case in cases
             ],
             name="naive copies for the survey",
             light=True,
         )
-        items += [item for group in copies for item in group]
-    return [replace(item, randomised=randomised_in(settings)) for item in items]
+        items += [item for group in groups for item in group]
+    return [replace(item, randomised=randomised) for item in items]
 
 
-def _contrasts(settings: Params, cases: list[Case]) -> dict[str, tuple[tuple[int, float, float], ...]]:
+def _contrasts(
+    settings: Params, cases: Sequence[Case], images: Path
+) -> dict[str, tuple[tuple[int, float, float], ...]]:
     """Case -> (label value, factor, offset) of each contrast that each of its structures may be given."""
     survey = settings.survey
-    images = [(layout.TRANSLATED / case.image, layout.TRANSLATED / case.label) for case in cases]
+    measured = measure_all(settings, [(images / case.image, images / case.label) for case in cases])
     return {
         case.case: tuple(
             (value, *change)
             for name, value in settings.labels.items()
             for change in evenly(seen[name], survey.contrasts, survey.contrast_within)
         )
-        for case, seen in zip(cases, measure_all(settings, images), strict=True)
+        for case, seen in zip(cases, measured, strict=True)
     }
 
 
-def write_copies(case: Case, values: list[int], factors: list[float], folder: Path) -> list[TrainingItem]:
+def write_copies(case: Case, images: Path, values: list[int], factors: list[float], folder: Path) -> list[TrainingItem]:
     """Naive copies of one case, in each one structure (label value) rescaled that it has; runs in a worker."""
-    image = volume.read(layout.TRANSLATED / case.image, np.float32)
-    label = volume.read(layout.TRANSLATED / case.label).array
+    image = volume.read(images / case.image, np.float32)
+    label = volume.read(images / case.label).array
     items = []
     for value, factor in product([value for value in values if (label == value).any()], factors):
         name = f"{case.case}_survey_{value}_l{factor:g}"
         path = folder / f"{name}.nii.gz"
         volume.write(image.with_array(apply_naive(image.array, label == value, factor)), path)
-        items.append(TrainingItem(name, case.patient, path, layout.TRANSLATED / case.label))
+        items.append(TrainingItem(name, case.patient, path, images / case.label))
     return items

@@ -23,6 +23,7 @@ from gbaseg.segmentation.training import IMPORTED, train_folds
 from gbaseg.segmentation.workspace import Workspace
 from gbaseg.standardise.settings import ForegroundKind
 from gbaseg.workflow import layout
+from gbaseg.workflow.choice import chosen
 from gbaseg.workflow.context import read_json, recipe, stage, write_json
 from gbaseg.workflow.copies import read_choices, read_draws
 from gbaseg.workflow.folds import fold_seed, patient_pools
@@ -188,7 +189,7 @@ def _simple(ratio: float) -> Fraction:
 
 def randomised_in(settings: Params) -> ForegroundKind | None:
     """`TrainingItem.randomised` of the source's images."""
-    return settings.standardise.foreground if settings.translation.mode == "randomise" else None
+    return settings.standardise.foreground if chosen(settings.translation).mode == "randomise" else None
 
 
 def source_items(settings: Params, copies: Sequence[Path]) -> list[TrainingItem]:

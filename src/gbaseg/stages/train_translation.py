@@ -17,60 +17,65 @@ from gbaseg.runtime.threads import mixed_computing
 from gbaseg.standardise.intensity import foreground
 from gbaseg.translation.histogram import mean_quantiles
 from gbaseg.workflow import layout
+from gbaseg.workflow.choice import Translation, candidates
 from gbaseg.workflow.context import need, stage, write_json
 from gbaseg.workflow.foresight import check_ahead
 from gbaseg.workflow.models import MODE, QUANTILES, WEIGHTS
 
 
 def run() -> None:
-    """Run the stage."""
+    """Run the stage; in mode auto every candidate, each in a folder of its name."""
     settings = params.load()
     translation = settings.translation
     need([layout.STANDARD])
     # Again: standardise does not run anew when these parameters change.
     check_ahead(settings, read_table(layout.STANDARD))
     curves = layout.CURVES / "translation"
-    with stage(
-        "train_translation",
-        {
-            "seed": settings.seed,
-            "cyclegan": translation.cyclegan.model_dump(),
-            "run": translation.run,
-            "mode": translation.mode,
-            "centre": translation.centre,
-        },
-        [layout.STANDARD],
-        [layout.TRANSLATION_MODEL, curves],
-        resumable=True,
-    ) as scratch:
-        folder = scratch.output(layout.TRANSLATION_MODEL)
-        folder.mkdir()
-        scratch.output(curves).mkdir()
-        if translation.mode != "cyclegan":
-            if translation.mode == "histogram":
-                quantiles = {domain: quantiles_of_domain(settings, domain).tolist() for domain in get_args(Domain)}
-                write_json(folder / QUANTILES, quantiles)
-            write_json(folder / MODE, {"mode": translation.mode})
-            return
-        from gbaseg.runtime.curves import curves as log_curves
-        from gbaseg.translation.training import train_cyclegan
-        from gbaseg.translation.weights import save_generators
+    asked = {
+        "seed": settings.seed,
+        "cyclegan": translation.cyclegan.model_dump(),
+        "run": translation.run,
+        "mode": translation.mode,
+        "centre": translation.centre,
+    }
+    if translation.mode == "auto":
+        asked["candidates"] = [one.name for one in candidates(translation)]
+    outputs = [layout.TRANSLATION_MODEL, curves]
+    with stage("train_translation", asked, [layout.STANDARD], outputs, resumable=True) as scratch:
+        for one in candidates(translation):
+            folders = [scratch.output(layout.TRANSLATION_MODEL), scratch.output(curves), scratch.work]
+            model, of_curves, work = (folder / one.name for folder in folders)
+            for folder in (model, of_curves, work):
+                folder.mkdir(parents=True, exist_ok=True)
+            _train(settings, one, model, of_curves, work)
 
-        source, target = (
-            slices_of(domain, translation.centre, scratch.work / f"{domain}.slices") for domain in get_args(Domain)
+
+def _train(settings: Params, one: Translation, model: Path, curves: Path, work: Path) -> None:
+    """Write the model of one translation; `work`: what a rerun goes on from."""
+    if one.mode != "cyclegan":
+        if one.mode == "histogram":
+            quantiles = {domain: quantiles_of_domain(settings, domain).tolist() for domain in get_args(Domain)}
+            write_json(model / QUANTILES, quantiles)
+        write_json(model / MODE, {"mode": one.mode})
+        return
+    from gbaseg.runtime.curves import curves as log_curves
+    from gbaseg.translation.training import train_cyclegan
+    from gbaseg.translation.weights import save_generators
+
+    translation = settings.translation
+    source, target = (slices_of(domain, translation.centre, work / f"{domain}.slices") for domain in get_args(Domain))
+    with log_curves(work / "live", curves) as live:
+        trained = train_cyclegan(
+            source,
+            target,
+            translation.cyclegan,
+            seed=derive(settings.seed, "translation", one.run),
+            device=choose_device(),
+            scratch=work,
+            on_epoch=live.log,
         )
-        with log_curves(scratch.work / "live", scratch.output(curves)) as live:
-            model = train_cyclegan(
-                source,
-                target,
-                translation.cyclegan,
-                seed=derive(settings.seed, "translation", translation.run),
-                device=choose_device(),
-                scratch=scratch.work,
-                on_epoch=live.log,
-            )
-        save_generators(model, folder / WEIGHTS)
-        write_json(folder / MODE, {"mode": translation.mode, **mixed_computing(scratch.work)})
+    save_generators(trained, model / WEIGHTS)
+    write_json(model / MODE, {"mode": one.mode, **mixed_computing(work)})
 
 
 def quantiles_of_domain(settings: Params, domain: Domain) -> np.ndarray:

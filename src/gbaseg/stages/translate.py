@@ -23,8 +23,9 @@ from gbaseg.stages.train_translation import cases_of_centre
 from gbaseg.translation.checks import check_case
 from gbaseg.translation.van_cittert import without_effect
 from gbaseg.workflow import layout
-from gbaseg.workflow.context import read_json, stage, write_json
-from gbaseg.workflow.models import MODE, Translator
+from gbaseg.workflow.choice import chosen
+from gbaseg.workflow.context import stage, write_json
+from gbaseg.workflow.models import Translator
 
 # Few enough to share the work out, enough to pay for loading the generator.
 _CASES_A_TASK = 4
@@ -37,7 +38,8 @@ def run() -> None:
     """Run the stage."""
     settings = params.load()
     metrics = layout.METRICS / "translation.json"
-    with stage("translate", {}, [layout.STANDARD, layout.TRANSLATION_MODEL], [layout.TRANSLATED, metrics]) as scratch:
+    inputs = [layout.STANDARD, layout.TRANSLATION_MODEL]
+    with stage("translate", {}, inputs, [layout.TRANSLATED, metrics]) as scratch:
         folder = scratch.output(layout.TRANSLATED)
         cases = read_table(layout.STANDARD)
         source = select(cases, domain="source", splits=["train"])
@@ -70,13 +72,13 @@ def translate_cases(
     Raises:
         UserError: an image that comes out constant, or not finite.
     """
-    translator = Translator(settings)
+    translator, learnt = Translator(settings), chosen(settings.translation).mode == "cyclegan"
 
     def translate_case(case: Case) -> dict[str, float]:
         scan = volume.read(layout.STANDARD / case.image, np.float32)
         label = volume.read(layout.STANDARD / case.label)
         image, before = translator(scan)
-        _check_image(image, scan.array, case.case, learnt=settings.translation.mode == "cyclegan")
+        _check_image(image, scan.array, case.case, learnt=learnt)
         volume.write(scan.with_array(image), folder / case.image)
         volume.write(label, folder / case.label)
         return check_case(
@@ -95,7 +97,7 @@ def translate_cases(
 
 def _warn_of_widths(source: list[Case], settings: Params) -> None:
     """Say which widths of the deconvolution do nothing on the grid, which all standard images share."""
-    if not source or read_json(layout.TRANSLATION_MODEL / MODE, "mode")["mode"] != "cyclegan":
+    if not source or chosen(settings.translation).mode != "cyclegan":
         return
     spacing_zyx_mm = volume.read_grid(layout.STANDARD / source[0].image).spacing_zyx_mm
     for line in without_effect(spacing_zyx_mm, settings.translation.van_cittert):

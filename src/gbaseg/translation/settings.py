@@ -1,8 +1,9 @@
 """The numbers of the translation from source to target modality (METHOD 3 and 4)."""
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from gbaseg.settings import Count, Fraction, Positive, Settings
 
@@ -96,14 +97,34 @@ class FailureChecks(Settings):
     )
 
 
+Candidate = Literal["none", "histogram", "randomise", "cyclegan"]
+
+
+class AutoSettings(Settings):
+    """Mode auto: what is tried, and how (METHOD 3); all ours."""
+
+    candidates: list[Candidate] = Field(
+        ["none", "histogram", "randomise", "cyclegan"], min_length=1, description="modes that are tried, each once"
+    )
+    cyclegan_runs: Count = Field(1, description="CycleGANs among them, each of another seed, from translation.run on")
+    seeds: int = Field(2, ge=2, description="short trainings of each, whose agreement it is judged by")
+    epochs: Count = Field(10, description="of each of them, of one fold as the survey's")
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        if len(set(self.candidates)) < len(self.candidates):
+            raise ValueError(f"candidates names a mode twice: {self.candidates}")
+        return self
+
+
 class TranslationSettings(Settings):
     """How source images become pseudo-target images."""
 
-    mode: Literal["cyclegan", "histogram", "randomise", "none"] = Field(
+    mode: Literal["cyclegan", "histogram", "randomise", "none", "auto"] = Field(
         "cyclegan",
         description="cyclegan (paper) | histogram: intensities get the target's distribution, in their order (ours, to "
         "compare with) | randomise: no translation, contrasts at random in training (likewise) | none: source images "
-        "are used as they are",
+        "are used as they are | auto: the one of these whose short trainings agree best on the target (ours)",
     )
     centre: str = Field(
         "A", min_length=1, description="centre whose scans train the CycleGAN: A (paper) | B | ... | both"
@@ -117,10 +138,16 @@ class TranslationSettings(Settings):
         "as failed (paper)",
     )
     failure_checks: FailureChecks = FailureChecks()
+    auto: AutoSettings = AutoSettings()
     cyclegan: CycleGANSettings = CycleGANSettings()
     van_cittert: VanCittertSettings = VanCittertSettings()
 
     @property
+    def modes(self) -> Sequence[Candidate]:
+        """Modes that may be used."""
+        return self.auto.candidates if self.mode == "auto" else [self.mode]
+
+    @property
     def translates(self) -> bool:
-        """Whether source images are changed before anything is trained on them."""
-        return self.mode not in UNTRANSLATED
+        """Whether source images may be changed before anything is trained on them."""
+        return any(mode not in UNTRANSLATED for mode in self.modes)

@@ -19,6 +19,9 @@ ADAPTED = Path("data/adapted")
 PSEUDO_LABELLED = Path("data/pseudo_labelled")
 DECISIONS = Path("data/decisions")
 TRANSLATION_MODEL = Path("models/translation")
+# Which mode, and which model, the translation is.
+CHOICE = Path("data/decisions/translation.json")
+CHOICE_METRICS = Path("metrics/choice.json")
 SINGAN_MODEL = Path("models/singan")
 # Where a round needs another one, see `adapt`.
 ROUND_SINGANS = Path("models/singan_of_round")

@@ -14,7 +14,7 @@ from gbaseg.runtime.turns import on_gpu
 from gbaseg.standardise.intensity import foreground
 from gbaseg.translation.histogram import Histogram
 from gbaseg.translation.van_cittert import van_cittert
-from gbaseg.workflow import layout
+from gbaseg.workflow.choice import chosen
 from gbaseg.workflow.context import read_json
 
 # Of a translation's folder.
@@ -24,9 +24,15 @@ QUANTILES = "quantiles.json"
 
 
 class Translator:
-    """The translation of params.yaml, loaded once: a scan on the standard grid to its pseudo-target image."""
+    """A translation, loaded once: a scan on the standard grid to its pseudo-target image.
 
-    def __init__(self, settings: Params, model: Path = layout.TRANSLATION_MODEL) -> None:
+    Args:
+        settings: of the run.
+        model: its folder; `None`: of the one that is used (`choose_translation`).
+    """
+
+    def __init__(self, settings: Params, model: Path | None = None) -> None:
+        model = chosen(settings.translation).folder if model is None else model
         self._settings = settings
         self._device = choose_device()
         self._generators, self._histogram = None, None

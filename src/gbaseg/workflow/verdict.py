@@ -10,7 +10,9 @@ from typing import Any
 from gbaseg.params import Params
 from gbaseg.self_training.agreement import stops
 from gbaseg.translation.checks import failed_checks
+from gbaseg.translation.settings import UNTRANSLATED
 from gbaseg.workflow import layout
+from gbaseg.workflow.choice import chosen
 from gbaseg.workflow.context import read_json, write_json
 
 # The split that the paper's rules go by; the others are scored and never steer.
@@ -117,7 +119,7 @@ def judge_translation(settings: Params, metrics: Mapping[str, Any], *, blind: bo
     Returns:
         `None` without a translation: there is none that could fail.
     """
-    if not settings.translation.translates:
+    if chosen(settings.translation).mode in UNTRANSLATED:
         return None
     if not blind and (found := _without_copies(settings, metrics)) is not None:
         by, dice = found

@@ -1,0 +1,141 @@
+"""How good a model is on the target, as far as that can be told without one of its labels (METHOD 6).
+
+Two signs, each a Dice: models that differ by their seed alone find the same (arXiv 2406.03323), and a model finds the
+same in an image as in one that is a little noisier, brighter and shifted (arXiv 2503.00450). Both reward models that
+find nothing, or everything; so structures that no model finds are left out, and both count for as much as masks have
+volumes that the source's structures have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import shift as shifted
+
+from gbaseg.self_training.agreement import agreement
+
+_NOISE = 0.02  # SD, intensities in [0, 1]
+_GAMMAS = (0.8, 1.25)
+_SHIFT_PX = 2  # along y and x
+# Wide enough for what the source happens not to have, as `self_training.confidence.volume_factor` by default.
+VOLUME_FACTOR = 2.0
+
+
+@dataclass(frozen=True)
+class Disturbance:
+    """What is done to an image of a case: the same whichever model looks at it."""
+
+    gamma: float
+    shift_yx: tuple[int, int]
+    seed: int
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Disturbance:
+        gamma = _GAMMAS[rng.integers(2)]
+        y, x = (int(sign) * _SHIFT_PX for sign in rng.choice([-1, 1], 2))
+        return cls(gamma, (y, x), int(rng.integers(2**31)))
+
+    def of_image(self, image: np.ndarray) -> np.ndarray:
+        """An image (Z, Y, X) in [0, 1], disturbed; what is shifted in is its edge."""
+        noise = _NOISE * np.random.default_rng(self.seed).standard_normal(image.shape)
+        bright = np.clip(image, 0.0, 1.0) ** self.gamma + noise
+        return np.clip(shifted(bright, (0, *self.shift_yx), order=0, mode="nearest"), 0.0, 1.0).astype(np.float32)
+
+    def undone(self, mask: np.ndarray) -> np.ndarray:
+        """A mask (Z, Y, X) of the disturbed image, on the image; what was shifted out of it is empty."""
+        y, x = self.shift_yx
+        return shifted(mask, (0, -y, -x), order=0, mode="constant", cval=0)
+
+
+@dataclass(frozen=True)
+class Rated:
+    """What is known of a way to train, from a model a seed.
+
+    Args:
+        agreement: mean Dice between the seeds' masks; `None` where no case shows a structure to any of them.
+        consistency: mean Dice of a model's masks of an image and of the disturbed one; likewise.
+        plausible: share of masks whose volume the source's structures have, or nearly; empty ones do not.
+        by_case: agreement times consistency of each case, 0 where it has neither: what ways are told apart by.
+    """
+
+    agreement: float | None
+    consistency: float | None
+    plausible: float
+    by_case: tuple[float, ...]
+
+    @property
+    def score(self) -> float:
+        """Larger is better; 0 of a way that finds nothing, or everything, everywhere."""
+        return (self.agreement or 0.0) * (self.consistency or 0.0) * self.plausible
+
+
+def rate(
+    cases: Sequence[tuple[Sequence[np.ndarray], Sequence[np.ndarray]]],
+    voxel_mm3: Sequence[float],
+    ranges_mm3: Mapping[int, tuple[float, float]],
+) -> Rated:
+    """Rate a way to train by what its models, one a seed, find in the target.
+
+    Args:
+        cases: of each case the models' masks (Z, Y, X), and those of the disturbed image, with the shift undone.
+        voxel_mm3: of each case.
+        ranges_mm3: label value -> smallest and largest volume of that structure in the source.
+    """
+    values = list(ranges_mm3)
+    between = [_pairs(plain) for plain, _ in cases]
+    within = [list(zip(plain, disturbed, strict=True)) for plain, disturbed in cases]
+    plausible = [
+        _is_plausible(float(np.count_nonzero(mask == value)) * voxel, ranges_mm3[value])
+        for (plain, _), voxel in zip(cases, voxel_mm3, strict=True)
+        for mask in plain
+        for value in values
+    ]
+    by_case = []
+    for seeds, disturbed in zip(between, within, strict=True):
+        by_case.append((agreement(seeds, values).dice or 0.0) * (agreement(disturbed, values).dice or 0.0))
+    return Rated(
+        agreement((pair for pairs in between for pair in pairs), values).dice,
+        agreement((pair for pairs in within for pair in pairs), values).dice,
+        float(np.mean(plausible)) if plausible else 0.0,
+        tuple(by_case),
+    )
+
+
+def _pairs(masks: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
+    return [(masks[i], masks[j]) for i in range(len(masks)) for j in range(i)]
+
+
+def _is_plausible(volume_mm3: float, range_mm3: tuple[float, float]) -> bool:
+    low, high = range_mm3
+    return volume_mm3 > 0 and low / VOLUME_FACTOR <= volume_mm3 <= high * VOLUME_FACTOR
+
+
+def best(rated: Mapping[str, Rated]) -> str:
+    """The way of the highest score; of equals the first.
+
+    Raises:
+        ValueError: there is none.
+    """
+    return max(rated, key=lambda name: rated[name].score)
+
+
+def told_apart(rated: Mapping[str, Rated], name: str) -> list[str]:
+    """Ways that one is better than by more than its cases' chance: two standard errors of their paired differences.
+
+    A way that none of the others is told apart from was chosen by next to nothing.
+    """
+    found = []
+    for other, one in rated.items():
+        if other != name and len(one.by_case) > 1:
+            here = np.array(rated[name].by_case) * rated[name].plausible
+            differences = here - np.array(one.by_case) * one.plausible
+            if differences.mean() > 2.0 * differences.std(ddof=1) / np.sqrt(len(differences)):
+                found.append(other)
+    return found
+
+
+def is_ranked(rated: Iterable[Rated]) -> bool:
+    """Whether there is anything to rank by: some way finds something."""
+    return any(one.score > 0 for one in rated)

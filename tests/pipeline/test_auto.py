@@ -1,0 +1,73 @@
+"""translation.mode: auto, on a tiny phantom: candidates are tried, one is chosen, and later stages follow it."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from gbaseg.stages import choose_translation
+
+pytestmark = pytest.mark.pipeline
+
+CANDIDATES = ["none", "histogram", "randomise", "cyclegan_0", "cyclegan_1"]
+
+
+@pytest.fixture(scope="module")
+def project(new_project):
+    changes = {
+        "translation.mode": "auto",
+        "translation.auto.cyclegan_runs": 2,
+        "translation.auto.epochs": 1,
+        "survey.lambdas": [1.5],
+    }
+    project = new_project("tiny", changes)
+    project.stages(stop="choose-translation")
+    return project
+
+
+def read(project, path):
+    return json.loads((project.folder / path).read_text())
+
+
+def test_every_candidate_has_a_model_of_its_own(project):
+    models = project.folder / "models/translation"
+    assert sorted(path.name for path in models.iterdir()) == sorted(CANDIDATES)
+    first, second = ((models / name / "generators.safetensors").read_bytes() for name in CANDIDATES[3:])
+    assert first != second
+    assert len(list((project.folder / "metrics/curves/translation/cyclegan_1").iterdir())) > 0
+
+
+def test_one_is_chosen_without_labels_and_used(project):
+    shutil.rmtree(project.folder / "data/scoring")
+    said = project.call("choose-translation")
+    choice, metrics = read(project, "data/decisions/translation.json"), read(project, "metrics/choice.json")
+    assert list(metrics["candidates"]) == CANDIDATES and choice["name"] == metrics["chosen"]
+    scores = {name: one["score"] for name, one in metrics["candidates"].items()}
+    assert scores[choice["name"]] == max(scores.values())
+    assert metrics["seconds"] > 0 and f"translation: {choice['name']}, " in said
+    project.stages(start="translate", stop="pseudo-label")
+    mode = read(project, f"models/translation/{choice['name']}/mode.json")["mode"]
+    assert mode == choice["mode"]
+    assert read(project, "models/segmentation/survey/round.json")["trained_in"] == "survey"
+
+
+def test_what_was_rated_before_an_interruption_is_not_rated_again(project, monkeypatch):
+    tried = []
+
+    def broken_off(settings, one, work):
+        tried.append(one.name)
+        if one.name == "randomise" and len(tried) == 3:
+            raise KeyboardInterrupt
+        return choose_translation.Rated(0.5, 0.5, 1.0, (0.2, 0.3))
+
+    monkeypatch.setattr(choose_translation, "rate_candidate", broken_off)
+    params = project.folder / "params.yaml"
+    params.write_text(params.read_text().replace("seeds: 2", "seeds: 3"))
+    with pytest.raises((KeyboardInterrupt, AssertionError)):
+        project.call("choose-translation")
+    project.call("choose-translation")
+    assert tried == ["none", "histogram", "randomise", "randomise", "cyclegan_0", "cyclegan_1"]
+    found = read(project, "metrics/choice.json")
+    assert not found["trusted"] and "not told apart from histogram" in found["why"]
+    assert Path(project.folder / ".scratch").is_dir()

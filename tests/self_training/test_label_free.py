@@ -1,0 +1,81 @@
+"""Ways to train ranked without labels: what finds nothing, or everything, is never the best."""
+
+import numpy as np
+import pytest
+
+from gbaseg.self_training.label_free import Disturbance, Rated, best, is_ranked, rate, told_apart
+
+SHAPE = (6, 20, 20)
+RANGES = {1: (20.0, 400.0)}
+
+
+def ball(size, at=5):
+    mask = np.zeros(SHAPE, np.uint8)
+    mask[1 : 1 + size, at : at + size, at : at + size] = 1
+    return mask
+
+
+def way(*masks):
+    """Of every case two seeds' masks, plain and disturbed alike."""
+    cases = [((first, second), (first, second)) for first, second in masks]
+    return rate(cases, [1.0] * len(cases), RANGES)
+
+
+def test_seeds_that_agree_are_better_than_seeds_that_do_not():
+    same, apart = way((ball(4), ball(4)), (ball(5), ball(5))), way((ball(4), ball(4, 7)), (ball(5), ball(5, 8)))
+    assert same.agreement == same.consistency == same.plausible == same.score == 1.0
+    # Overlap of 4 x 2 x 2 and 5 x 2 x 2 voxels.
+    assert apart.agreement == pytest.approx(np.mean([16 / 64, 20 / 125]))
+    assert best({"apart": apart, "same": same}) == "same"
+
+
+def test_a_model_that_changes_its_mind_is_worse():
+    cases = [((ball(4), ball(4)), (ball(4, 7), ball(4)))]
+    found = rate(cases, [1.0], RANGES)
+    assert found.agreement == 1.0 and found.consistency == pytest.approx((16 / 64 + 1) / 2)
+    assert found.by_case == (pytest.approx(found.consistency),)
+
+
+def test_what_finds_nothing_or_everything_is_never_chosen():
+    """Both agree with themselves entirely, whatever is done to the image."""
+    nothing, everything = np.zeros(SHAPE, np.uint8), np.ones(SHAPE, np.uint8)
+    collapsed = {"empty": way((nothing, nothing)), "full": way((everything, everything))}
+    assert collapsed["empty"].agreement is None and collapsed["full"].agreement == 1.0
+    assert [one.score for one in collapsed.values()] == [0.0, 0.0]
+    assert not is_ranked(collapsed.values())
+    poor = way((ball(4), ball(4, 7)))
+    assert best({**collapsed, "poor": poor}) == "poor" and is_ranked([poor])
+
+
+def test_a_structure_that_one_seed_misses_counts_and_one_that_both_miss_does_not():
+    nothing = np.zeros(SHAPE, np.uint8)
+    assert way((ball(4), nothing)).agreement == 0.0
+    half = way((ball(4), ball(4)), (nothing, nothing))
+    assert (half.agreement, half.plausible) == (1.0, 0.5)
+
+
+def test_volumes_that_the_source_nearly_has_are_plausible():
+    assert [way((ball(size), ball(size))).plausible for size in (2, 3, 5)] == [0.0, 1.0, 1.0]
+    assert rate([((ball(2), ball(2)),) * 2], [8.0], RANGES).plausible == 1.0  # 64 mm3
+
+
+def test_a_disturbance_is_undone_where_the_image_held_it():
+    image = 0.2 + 0.5 * ball(4).astype(np.float32)
+    for number in range(8):
+        done = Disturbance.draw(np.random.default_rng(number))
+        disturbed = done.of_image(image)
+        assert disturbed.dtype == np.float32 and disturbed.min() >= 0.0 and disturbed.max() <= 1.0
+        assert np.array_equal(disturbed, done.of_image(image))
+        bright = 0.7**done.gamma
+        found = done.undone((np.abs(disturbed - bright) < 0.15).astype(np.uint8))
+        assert np.array_equal(found, ball(4))
+        assert not np.allclose(disturbed, image, atol=0.05)
+
+
+def test_ways_are_told_apart_by_their_cases():
+    def rated(values):
+        return Rated(0.5, 1.0, 1.0, tuple(values))
+
+    found = {"a": rated([0.8, 0.7, 0.9, 0.8]), "b": rated([0.3, 0.4, 0.3, 0.2]), "c": rated([0.9, 0.5, 1.0, 0.7])}
+    assert told_apart(found, "a") == ["b"]
+    assert told_apart(found, "b") == []
