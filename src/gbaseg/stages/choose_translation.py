@@ -184,6 +184,7 @@ def segment(settings: Params, model: Path, images: Mapping[str, Path], folder: P
         for name, image in images.items()
     ]
     predict(model, items, settings.pieces, settings.segmentation.prediction, called)
+    discard(folder / "probabilities")  # two bytes a voxel and structure, and no use here
     return {item.name: item.mask for item in items}
 
 
