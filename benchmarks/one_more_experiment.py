@@ -19,6 +19,7 @@ _SPARED = {
     "phantom",
     "standardise",
     "train_translation",
+    "choose_translation",
     "translate",
     "survey",
     "pseudo_label/survey",
