@@ -202,12 +202,12 @@ def test_a_table_that_is_there_is_read_and_left_as_it_is(project, data):
 def test_too_few_hours_are_said_first(project, data):
     call = [*folders(data), "--structures", "ball=1", "--hours"]
     said = refused(project, *call, "0.001")
-    least, enough = map(float, re.findall(r"([\d.]+) h\b", said))
-    assert least < enough
-    result = plan(*call, f"{(least + enough) / 2}")
+    least, enough = re.findall(r"([\d.]+) h\b", said)
+    assert float(least) < float(enough)
+    result = plan(*call, f"{(float(least) + float(enough)) / 2}")
     assert result.exit_code == 0, result.output
     assert "is too little for a network to surely learn 1 structure(s)" in result.stdout.splitlines()[2]
-    assert f"Enough are {enough:g} h" in result.stdout.splitlines()[2]
+    assert f"Enough are {enough} h" in result.stdout.splitlines()[2]
     assert "WARNING" not in plan(*call, f"{enough}").stdout
 
 
