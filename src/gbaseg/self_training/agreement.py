@@ -29,6 +29,12 @@ def agreement(pairs: Iterable[tuple[np.ndarray, np.ndarray]], values: Iterable[i
         pairs: for each case the labels (Z, Y, X) of the round before and of this round, on one grid.
         values: label value of each structure.
     """
+    scores, both_empty = dices(pairs, values)
+    return Agreement(float(np.mean(scores)) if scores else None, both_empty)
+
+
+def dices(pairs: Iterable[tuple[np.ndarray, np.ndarray]], values: Iterable[int]) -> tuple[list[float], int]:
+    """Dice of each pair of labels (Z, Y, X) and structure of which either has some; and how many have none."""
     values = list(values)
     scores, both_empty = [], 0
     for before, now in pairs:
@@ -39,7 +45,7 @@ def agreement(pairs: Iterable[tuple[np.ndarray, np.ndarray]], values: Iterable[i
                 scores.append(2.0 * int((a & b).sum()) / total)
             else:
                 both_empty += 1
-    return Agreement(float(np.mean(scores)) if scores else None, both_empty)
+    return scores, both_empty
 
 
 def stops(

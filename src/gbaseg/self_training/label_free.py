@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.ndimage import shift as shifted
 
-from gbaseg.self_training.agreement import agreement
+from gbaseg.self_training.agreement import dices
 
 _NOISE = 0.02  # SD, intensities in [0, 1]
 _GAMMAS = (0.8, 1.25)
@@ -71,36 +72,45 @@ class Rated:
         return (self.agreement or 0.0) * (self.consistency or 0.0) * self.plausible
 
 
-def rate(
-    cases: Sequence[tuple[Sequence[np.ndarray], Sequence[np.ndarray]]],
-    voxel_mm3: Sequence[float],
-    ranges_mm3: Mapping[int, tuple[float, float]],
-) -> Rated:
-    """Rate a way to train by what its models, one a seed, find in the target.
+class Found(NamedTuple):
+    """What models, one a seed, find in a case.
 
     Args:
-        cases: of each case the models' masks (Z, Y, X), and those of the disturbed image, with the shift undone.
-        voxel_mm3: of each case.
+        plain: their masks (Z, Y, X).
+        disturbed: those of the disturbed image, with the shift undone.
+        voxel_mm3: of the case.
+    """
+
+    plain: Sequence[np.ndarray]
+    disturbed: Sequence[np.ndarray]
+    voxel_mm3: float
+
+
+def rate(cases: Iterable[Found], ranges_mm3: Mapping[int, tuple[float, float]]) -> Rated:
+    """Rate a way to train by what its models find in the target.
+
+    Args:
+        cases: one is looked at after the other.
         ranges_mm3: label value -> smallest and largest volume of that structure in the source.
     """
-    values = list(ranges_mm3)
-    between = [_pairs(plain) for plain, _ in cases]
-    within = [list(zip(plain, disturbed, strict=True)) for plain, disturbed in cases]
-    plausible = [
-        _is_plausible(float(np.count_nonzero(mask == value)) * voxel, ranges_mm3[value])
-        for (plain, _), voxel in zip(cases, voxel_mm3, strict=True)
-        for mask in plain
-        for value in values
-    ]
-    by_case = []
-    for seeds, disturbed in zip(between, within, strict=True):
-        by_case.append((agreement(seeds, values).dice or 0.0) * (agreement(disturbed, values).dice or 0.0))
-    return Rated(
-        agreement((pair for pairs in between for pair in pairs), values).dice,
-        agreement((pair for pairs in within for pair in pairs), values).dice,
-        float(np.mean(plausible)) if plausible else 0.0,
-        tuple(by_case),
-    )
+    between: list[float] = []
+    within: list[float] = []
+    plausible: list[bool] = []
+    by_case: list[float] = []
+    for case in cases:
+        of_seeds, _ = dices(_pairs(case.plain), ranges_mm3)
+        of_images, _ = dices(zip(case.plain, case.disturbed, strict=True), ranges_mm3)
+        between += of_seeds
+        within += of_images
+        by_case.append((_mean(of_seeds) or 0.0) * (_mean(of_images) or 0.0))
+        for mask in case.plain:
+            volumes = {value: float(np.count_nonzero(mask == value)) * case.voxel_mm3 for value in ranges_mm3}
+            plausible += [_is_plausible(volumes[value], limits) for value, limits in ranges_mm3.items()]
+    return Rated(_mean(between), _mean(within), _mean(plausible) or 0.0, tuple(by_case))
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return float(np.mean(values)) if values else None
 
 
 def _pairs(masks: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:

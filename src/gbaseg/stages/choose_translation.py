@@ -7,7 +7,7 @@ they find in the target's training cases. No label of the target is read (METHOD
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from gbaseg.runtime.progress import log
 from gbaseg.runtime.seeds import numpy_generator
 from gbaseg.runtime.turns import beside_gpu, dealt_out
 from gbaseg.segmentation.prediction import PredictionItem, predict
-from gbaseg.self_training.label_free import Disturbance, Rated, best, is_ranked, rate, told_apart
+from gbaseg.self_training.label_free import Disturbance, Found, Rated, best, is_ranked, rate, told_apart
 from gbaseg.stages.survey import survey_items
 from gbaseg.stages.train_segmentation import train
 from gbaseg.translation.settings import UNTRANSLATED
@@ -108,13 +108,15 @@ def rate_candidate(settings: Params, one: Translation, work: Path) -> Rated:
         kind: [segment(settings, model, images, model.parent / kind, one.name) for model in models]
         for kind, images in (("plain", plain), ("disturbed", disturbed))
     }
-    found, voxels_mm3 = [], []
-    for name, disturbance in disturbances.items():
-        of_plain, of_disturbed = ([volume.read(of_seed[name]) for of_seed in masks[kind]] for kind in masks)
-        found.append(([mask.array for mask in of_plain], [disturbance.undone(mask.array) for mask in of_disturbed]))
-        voxels_mm3.append(of_plain[0].grid.voxel_mm3)
     ranges = source_ranges_mm3(settings)
-    return rate(found, voxels_mm3, {value: ranges[name] for name, value in settings.labels.items()})
+
+    def look() -> Iterator[Found]:
+        for name, disturbance in disturbances.items():
+            of_plain, of_disturbed = ([volume.read(of_seed[name]) for of_seed in masks[kind]] for kind in masks)
+            undone = [disturbance.undone(mask.array) for mask in of_disturbed]
+            yield Found([mask.array for mask in of_plain], undone, of_plain[0].grid.voxel_mm3)
+
+    return rate(look(), {value: ranges[name] for name, value in settings.labels.items()})
 
 
 def train_seeds(settings: Params, one: Translation, work: Path) -> list[Path]:
