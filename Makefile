@@ -7,6 +7,8 @@ BENCHMARKS := start_up surface_distance bfloat16 singan cyclegan cpu_steps round
 BIN := $(VENV)/bin
 # A file is one process's, for its fixtures; in the order of tests/conftest.py.
 PYTEST := OMP_NUM_THREADS=1 python -m pytest -n auto --dist loadfile --no-loadscope-reorder
+# Without what waits for processes, and with no fixture that is dear: a worker a core, each with whatever is left.
+QUICK := OMP_NUM_THREADS=1 python -m pytest -n $$(nproc) --dist worksteal
 # dvc and gbaseg are called by name in dvc.yaml
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # dvc sends usage statistics to its makers otherwise
@@ -18,7 +20,7 @@ run: $(VENV)/installed
 	@gbaseg run
 
 check: $(VENV)/installed lint types
-	$(PYTEST) -m "not training and not processes"
+	$(QUICK) -m "not training and not processes"
 
 test: $(VENV)/installed lint types
 	$(PYTEST)

@@ -4,6 +4,9 @@ import subprocess
 import sys
 import time
 
+import pytest
+
+pytestmark = pytest.mark.processes
 # Each ends itself; what it prints last says where it was.
 SWALLOWED = """
 import os, signal, time

@@ -9,6 +9,8 @@ from gbaseg.errors import UserError
 from gbaseg.runtime import engine
 from gbaseg.runtime.engine import GPU_TASKS, WORKERS, Task, TaskFailed, run, threads_for, workers_for
 
+pytestmark = pytest.mark.processes
+
 
 def square(value):
     time.sleep(0.02 * (3 - value % 3))
