@@ -61,13 +61,11 @@ def run(out: Path) -> None:
     appearances = appearance_figures(settings)
     of_each = (_of_structure(settings, structure, rounds, appearances[structure]) for structure in settings.labels)
     scored, *others = zip(*of_each, strict=True)
-    intensities = intensity_distributions(sample_intensities(settings))
-    pictures = [as_vector(intensities, "Intensities by modality and centre (Fig. 6)")]
     sections = [
         *scored,
         *([Section("Leaderboard", tables=tables)] if (tables := _leaderboard()) else []),
         *(section for part in others for section in part),
-        Section("Translation", _choice_in_words(), pictures=pictures, tables=[*_choice(), _checks()]),
+        _translation(intensity_distributions(sample_intensities(settings))),
         *_plan(),
         Section("Time", _TIME_NOTE, tables=_times()),
         Section("Data", "Hashes of what each stage wrote (dvc.lock).", tables=_hashes()),
@@ -188,21 +186,18 @@ def _steps(settings: Params, structure: str, name: str, appearances: Mapping[str
     return pictures
 
 
-def _choice_in_words() -> str:
+def _translation(intensities: Figure) -> Section:
+    """Its checks, and in mode auto what was tried, the best first."""
+    pictures = [as_vector(intensities, "Intensities by modality and centre (Fig. 6)")]
     found = read_json(layout.CHOICE_METRICS) if layout.CHOICE_METRICS.is_file() else {}
     if not found:
-        return ""
-    return f"{found['chosen']} was chosen without a label of the target, {found['why']} ({found['seconds']:.0f} s)."
-
-
-def _choice() -> list[Table]:
-    """What was tried in mode auto, the best first."""
-    found = read_json(layout.CHOICE_METRICS) if layout.CHOICE_METRICS.is_file() else {}
-    tried = sorted(found.get("candidates", {}).items(), key=lambda pair: -pair[1]["score"])
+        return Section("Translation", pictures=pictures, tables=[_checks()])
+    tried = sorted(found["candidates"].items(), key=lambda pair: -pair[1]["score"])
     keys = ("score", "agreement", "consistency", "plausible")
     rows = [[name, *(number(one[key]) for key in keys), number(one["seconds"], 0)] for name, one in tried]
     headings = ["candidate", "score", "seeds agree", "the same when disturbed", "plausible volumes", "seconds"]
-    return [Table(headings, rows)] if rows else []
+    said = f"{found['chosen']} was chosen without a label of the target, {found['why']} ({found['seconds']:.0f} s)."
+    return Section("Translation", said, pictures=pictures, tables=[Table(headings, rows), _checks()])
 
 
 def _checks() -> Table:

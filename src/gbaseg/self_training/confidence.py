@@ -38,11 +38,16 @@ def doubts(
     found = []
     if largest_share < settings.largest_share_below:
         found.append("in pieces")
-    low, high = source_range_mm3[0] / settings.volume_factor, source_range_mm3[1] * settings.volume_factor
-    if not low <= volume_mm3 <= high:
+    if not in_range(volume_mm3, source_range_mm3, settings.volume_factor):
         found.append(OUTSIDE)
     if math.isnan(pairwise_dice):
         found += ["no fold finds it by itself"] if both_empty else []
     elif pairwise_dice < settings.fold_dice_below:
         found.append("folds disagree")
     return found
+
+
+def in_range(volume_mm3: float, source_range_mm3: tuple[float, float], factor: float) -> bool:
+    """Whether a volume lies between the source's smallest / factor and its largest x factor."""
+    low, high = source_range_mm3
+    return low / factor <= volume_mm3 <= high * factor

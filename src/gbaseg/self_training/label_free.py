@@ -1,4 +1,4 @@
-"""How good a model is on the target, as far as that can be told without one of its labels (METHOD 6).
+"""How good a model is on the target, as far as that can be told without one of its labels (METHOD 3).
 
 Two signs, each a Dice: models that differ by their seed alone find the same (arXiv 2406.03323), and a model finds the
 same in an image as in one that is a little noisier, brighter and shifted (arXiv 2503.00450). Both reward models that
@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
 from scipy.ndimage import shift as shifted
 
 from gbaseg.self_training.agreement import dices
+from gbaseg.self_training.confidence import in_range
 
 _NOISE = 0.02  # SD, intensities in [0, 1]
 _GAMMAS = (0.8, 1.25)
@@ -98,28 +100,22 @@ def rate(cases: Iterable[Found], ranges_mm3: Mapping[int, tuple[float, float]]) 
     plausible: list[bool] = []
     by_case: list[float] = []
     for case in cases:
-        of_seeds, _ = dices(_pairs(case.plain), ranges_mm3)
+        of_seeds, _ = dices(combinations(case.plain, 2), ranges_mm3)
         of_images, _ = dices(zip(case.plain, case.disturbed, strict=True), ranges_mm3)
         between += of_seeds
         within += of_images
         by_case.append((_mean(of_seeds) or 0.0) * (_mean(of_images) or 0.0))
         for mask in case.plain:
             volumes = {value: float(np.count_nonzero(mask == value)) * case.voxel_mm3 for value in ranges_mm3}
-            plausible += [_is_plausible(volumes[value], limits) for value, limits in ranges_mm3.items()]
+            plausible += [
+                volumes[value] > 0 and in_range(volumes[value], limits, VOLUME_FACTOR)
+                for value, limits in ranges_mm3.items()
+            ]
     return Rated(_mean(between), _mean(within), _mean(plausible) or 0.0, tuple(by_case))
 
 
 def _mean(values: Sequence[float]) -> float | None:
     return float(np.mean(values)) if values else None
-
-
-def _pairs(masks: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
-    return [(masks[i], masks[j]) for i in range(len(masks)) for j in range(i)]
-
-
-def _is_plausible(volume_mm3: float, range_mm3: tuple[float, float]) -> bool:
-    low, high = range_mm3
-    return volume_mm3 > 0 and low / VOLUME_FACTOR <= volume_mm3 <= high * VOLUME_FACTOR
 
 
 def best(rated: Mapping[str, Rated]) -> str:

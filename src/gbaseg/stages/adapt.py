@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from gbaseg import params
 from gbaseg.augmentation.rules import Copy, Measurement, plan_adaptive, plan_copies, shown_of
@@ -18,9 +17,9 @@ from gbaseg.runtime.scratch import Scratch
 from gbaseg.runtime.seeds import derive
 from gbaseg.runtime.threads import mixed_computing
 from gbaseg.workflow import layout
-from gbaseg.workflow.appearances import believed_target, coverage, measured_source
+from gbaseg.workflow.appearances import believed_target, measured_source
 from gbaseg.workflow.context import read_json, stage, write_json
-from gbaseg.workflow.copies import make_copies, share_unaltered
+from gbaseg.workflow.copies import about_copies, make_copies
 from gbaseg.workflow.singans import ABOUT, SHARED, numbers, still_shows_a_tumour, target_slice, train_all
 from gbaseg.workflow.verdict import read_verdict
 
@@ -62,16 +61,10 @@ def run(round_id: str, last: bool | None = None) -> None:
         planned = planned_copies(settings, measurements, item.prev)
         blending = refreshed_singan(settings, item.prev, scratch, scratch.output(singan), scratch.output(curves))
         make_copies(planned, folder, settings, scratch.output(singan) if blending else layout.SINGAN_MODEL)
-        made = planned if settings.augmentation.makes_copies else []
         by_hand = plan_copies(settings.augmentation.rules, measurements, settings.augmentation.arm)
         folders = [layout.AUGMENTED, folder]
-        found: dict[str, Any] = {
-            "copies": len(made),
-            "cases_copied": len({copy.case for copy in made}),
-            **coverage(settings, folders, item.prev, "target"),
-            "unaltered_share": share_unaltered(settings, [*by_hand, *planned], folders),
-        }
-        write_json(scratch.output(metrics), found)
+        about = about_copies(settings, planned, folders, item.prev, "target", besides=by_hand)
+        write_json(scratch.output(metrics), about)
 
 
 def planned_copies(settings: Params, measurements: Sequence[Measurement], previous: str) -> list[Copy]:

@@ -7,9 +7,9 @@ from gbaseg.augmentation.rules import plan_copies
 from gbaseg.augmentation.settings import structures
 from gbaseg.runtime.progress import log
 from gbaseg.workflow import layout
-from gbaseg.workflow.appearances import coverage, measured_source
+from gbaseg.workflow.appearances import measured_source
 from gbaseg.workflow.context import stage, write_json
-from gbaseg.workflow.copies import make_copies, share_unaltered
+from gbaseg.workflow.copies import about_copies, make_copies
 
 
 def run() -> None:
@@ -27,13 +27,4 @@ def run() -> None:
         elif arm != "none" and not copies:
             log("warning: no rule of augmentation.rules selects a case: this arm equals arm none")
         make_copies(copies, folder, settings)
-        made = copies if settings.augmentation.makes_copies else []
-        write_json(
-            scratch.output(metrics),
-            {
-                "copies": len(made),
-                "cases_copied": len({copy.case for copy in made}),
-                **coverage(settings, [folder], layout.SURVEY, layout.SURVEY),
-                "unaltered_share": share_unaltered(settings, copies, [folder]),
-            },
-        )
+        write_json(scratch.output(metrics), about_copies(settings, copies, [folder], layout.SURVEY, layout.SURVEY))

@@ -193,17 +193,17 @@ def segment(settings: Params, model: Path, images: Mapping[str, Path], folder: P
 def summary(rated: Mapping[str, Rated], seconds: Mapping[str, float], name: str) -> dict[str, Any]:
     """The choice, its evidence, its cost, and how far it is to be trusted."""
     better_than = told_apart(rated, name)
-    others = [other for other in rated if other != name]
-    if not is_ranked(rated.values()):
+    alike = [other for other in rated if other not in (name, *better_than)]
+    ranked = is_ranked(rated.values())
+    if not ranked:
         why = "WARNING: no candidate finds anything in the target; the first is as good as any"
-    elif len(better_than) == len(others):
+    elif not alike:
         why = "better than every other by more than its cases' chance"
     else:
-        alike = ", ".join(other for other in others if other not in better_than)
-        why = f"WARNING: not told apart from {alike} by its cases (less than two standard errors)"
+        why = f"WARNING: not told apart from {', '.join(alike)} by its cases (less than two standard errors)"
     return {
         "chosen": name,
-        "trusted": is_ranked(rated.values()) and len(better_than) == len(others),
+        "trusted": ranked and not alike,
         "why": why,
         "seconds": round(sum(seconds.values()), 1),
         "candidates": {

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +27,7 @@ from gbaseg.runtime.progress import log
 from gbaseg.runtime.seeds import derive
 from gbaseg.runtime.turns import beside_gpu, dealt_out, on_gpu
 from gbaseg.workflow import layout
+from gbaseg.workflow.appearances import coverage
 from gbaseg.workflow.changes import write_changes
 from gbaseg.workflow.context import read_json, write_json
 from gbaseg.workflow.models import load_model
@@ -145,7 +147,29 @@ def read_draws(folders: Sequence[Path]) -> dict[str, Fraction]:
     return dict(found)
 
 
-def share_unaltered(settings: Params, copies: Sequence[Copy], folders: Sequence[Path]) -> float:
-    """`unaltered_share` of copies that lie in some folders."""
+def about_copies(
+    settings: Params,
+    copies: Sequence[Copy],
+    folders: Sequence[Path],
+    round_id: str,
+    called: str,
+    besides: Sequence[Copy] = (),
+) -> dict[str, Any]:
+    """What metrics say of copies: how many, how near they come to the target, and what stays unaltered.
+
+    Args:
+        settings: of the run.
+        copies: that were planned.
+        folders: where all that are trained on lie.
+        round_id, called: see `coverage`.
+        besides: planned before, and trained on with these.
+    """
+    made = copies if settings.augmentation.makes_copies else []
     cases = [case.case for case in read_table(layout.TRANSLATED)]
-    return round(unaltered_share(cases, copies, read_draws(folders), settings.augmentation.arm), 4)
+    share = unaltered_share(cases, [*besides, *copies], read_draws(folders), settings.augmentation.arm)
+    return {
+        "copies": len(made),
+        "cases_copied": len({copy.case for copy in made}),
+        **coverage(settings, folders, round_id, called),
+        "unaltered_share": round(share, 4),
+    }
