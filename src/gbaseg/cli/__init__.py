@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import click
@@ -15,6 +16,7 @@ from gbaseg.cli import project, results, stages
 from gbaseg.errors import UserError
 from gbaseg.runtime.ending import Ended, on_signals
 from gbaseg.runtime.family import DVC_STAGE
+from gbaseg.runtime.leaving import run_to_its_end
 
 
 class Group(click.Group):
@@ -33,7 +35,7 @@ class Group(click.Group):
             except UserError as error:
                 click.echo(f"gbaseg: {error}", err=True)
                 sys.exit(error.exit_code)
-        return super().__call__(*args, **kwargs)
+        run_to_its_end(partial(super().__call__, *args, **kwargs))
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)

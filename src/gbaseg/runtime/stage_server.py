@@ -20,6 +20,7 @@ import sys
 import warnings
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from typing import Any
 from gbaseg.runtime.ending import ASKING
 from gbaseg.runtime.family import end_with_caller, hears_of_parent
 from gbaseg.runtime.fork_server import put_aside
+from gbaseg.runtime.leaving import run_to_its_end
 from gbaseg.runtime.stage_client import SIZE, SOCKET, STARTED, STATUS
 
 # Standard input, output and error of the caller, and the pipe that it tells signals by.
@@ -65,7 +67,7 @@ def main(folder: Path, dvc: int) -> None:
         _become(request, server)
         from gbaseg.cli import main as gbaseg
 
-        gbaseg.main(prog_name="gbaseg")
+        run_to_its_end(partial(gbaseg.main, prog_name="gbaseg"))
 
 
 def _serve(folder: Path, dvc: int) -> dict[str, Any] | None:
