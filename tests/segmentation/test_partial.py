@@ -2,12 +2,16 @@
 
 import json
 
+import blosc2
 import pytest
 import torch
 from nnunetv2.training.loss.compound_losses import DC_and_CE_loss
+from nnunetv2.training.loss.dice import MemoryEfficientSoftDiceLoss
 from safetensors.torch import load_file
 
-from gbaseg.segmentation.partial import UNKNOWN, PartialLoss, merge
+from gbaseg.segmentation.partial import UNKNOWN, WITH_IGNORED, PartialLoss, ignoring, merge
+from gbaseg.segmentation.prediction import IGNORED
+from gbaseg.segmentation.preprocessed import open_array
 from gbaseg.segmentation.training import train_fold
 
 SHAPE = (2, 3, 2, 4, 4)  # two samples, of background, VS and cochlea
@@ -59,6 +63,25 @@ def test_labels_that_are_believed_have_nnunets_loss_to_the_bit(unknown):
     assert torch.equal(loss([logits], [target]), nnunets(logits, target))
 
 
+def test_what_a_voxel_that_is_ignored_says_changes_nothing():
+    """Loss and gradients are those of the other voxels, and finite."""
+    logits, target = draw()
+    target[:, :, 0] = IGNORED
+    nnunets = DC_and_CE_loss(
+        {"batch_dice": False, "smooth": 1e-5, "do_bg": False}, {}, dice_class=MemoryEfficientSoftDiceLoss
+    )
+    loss = PartialLoss(lambda logits, target: ignoring(nnunets)(logits[0], target[0]))
+    logits.requires_grad_(True)
+    before = loss([logits], [target])
+    before.backward()
+    assert torch.isfinite(before) and (logits.grad[:, :, 0] == 0).all() and logits.grad[:, :, 1].any()
+    moved = logits.detach().clone()
+    moved[:, :, 0] = moved[:, :, 0].flip(1)
+    assert torch.equal(loss([moved], [target]), before.detach())
+    target[:] = IGNORED
+    assert torch.isfinite(loss([moved], [target]))
+
+
 @pytest.mark.training
 def test_a_training_knows_which_cases_leave_what_open(prepared, workspace, tmp_path):
     """All structures of a case: its label teaches nothing, and only then; what is validated on has a loss, too."""
@@ -77,3 +100,16 @@ def test_a_training_knows_which_cases_leave_what_open(prepared, workspace, tmp_p
     assert torch.isfinite(left_open).all() and not torch.equal(left_open, believed)
     (workspace.preprocessed / UNKNOWN).write_text(json.dumps({"of another set": [1]}))
     assert torch.equal(trained("c.safetensors"), believed)
+
+
+@pytest.mark.training
+def test_a_training_ignores_voxels_of_its_cases_and_of_those_that_it_is_validated_on(prepared, workspace, tmp_path):
+    [folder] = [path for path in workspace.preprocessed.iterdir() if path.is_dir() and list(path.glob("*_seg.b2nd"))]
+    for path in folder.glob("*_seg.b2nd"):
+        label = open_array(path)[:]
+        label[:, : label.shape[1] // 2] = IGNORED
+        path.unlink()
+        blosc2.asarray(label, urlpath=str(path))
+    (workspace.preprocessed / WITH_IGNORED).write_text("[]")
+    train_fold(workspace, tmp_path / "a.safetensors", tmp_path / "curves", prepared.settings, 0, 1, 7, "a")
+    assert all(torch.isfinite(tensor).all() for tensor in load_file(tmp_path / "a.safetensors").values())

@@ -94,6 +94,15 @@ def test_a_structure_of_two_pieces_keeps_two_beside_one_of_one():
     assert (lost.largest_share, lost.volume_mm3) == (0.4, 2.0)
 
 
+def test_voxels_are_disputed_that_the_folds_give_to_different_structures():
+    """By themselves: the last is background to all, and the ensemble's mask need not have it."""
+    decision = decide(binary(row(0.9, 0.9, 0.2, 0.2), row(0.9, 0.3, 0.9, 0.2)), ONE, SETTINGS, "a", 1.0)
+    assert decision.disputed.tolist() == [[[False, True, True, False]]]
+    label = prediction.undisputed(decision.mask, decision.disputed)
+    assert label.dtype == np.uint8 and label.tolist() == [[[1, prediction.IGNORED, prediction.IGNORED, 0]]]
+    assert not decide(binary(row(0.9, 0.1)), ONE, SETTINGS, "a", 1.0).disputed.any(), "one fold has none to dispute"
+
+
 def test_agreement_is_the_mean_dice_of_the_pairs_of_folds():
     folds = binary(row(1, 1, 0, 0), row(1, 0, 0, 0), row(0, 1, 1, 1))
     # |A| = 2, |B| = 1, |C| = 3; A B 1, A C 1, B C 0.

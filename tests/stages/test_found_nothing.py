@@ -37,7 +37,7 @@ def project(tmp_path, monkeypatch):
         write(Volume(np.ones(GRID.shape, np.uint8), GRID), layout.STANDARD / f"{name}.nii.gz")
     found: dict[str, float] = {}
 
-    def label_target(settings, model, folder, *, fine, name, fine_too):
+    def label_target(settings, model, folder, **_):
         write_agreements = [
             FoldAgreement(case, "VS", 1.0, 1, 1.0, found[case])
             if case in found
@@ -109,7 +109,7 @@ def test_every_structure_has_its_own_proxies(project, monkeypatch):
     two = Params(dataset={"structures": {"VS": 1, "Cochlea": {"value": 2, "pieces": 2}}})
     monkeypatch.setattr(pseudo_label.params, "load", lambda: two)
 
-    def label_target(settings, model, folder, *, fine, name, fine_too):
+    def label_target(settings, model, folder, **_):
         found = [FoldAgreement(case, "VS", 0.9, 1, 1.0, 8.0) for case in TARGETS]
         found += [FoldAgreement(case, "Cochlea", 0.5, 3, 0.4, 0.0) for case in TARGETS]
         folder.mkdir()

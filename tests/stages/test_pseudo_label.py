@@ -7,13 +7,14 @@ import pytest
 
 from gbaseg.cases import Case, write_table
 from gbaseg.params import Params
+from gbaseg.segmentation.prediction import IGNORED, undisputed
 from gbaseg.stages.pseudo_label import carry_back
 from gbaseg.stages.train_segmentation import target_items
 from gbaseg.standardise.case import StandardCase
 from gbaseg.volume import Grid, Volume, read, resample, turn_to_axial, write
 from gbaseg.workflow import layout
 from gbaseg.workflow.context import write_json
-from gbaseg.workflow.pseudo_labels import source_range_mm3
+from gbaseg.workflow.pseudo_labels import source_range_mm3, undisputed_of
 
 COARSE = Grid((20, 32, 32), (1.0, 0.6, 0.6))
 FINE = COARSE.respaced((1.0, 0.4, 0.4))
@@ -75,6 +76,25 @@ def test_masks_of_the_other_grid_are_decided_there(tmp_path, monkeypatch, fine, 
             [item] = target_items(settings, "round_0", on_fine)
             assert item.label == folder / ("fine" if on_fine else "standard") / "t0.nii.gz"
             assert item.image == layout.STANDARD / image
+
+
+def test_disputed_voxels_are_carried_to_the_finer_grid(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    case = Case("t0", "t0", "A", "target", "train", "hrT2", "images/t0.nii.gz")
+    for grid, name in ((COARSE, "t0.json"), (FINE, "t0.fine.json")):
+        record = StandardCase(COARSE, turn_to_axial(COARSE), grid, (0, 0, 0), 0.0, 1.0)
+        write_json(layout.STANDARD / "records" / name, record.to_dict())
+    shares, folder = ball(COARSE, 0.0, samples=5), tmp_path / "out"
+    (folder / "probabilities").mkdir(parents=True)
+    np.save(folder / "probabilities/t0.npy", shares[None].astype(np.float16))
+    rim = (shares > 0) & (shares < 1)
+    write(Volume(undisputed((shares >= 0.5).astype(np.uint8), rim), COARSE), undisputed_of("t0", folder, False))
+    carry_back(case, folder, False, Params(), fine_too=True)
+    label, mask = (read(path) for path in (undisputed_of("t0", folder, True), folder / "fine/t0.nii.gz"))
+    ignored = label.array == IGNORED
+    assert label.grid.agrees_with(FINE) and (label.array == mask.array)[~ignored].all()
+    volumes_mm3 = ignored.sum() * FINE.voxel_mm3, rim.sum() * COARSE.voxel_mm3
+    assert volumes_mm3[0] == pytest.approx(volumes_mm3[1], rel=0.05)
 
 
 def test_without_a_round_on_the_finer_grid_there_are_no_masks_of_it(tmp_path, monkeypatch):

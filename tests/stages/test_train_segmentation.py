@@ -49,6 +49,54 @@ def test_without_a_share_a_real_image_is_drawn_as_an_unaltered_one(items, target
     assert target_weight(source((items, "1/2")), target, share) == 1
 
 
+def write_pseudo_labels(dices):
+    """Of round 0: case -> what the folds' agreement on VS and cochlea is, as the table has it."""
+    write_table(
+        [Case(name, name, "A", "target", "train", "hrT2", f"images/{name}.nii.gz") for name in dices], layout.STANDARD
+    )
+    folder = layout.pseudo_labelled("round_0")
+    folder.mkdir(parents=True)
+    lines = [
+        f"{name},{structure},1,{dice},1,1,"
+        for name, pair in dices.items()
+        for structure, dice in zip(("VS", "Cochlea"), pair, strict=True)
+    ]
+    (folder / TABLE).write_text("\n".join(["case,structure,volume_mm3,fold_dice,pieces,largest_share,doubts", *lines]))
+
+
+@pytest.mark.parametrize(
+    ("dices", "expected"),
+    [
+        pytest.param({"a": (0.9, 0.9), "b": (0.6, 0.6), "c": (0.3, 0.3)}, {"a": 1.5, "b": 1, "c": 0.5}, id="in ratio"),
+        pytest.param({"a": (0.9, 0.3), "b": (0.6, 0.6)}, {"a": 1, "b": 1}, id="the mean of the structures"),
+        pytest.param({"a": (0.8, "nan"), "b": (0.4, 0.4), "c": ("nan", "nan")}, {"a": 1.3, "b": 0.7, "c": 1}, id="nan"),
+        pytest.param({"a": (0.9, 0.9), "b": (0.0, 0.0)}, {"a": 2, "b": 0.1}, id="drawn at least now and then"),
+        pytest.param({"a": ("nan", "nan"), "b": ("nan", "nan")}, {"a": 1, "b": 1}, id="a single fold"),
+        pytest.param({"a": (0, 0), "b": (0, 0)}, {"a": 1, "b": 1}, id="no agreement anywhere"),
+    ],
+)
+def test_cases_are_drawn_in_proportion_to_the_folds_agreement(tmp_path, monkeypatch, dices, expected):
+    monkeypatch.chdir(tmp_path)
+    write_pseudo_labels(dices)
+    structures = {"VS": 1, "Cochlea": {"value": 2, "pieces": 2}}
+    for weigh in (True, False):
+        settings = Params(
+            dataset={"structures": structures}, self_training={"confidence": {"action": "keep", "weigh": weigh}}
+        )
+        weights = {item.name: float(item.weight) for item in target_items(settings, "round_0", False)}
+        assert weights == (expected if weigh else dict.fromkeys(dices, 1.0))
+
+
+def test_disputed_voxels_are_ignored_where_asked(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_pseudo_labels({"a": (0.9, 0.9)})
+    settings = Params(self_training={"confidence": {"disputed": "ignore"}})
+    folder = layout.pseudo_labelled("round_0")
+    for fine in (False, True):
+        [item] = target_items(settings, "round_0", fine)
+        assert item.with_ignored and item.label == folder / f"undisputed/{'fine' if fine else 'standard'}/a.nii.gz"
+
+
 @pytest.mark.parametrize(
     ("action", "expected"),
     [

@@ -16,7 +16,7 @@ from gbaseg.runtime.markers import read_marker, write_marker
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.store import Store
 from gbaseg.segmentation.fingerprint import FINGERPRINT, look_at, write_fingerprint
-from gbaseg.segmentation.partial import UNKNOWN
+from gbaseg.segmentation.partial import UNKNOWN, WITH_IGNORED
 from gbaseg.segmentation.planning import PLANS_NAME, adapt_plans, at_spacing, padded_slices
 from gbaseg.segmentation.preprocessing import RESCALING, preprocess
 from gbaseg.segmentation.settings import SegmentationSettings
@@ -35,6 +35,7 @@ class TrainingItem:
         randomised: contrasts are randomised each time it is drawn, see `randomise`: the kind of the image's foreground
             (`standardise.foreground`), outside of which is air; `None`: they are not.
         unknown: label values of structures that the label is not to be believed about: see `partial`.
+        with_ignored: the label may have voxels of `prediction.IGNORED`.
     """
 
     name: str
@@ -45,6 +46,7 @@ class TrainingItem:
     rescaled: tuple[tuple[int, float, float], ...] = ()
     randomised: ForegroundKind | None = None
     unknown: tuple[int, ...] = ()
+    with_ignored: bool = False
 
 
 def prepare(
@@ -138,6 +140,8 @@ def prepare(
     _write_json(workspace.preprocessed / RESCALING, {name: one for group in found for name, one in group.items()})
     if unknown := {item.name: item.unknown for item in items if item.unknown}:
         _write_json(workspace.preprocessed / UNKNOWN, unknown)
+    if ignored := [item.name for item in items if item.with_ignored]:
+        _write_json(workspace.preprocessed / WITH_IGNORED, ignored)
     store.prune()
     # The store vouches for the cases' files: tens of GiB are not to be read once more.
     write_marker(marker, [workspace.raw, workspace.preprocessed], plans, sized=lambda file: file.suffix != ".json")

@@ -8,13 +8,28 @@ their probabilities are added up and count as background's (marginal loss: Shi e
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 
+from gbaseg.segmentation.prediction import IGNORED
+
 # File of the structures that are left open in a case: name -> label values. Only where there is such a case.
 UNKNOWN = "unknown.json"
+# File of the cases with voxels that no loss is taken of (`prediction.IGNORED`). Only where there is such a case.
+WITH_IGNORED = "with_ignored.json"
 # A logit of probability 0, which half precision has, too.
 _NEVER = -1e4
+
+
+def ignoring(loss: torch.nn.Module) -> torch.nn.Module:
+    """nnU-Net's loss, or one a resolution, as it is with an ignore label.
+
+    Set here and not in dataset.json: there, nnU-Net would draw patches of all cases otherwise, too.
+    """
+    inner: Any = getattr(loss, "loss", loss)
+    inner.ignore_label = inner.ce.ignore_index = IGNORED
+    return loss
 
 
 class PartialLoss(torch.nn.Module):

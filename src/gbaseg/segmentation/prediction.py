@@ -20,16 +20,22 @@ from gbaseg.segmentation.settings import PredictionSettings
 
 # Few enough to share the work out, enough to pay for loading the model.
 _CASES_A_TASK = 4
+# Value of a voxel of a label that no loss is taken of, as nnU-Net's ignore label.
+IGNORED = 255
 
 
 @dataclass(frozen=True)
 class PredictionItem:
-    """One image to segment, and where its mask and its probabilities (`Decision.probabilities`, `.npy`) are written."""
+    """One image to segment, and where its mask and its probabilities (`Decision.probabilities`, `.npy`) are written.
+
+    `undisputed`: where its mask is written with `IGNORED` in the voxels that the folds do not agree on.
+    """
 
     name: str
     image: Path
     mask: Path
     probabilities: Path
+    undisputed: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -64,11 +70,13 @@ class Decision:
         probabilities: (structure, Z, Y, X) float16, the folds' mean softmax; 0 in all that was left out, so that on
             another grid one threshold gives the same pieces (`to_mask`).
         agreements: one a structure.
+        disputed: (Z, Y, X), where the folds by themselves do not all say the same.
     """
 
     mask: np.ndarray
     probabilities: np.ndarray
     agreements: list[FoldAgreement]
+    disputed: np.ndarray
 
 
 def predict(
@@ -109,6 +117,8 @@ def predict_cases(
         folds = ensemble.fold_probabilities(scan)
         decision = decide(folds, pieces, settings, item.name, scan.grid.voxel_mm3)
         volume.write(scan.with_array(decision.mask), item.mask)
+        if item.undisputed is not None:
+            volume.write(scan.with_array(undisputed(decision.mask, decision.disputed)), item.undisputed)
         item.probabilities.parent.mkdir(parents=True, exist_ok=True)
         np.save(item.probabilities, decision.probabilities)
         return decision.agreements
@@ -151,7 +161,12 @@ def decide(
         )
     left_out = (mask == 0) & (_reaching(_lowest(settings), probabilities) > 0)
     probabilities[:, left_out] = 0.0
-    return Decision(mask, probabilities.astype(np.float16), agreements)
+    return Decision(mask, probabilities.astype(np.float16), agreements, (votes != votes[0]).any(axis=0))
+
+
+def undisputed(mask: np.ndarray, disputed: np.ndarray) -> np.ndarray:
+    """A mask (Z, Y, X) for training, with no say in the voxels that the folds do not agree on."""
+    return np.where(disputed, IGNORED, mask).astype(np.uint8)
 
 
 def to_mask(probabilities: np.ndarray, settings: PredictionSettings) -> np.ndarray:

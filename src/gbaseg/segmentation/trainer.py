@@ -23,8 +23,9 @@ from gbaseg.runtime.checkpoint import load_checkpoint, save_checkpoint
 from gbaseg.runtime.finite import broken_losses, diverged, not_finite
 from gbaseg.runtime.precision import suit
 from gbaseg.segmentation.nnunet import nnUNetTrainer
-from gbaseg.segmentation.partial import UNKNOWN, PartialLoss
+from gbaseg.segmentation.partial import UNKNOWN, WITH_IGNORED, PartialLoss, ignoring
 from gbaseg.segmentation.planning import mirrored_axes
+from gbaseg.segmentation.prediction import IGNORED
 from gbaseg.segmentation.preprocessed import CaseDataset
 from gbaseg.segmentation.preprocessing import RESCALING
 from gbaseg.segmentation.rescaling import RescalingDataset, read_rescaling
@@ -104,12 +105,16 @@ class Trainer(nnUNetTrainer):
         return rotation, in_plane, size, self.inference_allowed_mirroring_axes
 
     def _build_loss(self) -> PartialLoss:
-        path = Path(self.preprocessed_dataset_folder_base) / UNKNOWN
+        folder = Path(self.preprocessed_dataset_folder_base)
+        path = folder / UNKNOWN
         self._unknown: dict[str, list[int]] = json.loads(path.read_text()) if path.is_file() else {}
-        return PartialLoss(super()._build_loss())
+        loss = super()._build_loss()
+        return PartialLoss(ignoring(loss) if (folder / WITH_IGNORED).is_file() else loss)
 
     def validation_step(self, batch: dict) -> dict:
         self.loss.unknown = [self._unknown.get(name, ()) for name in batch["keys"]]
+        for target in batch["target"] if isinstance(batch["target"], list) else [batch["target"]]:
+            target[target == IGNORED] = 0  # no class of the Dice that nnU-Net shows
         return super().validation_step(batch)
 
     @staticmethod

@@ -57,6 +57,14 @@ class ConfidenceSettings(Settings):
     volume_factor: Annotated[float, Field(ge=1.0)] = Field(
         2.0, description="a volume under the source's smallest / factor or over its largest x factor is left out"
     )
+    weigh: bool = Field(
+        False, description="draw pseudo-labelled cases in proportion to the folds' agreement on them (ours)"
+    )
+    disputed: Literal["learn", "ignore"] = Field(
+        "learn",
+        description="voxels that some folds give to a structure and others do not: learnt as the ensemble has them "
+        "(paper), or left out of the loss (ours)",
+    )
 
 
 class SelfTrainingSettings(Settings):

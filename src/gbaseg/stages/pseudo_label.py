@@ -21,14 +21,21 @@ from gbaseg.params import Params
 from gbaseg.runtime.engine import Task
 from gbaseg.runtime.engine import run as run_tasks
 from gbaseg.runtime.progress import log
-from gbaseg.segmentation.prediction import FoldAgreement, PredictionItem, predict, to_mask
+from gbaseg.segmentation.prediction import IGNORED, FoldAgreement, PredictionItem, predict, to_mask, undisputed
 from gbaseg.self_training.agreement import Agreement, agreement
 from gbaseg.self_training.confidence import doubts
 from gbaseg.standardise.case import StandardCase, probability_to_raw
 from gbaseg.workflow import layout
 from gbaseg.workflow.context import read_json, read_record, stage, write_json
 from gbaseg.workflow.held_out import score_folds
-from gbaseg.workflow.pseudo_labels import TABLE, read_rows, source_ranges_mm3, training_cases, volumes_mm3
+from gbaseg.workflow.pseudo_labels import (
+    TABLE,
+    read_rows,
+    source_ranges_mm3,
+    training_cases,
+    undisputed_of,
+    volumes_mm3,
+)
 
 _COLUMNS = ("case", "structure", "volume_mm3", "fold_dice", "pieces", "largest_share", "doubts")
 
@@ -57,7 +64,10 @@ def run(round_id: str) -> None:
             return
         # What the survey finds trains no round.
         followed = previous is not None and settings.self_training.last_round_fine_grid
-        label_target(settings, model, folder, fine=about["fine_grid"], name=round_id, fine_too=followed)
+        ignore = previous is not None and settings.self_training.confidence.disputed == "ignore"
+        label_target(
+            settings, model, folder, fine=about["fine_grid"], name=round_id, fine_too=followed, undisputed_too=ignore
+        )
         # With the survey's, of a single fold and without GBA, there is no agreement to speak of.
         agrees, both_empty = Agreement(None, 0)
         if previous is not None and previous != layout.SURVEY:
@@ -88,7 +98,16 @@ def _write_about(folder: Path, nothing: bool, **about: Any) -> None:
     write_json(folder / layout.ROUND, {**about, "found_nothing": True} if nothing else about)
 
 
-def label_target(settings: Params, model: Path, folder: Path, *, fine: bool, name: str, fine_too: bool = False) -> None:
+def label_target(
+    settings: Params,
+    model: Path,
+    folder: Path,
+    *,
+    fine: bool,
+    name: str,
+    fine_too: bool = False,
+    undisputed_too: bool = False,
+) -> None:
     """Segment all target cases, of every split.
 
     Writes `standard/CASE.nii.gz` (standard grid, values 1, 2, ... in the order of `dataset.structures`),
@@ -98,6 +117,8 @@ def label_target(settings: Params, model: Path, folder: Path, *, fine: bool, nam
     Args:
         fine: the model segments images of the finer grid.
         fine_too: where it does not, training cases get `fine/CASE.nii.gz` as well, for a round on the finer grid.
+        undisputed_too: training cases get `undisputed/standard/CASE.nii.gz` (and `fine`, likewise) as well, with
+            `prediction.IGNORED` where the folds do not agree.
     """
     cases = select(read_table(layout.STANDARD), domain="target")
     predicted = folder / ("fine" if fine else "standard")
@@ -111,6 +132,7 @@ def label_target(settings: Params, model: Path, folder: Path, *, fine: bool, nam
                 images[case.case],
                 predicted / f"{case.case}.nii.gz",
                 probabilities / f"{case.case}.npy",
+                undisputed_of(case.case, folder, fine) if undisputed_too and case.split == "train" else None,
             )
             for case in cases
         ],
@@ -149,9 +171,14 @@ def carry_back(case: Case, folder: Path, fine: bool, settings: Params, fine_too:
             volume.resample(volume.Volume(structure.astype(np.float32), record.grid), other, "probability")
             for structure in probabilities
         ]
-        volume.write(
-            volume.Volume(_decided(carried, settings), other), folder / ("standard" if fine else "fine") / name
-        )
+        mask = volume.Volume(_decided(carried, settings), other)
+        volume.write(mask, folder / ("standard" if fine else "fine") / name)
+        if (open_voxels := undisputed_of(case.case, folder, fine)).is_file():
+            seen = volume.read(open_voxels)
+            disputed = volume.resample(seen.with_array((seen.array == IGNORED).astype(np.uint8)), other, "label")
+            volume.write(
+                mask.with_array(undisputed(mask.array, disputed.array > 0)), undisputed_of(case.case, folder, not fine)
+            )
 
 
 def _record(case: Case, fine: bool) -> StandardCase:

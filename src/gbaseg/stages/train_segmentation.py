@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gbaseg import params
-from gbaseg.cases import Case, read_table
+from gbaseg.cases import read_table
 from gbaseg.params import Params
 from gbaseg.runtime.fork_server import import_for_workers
 from gbaseg.runtime.progress import log
@@ -27,7 +27,13 @@ from gbaseg.workflow.choice import chosen
 from gbaseg.workflow.context import read_json, recipe, stage, write_json
 from gbaseg.workflow.copies import read_choices, read_draws
 from gbaseg.workflow.folds import fold_seed, patient_pools
-from gbaseg.workflow.pseudo_labels import doubtful_structures, source_ranges_mm3, training_cases
+from gbaseg.workflow.pseudo_labels import (
+    doubtful_structures,
+    source_ranges_mm3,
+    training_cases,
+    undisputed_of,
+    weights_by_agreement,
+)
 from gbaseg.workflow.verdict import read_verdict
 
 # Beside the stages' scratch folders: rounds and experiments share most of their images.
@@ -56,7 +62,7 @@ def run(round_id: str, last: bool | None = None) -> None:
         "self_training": settings.self_training.model_dump(
             include={"target_share", "last_round_set", "last_round_fine_grid"}
         ),
-        "doubtful": settings.self_training.confidence.action,
+        "confidence": settings.self_training.confidence.model_dump(include={"action", "weigh", "disputed"}),
         "spacings": [settings.standardise.spacing_xyz_mm, settings.standardise.fine_spacing_xyz_mm],
         "structures": settings.labels,
     }
@@ -77,7 +83,7 @@ def run(round_id: str, last: bool | None = None) -> None:
             # Of all of them: where most are doubtful, those that are left do not stand in for them.
             count = len(training_cases())
             weight = target_weight(items, count, settings.self_training.target_share)
-            items += [replace(one, weight=weight) for one in real]
+            items += [replace(one, weight=weight * one.weight) for one in real]
         train(
             settings,
             items,
@@ -215,9 +221,11 @@ def target_items(settings: Params, previous: str, fine: bool) -> list[TrainingIt
 
     What is left out is a structure of a case: the others are trained on, and what is not one of them may be background
     or the structure. A case of which all are doubtful is left out.
+
+    Their weights are 1 on average.
     """
-    labels = layout.pseudo_labelled(previous)
-    doubtful = doubtful_structures(labels) if settings.self_training.confidence.action == "drop" else {}
+    labels, confidence = layout.pseudo_labelled(previous), settings.self_training.confidence
+    doubtful = doubtful_structures(labels) if confidence.action == "drop" else {}
     items, left_out = [], dict.fromkeys(settings.labels, 0)
     cases = training_cases()
     for case in cases:
@@ -226,14 +234,23 @@ def target_items(settings: Params, previous: str, fine: bool) -> list[TrainingIt
             left_out[name] += 1
         if len(names) < len(settings.labels):
             unknown = tuple(value for name, value in settings.labels.items() if name in names)
-            items.append(replace(_target_item(case, labels, fine), unknown=unknown))
+            label = labels / ("fine" if fine else "standard") / f"{case.case}.nii.gz"
+            if confidence.disputed == "ignore":
+                label = undisputed_of(case.case, labels, fine)
+            items.append(
+                TrainingItem(
+                    case.case,
+                    case.patient,
+                    layout.STANDARD / (f"fine/{case.case}.nii.gz" if fine else case.image),
+                    label,
+                    unknown=unknown,
+                    with_ignored=confidence.disputed == "ignore",
+                )
+            )
+    if confidence.weigh:
+        trained_on = {item.name: settings.labels.keys() - doubtful.get(item.name, set()) for item in items}
+        weights = weights_by_agreement(labels, trained_on)
+        items = [replace(item, weight=weights[item.name]) for item in items]
     of_each = ", ".join(f"{name} of {count}" for name, count in left_out.items())
     log(f"{len(items)} of {len(cases)} pseudo-labelled target cases; left out as doubtful: {of_each}")
     return items
-
-
-def _target_item(case: Case, labels: Path, fine: bool) -> TrainingItem:
-    image = layout.STANDARD / (f"fine/{case.case}.nii.gz" if fine else case.image)
-    return TrainingItem(
-        case.case, case.patient, image, labels / ("fine" if fine else "standard") / f"{case.case}.nii.gz"
-    )

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import math
+from collections.abc import Mapping
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +36,32 @@ def doubtful_structures(folder: Path) -> dict[str, set[str]]:
         if row["doubts"]:
             found.setdefault(row["case"], set()).add(row["structure"])
     return found
+
+
+def undisputed_of(case: str, folder: Path, fine: bool) -> Path:
+    """A training case's label without the voxels that the folds do not agree on; there where that was asked for."""
+    return folder / "undisputed" / ("fine" if fine else "standard") / f"{case}.nii.gz"
+
+
+def weights_by_agreement(folder: Path, trained_on: Mapping[str, set[str]]) -> dict[str, Fraction]:
+    """How often to draw each case, 1 on average: in proportion to the folds' agreement on it (pairwise Dice).
+
+    Of several structures the mean. A case without any (no fold finds it by itself, or there is one fold) counts as the
+    others' mean.
+
+    Args:
+        trained_on: case -> structures whose pseudo-labels are trained on.
+    """
+    found: dict[str, list[float]] = {name: [] for name in trained_on}
+    for row in read_rows(folder):
+        if row["structure"] in trained_on.get(row["case"], ()) and not math.isnan(dice := float(row["fold_dice"])):
+            found[row["case"]].append(dice)
+    means = {name: float(np.mean(dices)) for name, dices in found.items() if dices}
+    middle = float(np.mean(list(means.values()))) if means else 0.0
+    if middle == 0.0:
+        return dict.fromkeys(trained_on, Fraction(1))
+    # In tenths: nnU-Net's list of draws is of whole numbers. None is never drawn.
+    return {name: max(Fraction(1, 10), Fraction(round(10 * means.get(name, middle) / middle), 10)) for name in found}
 
 
 def volumes_mm3(folder: Path, structure: str) -> dict[str, float]:
