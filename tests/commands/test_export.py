@@ -91,7 +91,8 @@ def test_methods_have_the_runs_own_numbers(run):
         "No label of the target was read in training.", "resampled to 1.5 x 1.5 x 2 mm", "60 x 60 voxels and to 24",
         "CycleGAN (Zhu et al.) trained on centre A for 52 epochs of 50 steps", "15 iterations of Van Cittert",
         "times 0.5, 0.7, 1.4, 1.7", "start 1, 3 scale(s) below the finest", "patches of 16 x 48 x 48 voxels (z, y, x)",
-        "2 folds split by patient, 14 epochs of 60 iterations (adamw", "of round 2 (weights from the round before)",
+        "2 folds split by patient, 14 epochs of 60 iterations (adamw",
+        "of round_1, number 2 of 2 (weights from the round before)",
         "thresholded at 0.5; the largest connected components were kept (1 of VS) and grown down to 0.3.",
         f"On {scores['cases']} labelled scans", f"{scores['dice']['mean']:.3f} ± {scores['dice']['sd']:.3f} [",
         "seed 1", "gbaseg 0.1.0, torch 2.13.0; whether it was trained with these is not noted.",
@@ -107,7 +108,8 @@ def test_what_is_not_known_is_not_claimed(run):
     text = card(facts, ABOUT.model_copy(update={"target": None, "volumes_mm3": {}}))
     for part in (
         "metrics/data.json is not there", "dvc.lock is not there", "None: no round of this run was scored.",
-        "Nothing: metrics/proxies is empty.", "is not noted: scans are not compared", "those of masks are not judged",
+        "Nothing of the rounds: metrics/proxies is empty.",
+        "is not noted: scans are not compared", "those of masks are not judged",
     ):  # fmt: skip
         assert part in text
     said = methods(facts, ABOUT)

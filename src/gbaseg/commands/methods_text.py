@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from gbaseg.commands.run_facts import RunFacts
+from gbaseg.commands.run_facts import RunFacts, Score
 from gbaseg.evaluation.statistics import Interval
 from gbaseg.evaluation.text import number
 from gbaseg.inference.contents import Contents
@@ -53,7 +53,7 @@ def methods(facts: RunFacts, about: Contents) -> str:
 
 
 def _data(facts: RunFacts) -> Iterator[str]:
-    source, target = (_named(facts, domain) for domain in ("source", "target"))
+    source, target = (named(facts, domain) for domain in ("source", "target"))
     if facts.synthetic:
         yield "The data were the synthetic phantom that comes with gbaseg, not scans of patients."
     if facts.data:
@@ -91,7 +91,7 @@ def _standardised(facts: RunFacts) -> Iterator[str]:
 
 def _adaptation(facts: RunFacts, cited: list[str]) -> Iterator[str]:
     settings, used = facts.settings, facts.translation
-    source, target = (_named(facts, domain) for domain in ("source", "target"))
+    source, target = (named(facts, domain) for domain in ("source", "target"))
     if used is not None:
         if settings.translation.mode == "auto":
             tried = ", ".join(settings.translation.auto.candidates)
@@ -175,15 +175,17 @@ def _network(facts: RunFacts, cited: list[str]) -> Iterator[str]:
         f"iterations ({settings.optimiser}, highest learning rate {settings.learning_rate:g})."
     )
     names = [item.id for item in rounds.rounds]
+    if trained_in not in names:
+        return
     if trained_in == names[0]:
         yield "This model is of the first round, without pseudo-labels of the target."
         return
     only = last and rounds.last_round_set == "target_only"
+    besides = ", and on nothing else in the last round" if only else " as well"
+    start = "weights from the round before" if settings.start == "warm" else "trained from scratch"
     yield (
-        f"It was then trained on the target's own scans with pseudo-labels of the round before"
-        f"{', and on nothing else in the last round' if only else ' as well'}; this model is of round "
-        f"{names.index(trained_in) + 1 if trained_in in names else trained_in}"
-        f"{' (weights from the round before)' if settings.start == 'warm' else ' (trained from scratch)'}."
+        f"It was then trained on the target's own scans with pseudo-labels of the round before{besides}; this model is "
+        f"of {trained_in}, number {names.index(trained_in) + 1} of {len(names)} ({start})."
     )
     if rounds.confidence.action == "drop":
         yield "Pseudo-labels that were doubtful by the folds' agreement, pieces or volume were left out."
@@ -209,7 +211,7 @@ def _scores(facts: RunFacts) -> Iterator[str]:
         yield "This run has no scores of this model on labelled scans of the target."
     for structure, score in of_round.items():
         metrics = score.metrics
-        splits = ", ".join(facts.settings.evaluation.splits)
+        splits = ", ".join(splits_of(score))
         yield (
             f"On {metrics['cases']} labelled scans of the target that were not trained on (splits: {splits}) "
             f"{structure} had a Dice of {with_interval(metrics['dice'], score.dice, 3)} and an average symmetric "
@@ -223,7 +225,7 @@ def _scores(facts: RunFacts) -> Iterator[str]:
 
 def _software(facts: RunFacts, about: Contents) -> str:
     versions = ", ".join(f"{name} {number}" for name, number in about.made_with.items())
-    device = f" Its last round was trained on: {facts.device}." if facts.device else ""
+    device = f" By this machine's log the model was trained on: {facts.device}." if facts.device else ""
     return (
         f"Random numbers follow from seed {facts.settings.seed}.{device} Installed when the model was exported: "
         f"{versions}; whether it was trained with these is not noted."
@@ -237,7 +239,13 @@ def with_interval(statistic: Mapping[str, float | None], interval: Interval | No
     return f"{number(statistic['mean'], decimals)}{spread}{between}"
 
 
-def _named(facts: RunFacts, domain: str) -> str:
+def splits_of(score: Score) -> list[str]:
+    """Of the scans that were scored."""
+    return list(score.metrics.get("per_split", {})) or ["not noted"]
+
+
+def named(facts: RunFacts, domain: str) -> str:
+    """`hrT2 scans`, or `scans of the target` where the table of cases does not say what they are."""
     return f"{facts.modalities[domain]} scans" if domain in facts.modalities else f"scans of the {domain}"
 
 

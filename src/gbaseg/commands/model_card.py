@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 
-from gbaseg.commands.methods_text import REFERENCES, with_interval
+from gbaseg.commands.methods_text import REFERENCES, named, splits_of, with_interval
 from gbaseg.commands.run_facts import RunFacts
 from gbaseg.evaluation.rounds import proxies_of
 from gbaseg.evaluation.text import number
@@ -17,8 +17,9 @@ _LIMITS = """- Research software: not a medical device, and not tested for any c
   a mask is unlike what the training had; that nothing is said is no sign that a mask is right.
 - The scores below, where there are any, are of the scans that are named there, and of one training: another seed gives
   others."""
-_USE = """```
-pip install gbaseg
+_USE = """With gbaseg installed:
+
+```
 gbaseg predict --model MODEL.zip SCAN.nii.gz -o masks
 ```
 
@@ -30,11 +31,11 @@ in this file is executed when it is read: weights are safetensors, all else is J
 def card(facts: RunFacts, about: Contents) -> str:
     """Markdown; every number of it stands in the run's files."""
     what = ", ".join(f"{name} = {value}" for name, value in facts.settings.dataset.label_values.items())
-    target = facts.modalities.get("target", "the target modality")
+    target = named(facts, "target")
     folds = sum(name.startswith("fold_") for name in about.files)
     parts = [
         f"# Model of {about.round}: {', '.join(facts.settings.labels)} in {target}",
-        f"{folds} network(s) of nnU-Net v2 that segment {what} in scans of {target}, for which the training had no "
+        f"{folds} network(s) of nnU-Net v2 that segment {what} in {target}, for which the training had no "
         f"labels; trained in {about.trained_in} of a run of gbaseg.",
         _of_phantom(facts),
         "## Use",
@@ -102,7 +103,7 @@ def _scores(facts: RunFacts) -> Iterator[str]:
     headings = ["round", "structure", "scans", "Dice", "median", "ASSD (mm)", "empty masks", "Dice by centre"]
     yield from _table(headings, rows)
     yield ""
-    splits = ", ".join(facts.settings.evaluation.splits)
+    splits = ", ".join({split: 0 for of in facts.scores.values() for one in of.values() for split in splits_of(one)})
     yield (
         f"Mean ± SD over scans of the splits {splits}, which were not trained on; in brackets 95 % bootstrap intervals "
         "over the scans (they say nothing of another training). An empty mask counts as "
@@ -120,6 +121,12 @@ def _scores(facts: RunFacts) -> Iterator[str]:
 
 
 def _proxies(facts: RunFacts) -> Iterator[str]:
+    if facts.checks:
+        shown = [
+            [_words(key), number(value, 4)] for key, value in facts.checks.items() if isinstance(value, float | int)
+        ]
+        yield from _table(["check of the translation", "value"], shown)
+        yield ""
     rows = []
     for round_id, found in facts.proxies.items():
         for structure in facts.settings.labels:
@@ -132,7 +139,7 @@ def _proxies(facts: RunFacts) -> Iterator[str]:
                 ]
             )  # fmt: skip
     if not rows:
-        yield "Nothing: metrics/proxies is empty."
+        yield "Nothing of the rounds: metrics/proxies is empty."
         return
     headings = ["round", "structure", "Dice, pseudo-target", "folds agree", "agrees with round before", "doubtful"]
     yield from _table(headings, rows)

@@ -24,7 +24,7 @@ from gbaseg.workflow.context import read_json
 from gbaseg.workflow.provenance import LOCK, refuse_strangers
 from gbaseg.workflow.roots import is_default
 
-DATA = layout.METRICS / "data.json"
+DATA, CHECKS = layout.METRICS / "data.json", layout.METRICS / "translation.json"
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class RunFacts:
         translation: that is used; None where that is not known yet.
         scores: round -> structure -> score, rounds in order; of those that were scored.
         proxies: round -> metrics/proxies/ROUND.json.
-        baseline: metrics/baseline.json; empty where it is not there.
+        baseline, checks: metrics/baseline.json and metrics/translation.json; empty where they are not there.
         device: what the model's round was trained on, as this machine's ledger has it; empty where it has not.
     """
 
@@ -72,6 +72,7 @@ class RunFacts:
     scores: Mapping[str, Mapping[str, Score]]
     proxies: Mapping[str, Mapping[str, Any]]
     baseline: Mapping[str, Any]
+    checks: Mapping[str, Any]
     device: str
 
     @property
@@ -95,13 +96,14 @@ def read_facts(round_id: str, settings: Params | None = None) -> RunFacts:
     cases = {name: layout.case_scores(name) for name in metrics if layout.case_scores(name).is_file()}
     proxies = {name: layout.proxies(name) for name in names if layout.proxies(name).is_file()}
     baseline = layout.METRICS / f"{BASELINE}.json"
-    others = [path for path in (DATA, baseline) if path.is_file()]
+    others = [path for path in (DATA, CHECKS, baseline) if path.is_file()]
     refuse_strangers([*metrics.values(), *cases.values(), *proxies.values(), *others])
     model = layout.model_of(round_id)
+    about = read_json(model / layout.ROUND)
     return RunFacts(
         settings=settings,
         round_id=round_id,
-        about_model=read_json(model / layout.ROUND),
+        about_model=about,
         plans=read_json(model / "plans.json", "configurations"),
         dataset=read_json(model / "dataset.json", "labels"),
         synthetic=is_default(Path(settings.dataset.root)),
@@ -112,7 +114,8 @@ def read_facts(round_id: str, settings: Params | None = None) -> RunFacts:
         scores={name: _scores(read_json(file), cases.get(name), settings) for name, file in metrics.items()},
         proxies={name: read_json(file) for name, file in proxies.items()},
         baseline=read_json(baseline) if baseline.is_file() else {},
-        device=read_ledger().get(f"train_segmentation/{round_id}", {}).get("device", ""),
+        checks=read_json(CHECKS) if CHECKS.is_file() else {},
+        device=read_ledger().get(f"train_segmentation/{about.get('trained_in', round_id)}", {}).get("device", ""),
     )
 
 

@@ -82,7 +82,7 @@ def segment(
 
     Args:
         name: of the scan.
-        probabilities, uncertainty: see `Segmentation`; they take a scan's memory four times over each.
+        probabilities, uncertainty: see `Segmentation`; each is a float32 volume on the scan's grid.
 
     Raises:
         UserError: the networks give numbers that are not finite.

@@ -6,8 +6,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial import ConvexHull
-from scipy.spatial.distance import pdist, squareform
 
 from gbaseg.segmentation.components import largest_components
 from gbaseg.volume import Volume, turn_to_axial
@@ -81,6 +79,9 @@ def _greatest(points: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
 
     Points around a voxel span every axis: there always is a hull.
     """
+    from scipy.spatial import ConvexHull  # slow to import, and not asked for by everybody
+    from scipy.spatial.distance import pdist, squareform
+
     corners = points[ConvexHull(points).vertices]  # in 2D in their order around it
     distances = squareform(pdist(corners))
     one, other = np.unravel_index(int(distances.argmax()), distances.shape)
