@@ -25,6 +25,7 @@ OTHERS = [
     "show",
     "report",
     "predict",
+    "export",
     "submission",
     "leaderboard",
     "rank",
@@ -134,7 +135,7 @@ def test_an_unknown_round_is_named_with_those_there_are(project, command):
         (["standardize"], "No such command 'standardize'"),
         (["evaluate"], "say either ROUND, or all of --predictions, --references and --out"),
         (["predict", "--out", "masks"], "Missing argument 'IMAGES...'"),
-        (["predict", "a.nii.gz"], "Missing option '--out'"),
+        (["predict", "a.nii.gz"], "Missing option '-o' / '--out'"),
         (["predict", "a.nii.gz", "--out", "params.yaml"], "Directory 'params.yaml' is a file"),
     ],
 )

@@ -17,6 +17,7 @@ from rich.console import Console
 from gbaseg import params
 from gbaseg.cli import main
 from gbaseg.commands import predict, predict_scans, predict_table
+from gbaseg.inference import project as rounds
 from gbaseg.raw import checks
 from gbaseg.volume import Grid, Volume, read, write
 from gbaseg.volume.resampling import to_sitk
@@ -44,7 +45,7 @@ def project(tmp_path, monkeypatch):
     """The default project with the model of a round, and one good scan."""
     shutil.copyfile(ROOT / "presets/default.yaml", tmp_path / "params.yaml")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(predict, "Ensemble", BrightVoxels)
+    monkeypatch.setattr(rounds, "Ensemble", BrightVoxels)
     write_json(MODEL / layout.ROUND, {"fine_grid": False, "volumes_mm3": {"VS": [1000.0, 3000.0]}})
     for name in ("plans.json", "dataset.json", "fold_0.safetensors", "fold_1.safetensors"):
         (MODEL / name).touch()
@@ -92,7 +93,7 @@ def test_a_scan_is_brought_to_the_models_grid_whatever_params_yaml_says(monkeypa
 
     about = {**params.load().standardise.model_dump(mode="json"), "spacing_xyz_mm": [3.0, 3.0, 3.0], "crop_xy_px": 24}
     write_json(MODEL / layout.ROUND, {"fine_grid": False, "standardise": about})
-    monkeypatch.setattr(predict, "Ensemble", Watching)
+    monkeypatch.setattr(rounds, "Ensemble", Watching)
     result = gbaseg("good.nii.gz")
     assert result.exit_code == 0
     assert seen[0].spacing_zyx_mm == (3.0, 3.0, 3.0) and seen[0].shape[1:] == (24, 24)
@@ -114,7 +115,7 @@ def test_slices_are_those_of_the_model_and_axial_for_one_of_before(monkeypatch, 
         del about["slices"]
     about = {"fine_grid": False} if named == "no section" else {"fine_grid": False, "standardise": about}
     write_json(MODEL / layout.ROUND, about)
-    monkeypatch.setattr(predict, "Ensemble", Watching)
+    monkeypatch.setattr(rounds, "Ensemble", Watching)
     sagittal = (0.0, 0.0, -1.0, 1.0, 0.0, 0.0, 0.0, -1.0, 0.0)
     stack = Volume(scan().array, Grid(GRID.shape, (4.0, 1.5, 1.5), direction=sagittal))
     write(stack, "stack.nii.gz")

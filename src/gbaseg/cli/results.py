@@ -22,8 +22,16 @@ def show() -> None:
 
 @click.command()
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--out", required=True, type=OUT_FOLDER, help="Folder of the masks.")
+@click.option("-o", "--out", required=True, type=OUT_FOLDER, help="Folder of the masks.")
+@click.option(
+    "--model",
+    type=click.Path(path_type=Path),
+    help="Zip of `gbaseg export`, its folder once unpacked, or models/segmentation/ROUND; default: of this project.",
+)
 @click.option("--round", "round_id", help="Round whose model is used; default: the last.")
+@click.option("--probabilities", is_flag=True, help="Each structure's probability, too: probabilities/STRUCTURE/.")
+@click.option("--uncertainty", is_flag=True, help="How far the folds are apart, voxel by voxel: uncertainty/.")
+@click.option("--statistics", is_flag=True, help="Volume, diameters and mean intensity: statistics.csv and .json.")
 @click.option(
     "--on-bad-scan",
     default="stop",
@@ -31,15 +39,36 @@ def show() -> None:
     type=click.Choice(["stop", "skip"]),
     help="stop: a faulty scan ends the command before any is segmented; skip: the others are done.",
 )
-def predict(images: tuple[Path, ...], out: Path, round_id: str | None, on_bad_scan: str) -> None:
+def predict(
+    images: tuple[Path, ...], out: Path, model: Path | None, round_id: str | None, on_bad_scan: str, **wanted: bool
+) -> None:
     """Segment scans of the target modality, on their own grids.
 
-    predictions.csv beside the masks has volume, pieces, agreement of the folds and warnings of every scan. The exit
-    code is 2 where scans have no mask and the others are done.
+    IMAGES are files, folders of them, folders of a DICOM series each, or patterns. predictions.csv beside the masks has
+    volume, pieces, agreement of the folds and warnings of every scan. The exit code is 2 where scans have no mask and
+    the others are done.
     """
     from gbaseg.commands.predict import run
+    from gbaseg.commands.predict_extras import Wanted
 
-    run(images, out, round_id, skip_faulty=on_bad_scan == "skip")
+    run(images, out, round_id, on_bad_scan == "skip", model, Wanted(**wanted))
+
+
+@click.command()
+@click.option("-o", "--out", required=True, type=OUT_FILE, help="The zip.")
+@click.option("--round", "round_id", help="Round whose model is exported; default: the last.")
+@click.option("--nnunet", is_flag=True, help="For nnUNetv2_install_pretrained_model_from_zip, without what is ours.")
+def export(out: Path, round_id: str | None, nnunet: bool) -> None:
+    """Put a round's model into one file, for `gbaseg predict --model` in any folder.
+
+    With a model card and a paragraph of methods, from what this run wrote.
+    """
+    if nnunet:
+        from gbaseg.commands.export_nnunet import run
+    else:
+        from gbaseg.commands.export import run
+
+    run(out, round_id)
 
 
 @click.command()
@@ -188,4 +217,4 @@ def translations(
     run(plan_translations(centres, runs, arms, seeds), extra, now)
 
 
-COMMANDS = [show, report, predict, submission, leaderboard, rank, tables, figures, ablation]
+COMMANDS = [show, report, predict, export, submission, leaderboard, rank, tables, figures, ablation]

@@ -2,60 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from pydantic import ValidationError
-
-from gbaseg import params, volume
+from gbaseg import volume
 from gbaseg.commands import predict_table
 from gbaseg.commands.outputs import as_text
-from gbaseg.commands.predict_scans import mask_name, name_faults, scan_faults, without, words_of
+from gbaseg.commands.predict_extras import (
+    CSV,
+    NOTHING_ELSE,
+    Wanted,
+    extra_faults,
+    known_masks,
+    statistics_rows,
+    write_statistics,
+    write_volumes,
+)
+from gbaseg.commands.predict_inputs import expanded
+from gbaseg.commands.predict_scans import mask_name, name_faults, scan_faults, without
 from gbaseg.commands.predict_table import DONE, FAILED, TABLE, WAITING, Row
 from gbaseg.errors import SomeFailed, UserError
-from gbaseg.params import Params
+from gbaseg.inference.find import describe
+from gbaseg.inference.model import Model
+from gbaseg.inference.scans import Standardised, read_scan, standardised
+from gbaseg.inference.segment import Segmentation, segment
+from gbaseg.inference.words import words_of
+from gbaseg.runtime.ahead import one_ahead
 from gbaseg.runtime.progress import log, meter
 from gbaseg.runtime.scratch import written_whole
-from gbaseg.segmentation.ensemble import Ensemble, fold_file
-from gbaseg.segmentation.prediction import decide
-from gbaseg.self_training.confidence import OUTSIDE, doubts
-from gbaseg.stages.pseudo_label import on_scan
-from gbaseg.standardise.case import standardise_finely, standardise_image
-from gbaseg.standardise.settings import StandardiseSettings
-from gbaseg.workflow import layout
-from gbaseg.workflow.context import read_json
-
-# What `Ensemble` and this command read of a model's folder, besides the folds.
-_PARTS = ("plans.json", "dataset.json", layout.ROUND)
-# What was done before there was a setting for it, which round.json does not name then.
-_BEFORE = {"slices": "axial"}
+from gbaseg.volume import BadImage
 
 
 @dataclass(frozen=True)
-class _Model:
-    """A round's ensemble, and what its round.json says of it."""
+class _Work:
+    """Where the masks of a call go, and what else is written."""
 
-    round_id: str
-    ensemble: Ensemble
-    fine: bool
-    ranges_mm3: Mapping[str, tuple[float, float]]
+    out: Path
+    masks: Mapping[Path, Path]
+    wanted: Wanted
+    model: Model
 
 
-def run(images: Sequence[Path], out: Path, round_id: str | None, skip_faulty: bool = False) -> None:
+def run(
+    given: Sequence[Path],
+    out: Path,
+    round_id: str | None,
+    skip_faulty: bool = False,
+    model: Path | None = None,
+    wanted: Wanted = NOTHING_ELSE,
+) -> None:
     """Write `out/NAME.nii.gz` (uint8, the scan's own grid, the data set's label values) for every scan.
 
     Each mask appears whole, when it is done, and with it its rows in `out/predictions.csv` (`predict_table.Row`), which
     names all scans from the start. A mask is replaced where it is, by its hash in that table, as this command wrote it.
-    One scan at a time is in memory (one a worker while they are checked). A scan that fails does not stop the others.
+    Two scans at a time are in memory, the second being read while the first is segmented (one a worker while they are
+    checked). A scan that fails does not stop the others.
 
     Args:
-        images: one file a scan.
+        given: files, folders of them or of a DICOM series, patterns: see `predict_inputs.expanded`.
         out: a folder; made where it is missing.
-        round_id: whose model is used; default: the last.
+        round_id: whose model is used; default: the last, or that of `model`.
         skip_faulty: leave out scans with a fault, as if they had failed, instead of stopping before any.
+        model: an export or its folder, or a round's folder; default: of the project in this folder.
+        wanted: what is written beside the masks.
 
     Raises:
         UserError: no such round; or no model, scans that are missing, damaged or without contrast, names that cannot be
@@ -63,23 +76,21 @@ def run(images: Sequence[Path], out: Path, round_id: str | None, skip_faulty: bo
             before any scan is segmented.
         SomeFailed: some scans have no mask, or all; the others are done.
     """
-    settings = params.load()
-    if round_id is not None and round_id != layout.SURVEY:
-        settings.self_training.round(round_id)  # raises where there is none
-    round_id = round_id or settings.self_training.last
-    folder = layout.model_of(round_id)
-    settings = _as_trained(folder, settings)
-    folds = 1 if round_id == layout.SURVEY else settings.segmentation.folds
-    masks = {path: out / name for path in images if (name := mask_name(path))}
+    described = describe(model, round_id)
+    settings, round_id, images = described.settings, described.round_id, expanded(given)
+    names = {path: mask_name(path) for path in images}
+    masks = {path: out / name for path, name in names.items() if name}
     of_scans = scan_faults(images, settings)
-    faults = [*_model_faults(folder, folds), *name_faults(images, masks, out)]
+    known = known_masks(out)
+    faults = [*described.faults, *name_faults(images, masks, out)]
+    faults += extra_faults(masks, out, wanted, list(settings.labels), known)
     if not skip_faulty:
         faults += [fault for found in of_scans.values() for fault in found]
     if faults:
         raise UserError("\n".join(faults))
-    model = _loaded(folder, round_id, settings)
-    known = predict_table.known_masks(out)
-    names = {path: mask_name(path) for path in images}
+    loaded = described.load()
+    if wanted.uncertainty:
+        loaded.need_several()
     rows = {
         path: [Row(name, as_text(path), round_id, WAITING, blake2b=known.get(name, ""))] for path, name in names.items()
     }
@@ -88,140 +99,68 @@ def run(images: Sequence[Path], out: Path, round_id: str | None, skip_faulty: bo
             rows[path] = [_failed(rows[path][0], masks.get(path), "; ".join(without(path, fault) for fault in found))]
     todo = [path for path in images if rows[path][0].status == WAITING]
     predict_table.write_table(out, _all(rows))
-    with meter("predict", len(todo)) as bar:
-        for path in todo:
+    work = _Work(out, masks, wanted, loaded)
+    measured: list[dict[str, Any]] = []
+    with meter("predict", len(todo)) as bar, closing(one_ahead(partial(_ready, loaded), todo)) as scans:
+        for path, ready in scans:
             try:
-                mask, segmented = _segment(path, masks[path].name, model, settings)
-                with written_whole(masks[path]) as partial:
-                    volume.write(mask, partial)
-                    written = predict_table.hash_of(partial)
-                    rows[path] = [_replacing(rows[path][0], masks[path], written)]
-                    predict_table.write_table(out, _all(rows))
-                rows[path] = [replace(row, blake2b=written) for row in segmented]
+                measured += _do(path, ready, rows, work)
+                if measured:
+                    write_statistics(out, measured)
             except Exception as error:  # whatever it is: it is this scan's, and the others are worth doing
                 rows[path] = [_failed(rows[path][0], masks[path], without(path, words_of(error)))]
                 log(f"{path}: {rows[path][0].error}")
             predict_table.write_table(out, _all(rows))
             bar.advance()
-    _conclude(_all(rows), out, model)
+    _conclude(_all(rows), out, round_id, bool(measured))
 
 
 def _all(rows: Mapping[Path, Sequence[Row]]) -> list[Row]:
     return [row for group in rows.values() for row in group]
 
 
-def _model_faults(model: Path, folds: int) -> Iterator[str]:
-    parts = [*_PARTS, *(fold_file(fold) for fold in range(folds))]
-    missing = [part for part in parts if not (model / part).is_file()]
-    if missing:
-        what = "model" if len(missing) == len(parts) else ", ".join(missing)
-        yield f"{model}: no {what}; run `dvc repro train_segmentation`, or `dvc checkout` for one made before"
+def _ready(model: Model, path: Path) -> Standardised:
+    """A scan, read again and standardised: while others are segmented it may have changed."""
+    scan, flaws = read_scan(path, model.settings)
+    if scan is None or flaws:
+        raise BadImage(path, flaws)
+    return standardised(scan, model.settings, model.fine)
 
 
-def _as_trained(folder: Path, settings: Params) -> Params:
-    """The settings, with scans standardised as those that the model was trained on, whatever params.yaml says now.
-
-    Raises:
-        UserError: what the model says of that cannot be.
-    """
-    if not (folder / layout.ROUND).is_file():
-        return settings  # said with whatever else is missing
-    trained_on = read_json(folder / layout.ROUND).get("standardise")
-    if trained_on is None:
-        log(f"{folder}: does not say what its scans were standardised to; taken: that of params.yaml, axial slices")
-        return settings.model_copy(update={"standardise": settings.standardise.model_copy(update=_BEFORE)})
-    now = settings.standardise.model_dump(mode="json")
-    try:
-        trained_on = {**_BEFORE, **trained_on}
-        standardise = StandardiseSettings(**trained_on)
-    except (ValidationError, TypeError) as error:
-        found = f"{folder / layout.ROUND}: standardise: {error}"
-        raise UserError(f"{found}; `dvc checkout {folder}` brings back what was trained") from error
-    differ = [f"{key} {then!r} (params.yaml: {now[key]!r})" for key, then in trained_on.items() if now[key] != then]
-    if differ:
-        log(f"{folder}: scans are standardised as it was trained: {', '.join(differ)}")
-    return settings.model_copy(update={"standardise": standardise})
+def _do(
+    path: Path, ready: Callable[[], Standardised], rows: dict[Path, list[Row]], work: _Work
+) -> list[dict[str, Any]]:
+    """Segment one scan, write its mask and what was asked for beside it; its rows of statistics."""
+    wanted, row = work.wanted, rows[path][0]
+    found = segment(ready(), work.model, path.name, probabilities=wanted.probabilities, uncertainty=wanted.uncertainty)
+    measured = statistics_rows(row.mask, as_text(path), row.round, found.statistics()) if wanted.statistics else []
+    # Before the mask, which says that all of it is there.
+    write_volumes(found, work.out, row.mask, wanted)
+    _write_mask(path, found, rows, work)
+    return measured
 
 
-def _loaded(folder: Path, round_id: str, settings: Params) -> _Model:
-    """The model in a folder.
-
-    Raises:
-        UserError: it cannot be loaded, or segments other structures than params.yaml has.
-    """
-    try:
-        about: dict[str, Any] = read_json(folder / layout.ROUND)
-        fine = bool(about["fine_grid"])
-        ranges_mm3 = {name: (float(low), float(high)) for name, (low, high) in about.get("volumes_mm3", {}).items()}
-        ensemble = Ensemble(folder, settings.segmentation.prediction)
-    except UserError:
-        raise
-    except Exception as error:  # of any of the libraries that read it
-        raise UserError(
-            f"{folder}: cannot be loaded ({words_of(error)}); `dvc checkout {folder}` brings back what was trained"
-        ) from error
-    if ensemble.structures != settings.labels:
-        raise UserError(
-            f"{folder}: segments {', '.join(ensemble.structures)}; dataset.structures of params.yaml has "
-            f"{', '.join(settings.labels)}; allowed: those that the model was trained on"
+def _write_mask(path: Path, found: Segmentation, rows: dict[Path, list[Row]], work: _Work) -> None:
+    """Put the mask in its place, and its rows into the table."""
+    waiting, mask = rows[path][0], work.masks[path]
+    with written_whole(mask) as partial_mask:
+        volume.write(found.mask, partial_mask)
+        written = predict_table.hash_of(partial_mask)
+        rows[path] = [_replacing(waiting, mask, written)]
+        predict_table.write_table(work.out, _all(rows))
+    rows[path] = [
+        replace(
+            waiting,
+            status=DONE,
+            structure=one.structure,
+            volume_mm3=one.volume_mm3,
+            pieces=one.pieces,
+            fold_dice=one.fold_dice,
+            warnings=one.warnings,
+            blake2b=written,
         )
-    if fine and settings.standardise.fine_spacing_xyz_mm is None:
-        raise UserError(f"{folder}: trained on the finer grid; standardise.fine_spacing_xyz_mm is null")
-    if not ranges_mm3:
-        log(f"{folder}: trained before volumes were noted in {layout.ROUND}: those of the masks are not judged")
-    return _Model(round_id, ensemble, fine, ranges_mm3)
-
-
-def _segment(path: Path, name: str, model: _Model, settings: Params) -> tuple[volume.Volume, list[Row]]:
-    """The mask of one scan on its own grid, and a row about each structure in it."""
-    scan, grid = volume.read(path), settings.standardise
-    image, record = standardise_image(scan, grid)
-    if model.fine and grid.fine_spacing_xyz_mm is not None:  # checked in `_loaded`
-        image, record = standardise_finely(scan, record, grid.fine_spacing_xyz_mm, grid.smooth_shrinking)
-    folds = model.ensemble.fold_probabilities(image)
-    structures = model.ensemble.structures
-    decision = decide(folds, settings.pieces, settings.segmentation.prediction, path.name, image.grid.voxel_mm3)
-    mask = on_scan(decision.probabilities, record, settings)
-    rows = []
-    for agreement in decision.agreements:
-        structure = agreement.structure
-        inside = mask.array == settings.dataset.label_values[structure]
-        volume_mm3 = float(np.count_nonzero(inside)) * mask.grid.voxel_mm3
-        low, high = model.ranges_mm3.get(structure, (0.0, np.inf))
-        warnings = [
-            f"{doubt} ({low:.0f} to {high:.0f} mm3)" if doubt == OUTSIDE else doubt
-            for doubt in doubts(
-                settings.self_training.confidence,
-                pairwise_dice=agreement.pairwise_dice,
-                both_empty=agreement.both_empty,
-                largest_share=agreement.largest_share,
-                volume_mm3=volume_mm3,
-                source_range_mm3=(low, high),
-            )
-        ]
-        if _at_edge(decision.mask == structures[structure]):
-            warnings.append("at the crop's edge")
-        if _at_edge(inside):
-            warnings.append("at the scan's edge")
-        rows.append(
-            Row(
-                mask=name,
-                scan=str(path),
-                round=model.round_id,
-                status=DONE,
-                structure=structure,
-                volume_mm3=volume_mm3,
-                pieces=agreement.pieces,
-                fold_dice=agreement.pairwise_dice,
-                warnings=(*warnings, *record.notes),
-            )
-        )
-    return mask, rows
-
-
-def _at_edge(inside: np.ndarray) -> bool:
-    """Whether a mask (Z, Y, X) has a voxel in an outermost plane: it may go on outside."""
-    return any(bool(np.take(inside, [0, -1], axis=axis).any()) for axis in range(inside.ndim))
+        for one in found.found
+    ]
 
 
 def _failed(row: Row, mask: Path | None, error: str) -> Row:
@@ -241,7 +180,7 @@ def _replacing(row: Row, mask: Path, written: str) -> Row:
     return replace(row, blake2b=hashes)
 
 
-def _conclude(rows: Sequence[Row], out: Path, model: _Model) -> None:
+def _conclude(rows: Sequence[Row], out: Path, round_id: str, measured: bool) -> None:
     """Print the table and what became of the scans.
 
     Raises:
@@ -250,7 +189,9 @@ def _conclude(rows: Sequence[Row], out: Path, model: _Model) -> None:
     predict_table.print_table(rows)
     done = len({row.mask for row in rows if row.status == DONE})
     doubtful = len({row.mask for row in rows if row.warnings})
-    log(f"{done} mask(s) of {model.round_id} in {out}, {doubtful} with warnings; {TABLE} there says which")
+    log(f"{done} mask(s) of {round_id} in {out}, {doubtful} with warnings; {TABLE} there says which")
+    if measured:
+        log(f"{out / CSV}: sizes and mean intensities")
     failed = [row for row in rows if row.status == FAILED]
     if failed:
         scans = "\n".join(f"{row.scan}: {row.error}" for row in failed)

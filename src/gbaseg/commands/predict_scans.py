@@ -9,18 +9,20 @@ from gbaseg import volume
 from gbaseg.commands import predict_table
 from gbaseg.commands.outputs import as_text, identity, is_text, shared_names
 from gbaseg.errors import UserError
+from gbaseg.inference.scans import read_scan
+from gbaseg.inference.words import words_of
 from gbaseg.params import Params
-from gbaseg.raw.checks import read_image
 from gbaseg.runtime.engine import Task
 from gbaseg.runtime.engine import run as run_tasks
 from gbaseg.standardise.case import ordinary, standardise_image
+from gbaseg.volume.dicom import is_series
 
 
 def check_scan(path: Path, settings: Params) -> list[str]:
     """What is wrong with one scan, read whole. Runs in a worker."""
     faults = []
     try:
-        image, flaws = read_image(path, settings.dataset, wild=False)  # found below
+        image, flaws = read_scan(path, settings)
         faults = [f"{path}: {flaw.found}; allowed: {flaw.allowed}" for flaw in flaws]
         if image is not None and flaws:
             ordinary(image)
@@ -52,6 +54,8 @@ def mask_name(path: Path) -> str:
     """Name of a scan's mask; empty where its own is of no format or no text, which is a fault of the scan."""
     if not is_text(path):
         return ""
+    if is_series(path):
+        return f"{path.resolve().name}.nii.gz"
     try:
         return f"{volume.split_suffix(path)[0]}.nii.gz"
     except UserError:
@@ -82,9 +86,3 @@ def name_faults(images: Sequence[Path], masks: Mapping[Path, Path], out: Path) -
 def without(path: Path, fault: str) -> str:
     """A fault without the scan's name, which its row has."""
     return fault.removeprefix(f"{as_text(path)}: ")
-
-
-def words_of(error: Exception) -> str:
-    """One line about any exception; a name of its kind before it where it is not ours."""
-    text = " ".join(str(error).split())
-    return text if isinstance(error, UserError) else f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -118,7 +118,7 @@ def read_image(path: Path, settings: DatasetSettings, wild: bool = True) -> tupl
         wild: look for large shares of voxels far from all others; False: `standardise_image` is to find them.
     """
     image, flaws = read_checked(path)
-    return image, flaws if image is None else [*flaws, *_image_flaws(image, settings, wild)]
+    return image, flaws if image is None else [*flaws, *image_flaws(image, settings, wild)]
 
 
 def _repeated_cases(cases: Sequence[Case]) -> Iterator[Fault]:
@@ -181,7 +181,8 @@ def _faults_of(
             yield case.label, f"not on its image's grid: {difference}", "the image's grid"
 
 
-def _image_flaws(image: Volume, settings: DatasetSettings, wild: bool) -> Iterator[Flaw]:
+def image_flaws(image: Volume, settings: DatasetSettings, wild: bool = True) -> Iterator[Flaw]:
+    """What is wrong with a scan that was read: its grid and its intensities; `wild` as of `read_image`."""
     low, high = settings.spacing_mm_range
     spacing_xyz = image.grid.spacing_zyx_mm[::-1]
     if not all(low <= side <= high for side in spacing_xyz):

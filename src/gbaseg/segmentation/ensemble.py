@@ -79,6 +79,11 @@ class Ensemble:
         # nnU-Net's predictor has cuDNN race its algorithms on a GPU: which one wins would be part of the result.
         torch.backends.cudnn.benchmark = False
 
+    @property
+    def members(self) -> int:
+        """How many folds there are."""
+        return len(self._folds)
+
     def fold_probabilities(self, scan: volume.Volume) -> np.ndarray:
         """Softmax of every fold, (fold, class, Z, Y, X), on the scan's own grid.
 

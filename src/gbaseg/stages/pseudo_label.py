@@ -21,10 +21,10 @@ from gbaseg.params import Params
 from gbaseg.runtime.engine import Task
 from gbaseg.runtime.engine import run as run_tasks
 from gbaseg.runtime.progress import log
-from gbaseg.segmentation.prediction import IGNORED, FoldAgreement, PredictionItem, predict, to_mask, undisputed
+from gbaseg.segmentation.prediction import IGNORED, FoldAgreement, PredictionItem, predict, undisputed
 from gbaseg.self_training.agreement import Agreement, agreement
 from gbaseg.self_training.confidence import doubts
-from gbaseg.standardise.case import StandardCase, probability_to_raw
+from gbaseg.standardise.case import StandardCase
 from gbaseg.workflow import layout
 from gbaseg.workflow.context import read_json, read_record, stage, write_json
 from gbaseg.workflow.held_out import score_folds
@@ -36,6 +36,7 @@ from gbaseg.workflow.pseudo_labels import (
     undisputed_of,
     volumes_mm3,
 )
+from gbaseg.workflow.scan_masks import decided, on_scan
 
 _COLUMNS = ("case", "structure", "volume_mm3", "fold_dice", "pieces", "largest_share", "doubts")
 
@@ -171,7 +172,7 @@ def carry_back(case: Case, folder: Path, fine: bool, settings: Params, fine_too:
             volume.resample(volume.Volume(structure.astype(np.float32), record.grid), other, "probability")
             for structure in probabilities
         ]
-        mask = volume.Volume(_decided(carried, settings), other)
+        mask = volume.Volume(decided(carried, settings), other)
         volume.write(mask, folder / ("standard" if fine else "fine") / name)
         if (open_voxels := undisputed_of(case.case, folder, fine)).is_file():
             seen = volume.read(open_voxels)
@@ -183,25 +184,6 @@ def carry_back(case: Case, folder: Path, fine: bool, settings: Params, fine_too:
 
 def _record(case: Case, fine: bool) -> StandardCase:
     return read_record(layout.STANDARD / "records" / f"{case.case}{'.fine' if fine else ''}.json")
-
-
-def _decided(carried: Sequence[volume.Volume], settings: Params) -> np.ndarray:
-    """The mask on a grid that each structure's probability was carried to, as nnU-Net does it: the voxels of a mask
-    that was decided on another grid would show."""
-    found = np.stack([structure.array for structure in carried])
-    return to_mask(found, settings.segmentation.prediction)
-
-
-def on_scan(probabilities: np.ndarray, record: StandardCase, settings: Params) -> volume.Volume:
-    """The mask of a scan on its own grid, with the data set's own label values.
-
-    Args:
-        probabilities: (structure, Z, Y, X) on the record's grid, see `Decision`.
-        record: how the scan was standardised.
-    """
-    carried = [probability_to_raw(volume.Volume(structure, record.grid), record) for structure in probabilities]
-    values = np.array([0, *settings.dataset.label_values.values()], np.uint8)
-    return volume.Volume(values[_decided(carried, settings)], record.raw)
 
 
 def agreement_with(settings: Params, folder: Path, previous: str) -> Agreement:

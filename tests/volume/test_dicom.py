@@ -1,0 +1,102 @@
+"""DICOM series: read as their NIfTI twins are; what is missing, doubled or mixed is a fault."""
+
+import shutil
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from gbaseg import volume
+from gbaseg.volume import BadImage, Grid, Volume
+from gbaseg.volume.dicom import is_series, read_series
+
+# Coronal, tilted by 10 degrees: no axis is the patient's.
+_TILT = np.radians(10.0)
+_AXES = np.array([[1, 0, 0], [0, np.sin(_TILT), np.cos(_TILT)], [0, -np.cos(_TILT), np.sin(_TILT)]])
+GRID = Grid((6, 20, 24), (3.0, 0.8, 0.9), (-12.5, 30.25, 7.0), tuple(float(v) for v in _AXES.ravel()))
+
+
+def scan(shape=GRID.shape):
+    return np.random.default_rng(1).integers(0, 2000, shape).astype(np.int16)
+
+
+def write_series(folder, array, grid=GRID, uid="1.2.826.0.1.3680043.2.1125.1", slope="1", names=None):
+    """A file a slice, named so that their order says nothing of where they lie."""
+    folder.mkdir(parents=True, exist_ok=True)
+    writer = sitk.ImageFileWriter()
+    writer.KeepOriginalImageUIDOn()
+    direction = np.reshape(grid.direction, (3, 3))
+    for z, plane in enumerate(array):
+        image = sitk.GetImageFromArray(plane)
+        image.SetSpacing(grid.spacing_zyx_mm[:0:-1])
+        place = np.array(grid.origin_xyz_mm) + direction[:, 2] * grid.spacing_zyx_mm[0] * z
+        tags = {
+            "0008|0060": "MR", "0008|0016": "1.2.840.10008.5.1.4.1.1.4", "0020|000e": uid, "0020|000d": f"{uid}.9",
+            "0008|0018": f"{uid}.{z + 1}", "0020|0013": str(z + 1),
+            "0020|0032": "\\".join(f"{value:.6f}" for value in place),
+            "0020|0037": "\\".join(f"{value:.8f}" for value in (*direction[:, 0], *direction[:, 1])),
+            "0018|0050": str(grid.spacing_zyx_mm[0]), "0028|1053": slope, "0028|1052": "0",
+        }  # fmt: skip
+        for key, value in tags.items():
+            image.SetMetaData(key, value)
+        name = names[z] if names else f"IM{(z * 7) % 11:03d}"
+        writer.SetFileName(str(folder / f"{name}.dcm"))
+        writer.Execute(image)
+    return folder
+
+
+def fault(folder):
+    with pytest.raises(BadImage) as raised:
+        read_series(folder)
+    assert str(raised.value).startswith(f"{folder}: ")
+    return str(raised.value)
+
+
+def test_a_series_is_its_nifti_twin(tmp_path):
+    array = scan()
+    read = read_series(write_series(tmp_path / "series", array))
+    assert np.array_equal(read.array, array) and read.placed
+    assert read.grid.agrees_with(GRID, 1e-5)
+    volume.write(Volume(array, GRID), tmp_path / "twin.nii.gz")
+    assert volume.read(tmp_path / "twin.nii.gz").grid.agrees_with(read.grid, 1e-4)
+
+
+def test_only_folders_with_files_of_dicom_are_series(tmp_path):
+    folder = write_series(tmp_path / "series", scan())
+    (folder / "notes.txt").write_text("no image")
+    assert is_series(folder) and not is_series(folder / "notes.txt")
+    assert read_series(folder).array.shape == GRID.shape
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/short.dcm").write_bytes(b"DICM")
+    assert not is_series(tmp_path / "other") and not is_series(tmp_path / "gone")
+
+
+@pytest.mark.unusual(
+    "Scans and masks", "a DICOM series with a slice missing, or twice", "the distances found; nothing is filled in"
+)
+def test_missing_and_doubled_slices(tmp_path):
+    folder = write_series(tmp_path / "series", scan(), names=[f"{z}" for z in range(6)])
+    (folder / "3.dcm").unlink()
+    assert "slices 3 to 6 mm apart: some are missing, or not evenly spaced" in fault(folder)
+    twice = write_series(tmp_path / "twice", scan(), names=[f"{z}" for z in range(6)])
+    again = write_series(tmp_path / "again", scan(), names=[f"b{z}" for z in range(6)])
+    for file in again.iterdir():
+        shutil.copyfile(file, twice / file.name)
+    assert "two slices at one place" in fault(twice)
+
+
+@pytest.mark.unusual(
+    "Scans and masks", "a folder with the slices of two DICOM series", "how many; one a folder is allowed"
+)
+def test_two_series_in_a_folder(tmp_path):
+    folder = write_series(tmp_path / "both", scan(), names=[f"a{z}" for z in range(6)])
+    write_series(folder, scan(), uid="1.2.826.0.1.3680043.2.1125.2", names=[f"b{z}" for z in range(6)])
+    assert "2 DICOM series; allowed: the slices of one series in a folder" in fault(folder)
+
+
+@pytest.mark.unusual("Scans and masks", "a DICOM series with a file that is cut off", "cannot be read")
+def test_a_file_that_is_cut_off(tmp_path):
+    folder = write_series(tmp_path / "series", scan(), names=[f"{z}" for z in range(6)])
+    whole = (folder / "2.dcm").read_bytes()
+    (folder / "2.dcm").write_bytes(whole[: len(whole) // 2])
+    fault(folder)
