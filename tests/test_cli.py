@@ -31,6 +31,7 @@ OTHERS = [
     "tables",
     "figures",
     "ablation",
+    "study",
     "plan",
     "run",
     "outlook",
