@@ -195,7 +195,7 @@ def test_scores_of_a_run_are_of_the_targets_training_cases():
     )  # fmt: skip
     # A case on which no fold finds anything agrees on nothing.
     assert found.scores["fold_agreement"] == pytest.approx((0.9 + 0.5 + 0 + 0.6) / 4)
-    assert found.plausible == found.scores["plausible"] == 0.5
+    assert found.plausible == found.scores["plausible"] == 0.5 and found.scores["not_empty"] == 0.75
     assert found.scores[RULE] == pytest.approx(0.5 * 0.5)
     assert found.dice == pytest.approx(0.7) and not found.collapsed
 
@@ -211,11 +211,12 @@ def test_a_run_that_finds_nothing_and_one_that_finds_everything_have_collapsed()
 def test_agreement_of_the_rounds_is_of_the_last_that_was_trained():
     """A round that passes labels on agrees with the one before it whatever they are."""
     table = rows_of(t1=(500, 0.9, ""))
-    last = {"round_1": {"passed_on": True, "round_agreement": 1.0}}
+    last = {"round_1": {"passed_on": True, "round_agreement": 1.0, "pseudo_target_dice": None}}
     stopped = {"round_0": {"passed_on": False, "round_agreement": None}, **last}
     assert str(known(table, stopped).scores["round_agreement"]) == "nan"
-    trained = {"round_0": {"passed_on": False, "round_agreement": 0.8}, **last}
-    assert known(table, trained).scores["round_agreement"] == 0.8
+    trained = {"round_0": {"passed_on": False, "round_agreement": 0.8, "pseudo_target_dice": 0.9}, **last}
+    scores = known(table, trained).scores
+    assert (scores["round_agreement"], scores["pseudo_target_dice"]) == (0.8, 0.9)
 
 
 def test_pseudo_labels_that_are_gone_are_a_fault():

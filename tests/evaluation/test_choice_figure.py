@@ -32,7 +32,8 @@ def is_ring(drawn):
 
 def test_every_run_is_a_point_and_a_ring_is_around_the_chosen_one(tmp_path):
     figure = scores_against_dice(RUNS, WORDS)
-    first, second = figure.axes
+    first, second, empty = figure.axes
+    assert not empty.axison
     assert points(first, lambda drawn: not is_ring(drawn)) == [(0.5, 0.6), (0.7, 0.8), (0.95, 0.05)]
     # The collapsed run has the highest score, and is not chosen.
     assert points(first, is_ring) == [(0.7, 0.8)]

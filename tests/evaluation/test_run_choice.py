@@ -117,6 +117,12 @@ def test_two_equal_orders_of_three_are_no_evidence_however_narrow_their_interval
     assert found["verdict"] == "NOT TRUSTWORTHY: chance ranks them as well"
 
 
+def test_a_score_that_is_the_same_of_all_runs_says_so():
+    found = line([replace(one, scores={RULE: 1.0}) for one in WORKING])
+    assert found["verdict"] == "says nothing: it is the same of all runs"
+    assert found["regret"] == pytest.approx(0.88 - np.mean([one.dice for one in WORKING]))
+
+
 def test_few_runs_are_no_evidence_however_well_they_are_ranked():
     assert line(WORKING[:5])["verdict"] == "not known: 5 run(s) with labels, 6 are needed"
     failed = [run(f"failed{n}", 0.2, 0.05) for n in range(3)]

@@ -141,8 +141,13 @@ def stand(planned: Sequence[Experiment], extra: Sequence[str], queued: bool) -> 
     return Standing(planned, wanted, wanted.keys() & done.keys(), wanted.keys() & waiting)
 
 
-def carry_out(standing: Standing, now: bool) -> None:
+def carry_out(standing: Standing, now: bool, then: str = "gbaseg tables") -> None:
     """Queue what is left to do, or run it here.
+
+    Args:
+        standing: what there is to do.
+        now: as of `run`.
+        then: the command that lays out what has come of it.
 
     Raises:
         UserError: an experiment fails; those before it stay done.
@@ -164,7 +169,7 @@ def carry_out(standing: Standing, now: bool) -> None:
         if failed:
             raise UserError(f"{one.name} failed; its messages stand above. Mend it and say this command again")
     if todo and not now:
-        log("`dvc queue start` runs them, `dvc queue status` tells how far they are; then `gbaseg tables`")
+        log(f"`dvc queue start` runs them, `dvc queue status` tells how far they are; then `{then}`")
     if todo and now:
         log(f"this folder has the outputs of {todo[-1].name}; `dvc repro` brings those of params.yaml back")
 

@@ -31,10 +31,11 @@ def check_comparable(settings: Mapping[str, Mapping[str, Any]], axes: Sequence[s
         for difference in differences(reference, content, (f"in {first}", f"in {name}"), axes)
     ]
     if faults:
+        studied = "; `gbaseg study --tables` takes arms of other copies" if axes == AXES else ""
         raise UserError(
             "\n".join(
                 [
-                    f"the experiments differ in more than {', '.join(axes)}; name those to be compared:",
+                    f"the experiments differ in more than {', '.join(axes)}; name those to be compared{studied}:",
                     *(f"  - {fault}" for fault in faults[:20]),
                     *([f"  - and {len(faults) - 20} more"] if len(faults) > 20 else []),
                 ]

@@ -75,7 +75,7 @@ def run(study: Study, start: str) -> None:
     standing = stand(planned, study.extra, queued=start == "queue")
     _say(study, standing)
     if start:
-        carry_out(standing, now=start == "here")
+        carry_out(standing, now=start == "here", then="gbaseg study --tables")
     elif standing.todo:
         print("`--run` runs them here, one after the other; `--queue` puts them into DVC's queue")
     if not standing.waiting and (start == "here" or not standing.todo):

@@ -32,7 +32,7 @@ two or three seeds]. Gap closed: of the Dice between no adaptation and the oracl
 
 Scores are of the last round's pseudo-labels of the target's training cases; none reads a label of the target. Agreement
 of folds: Dice, 0 where no fold finds the structure. With the round before: of the last that was trained. Plausible: the
-share of masks that are not empty and whose volume the source's structures have. The rule: the first times the last.
+share of masks that are not empty and whose volume the source's structures have. The rule: folds x plausible.
 Rank correlation: Spearman's with the runs' mean Dice, over all of them [95 % interval by bootstrap over runs]; within a
 seed: among its runs, mean over the seeds; without failed runs: over those whose Dice is {{failed:g}} or more. Regret:
 the best run's Dice less that of the run that the score chooses. A run of which less than {COLLAPSED_BELOW:.0%} of the

@@ -24,8 +24,8 @@ def known_of(run: Run, arm: str, structure: str, files: Files) -> KnownRun:
     """Its scores, from the target's training cases.
 
     Agreement of the folds is 0 on a case on which no fold finds the structure: folds that find nothing agree on
-    nothing. Agreement of the rounds is that of the last round that was trained: one that passed its labels on agrees
-    with the round before whatever they are.
+    nothing. Agreement of the rounds, and Dice on held-out pseudo-target, are those of the last round that was trained:
+    one that passed its labels on agrees with the round before whatever they are.
 
     Args:
         run: the experiment.
@@ -44,7 +44,8 @@ def known_of(run: Run, arm: str, structure: str, files: Files) -> KnownRun:
     rows = [row for row in table if row["case"] in trained_on]
     if not rows:
         raise UserError(f"{run.name}: {folder / TABLE}: no training case of the target has a line of {structure}")
-    plausible = [float(row["volume_mm3"]) > 0 and OUTSIDE not in row["doubts"] for row in rows]
+    found = [float(row["volume_mm3"]) > 0 for row in rows]
+    plausible = [some and OUTSIDE not in row["doubts"] for some, row in zip(found, rows, strict=True)]
     folds = [float(row["fold_dice"]) for row in rows]
     agreement = float(np.nan_to_num(folds).mean())
     share = float(np.mean(plausible))
@@ -56,17 +57,19 @@ def known_of(run: Run, arm: str, structure: str, files: Files) -> KnownRun:
         {
             RULE: agreement * share,
             "fold_agreement": agreement,
-            "round_agreement": _rounds_agree(run.proxies),
+            "round_agreement": _of_last_trained(run.proxies, "round_agreement"),
             "plausible": share,
+            "not_empty": float(np.mean(found)),
+            "pseudo_target_dice": _of_last_trained(run.proxies, "pseudo_target_dice"),
         },
         share,
         float(np.mean(scored)) if scored else math.nan,
     )
 
 
-def _rounds_agree(proxies: Mapping[str, Mapping[str, object]]) -> float:
+def _of_last_trained(proxies: Mapping[str, Mapping[str, object]], name: str) -> float:
     trained = [one for one in proxies.values() if not one.get("passed_on")]
-    found = trained[-1].get("round_agreement") if trained else None
+    found = trained[-1].get(name) if trained else None
     return float(found) if isinstance(found, int | float) else math.nan
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from itertools import cycle
-from textwrap import fill
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -15,8 +14,7 @@ from matplotlib.lines import Line2D
 from gbaseg.evaluation.drawing import COLOURS, MARKERS, PAGE_INCHES, new_figure, styled
 from gbaseg.evaluation.run_choice import Correlation, KnownRun, chosen, rank_correlation
 
-# Of a line under a panel, where four stand side by side.
-_LETTERS = 24
+_COLUMNS = 3
 
 
 @styled
@@ -29,20 +27,24 @@ def scores_against_dice(runs: Sequence[KnownRun], scores: Mapping[str, str]) -> 
 
     Args:
         runs: those without a Dice, or a score, are left out.
-        scores: name -> its words, from left to right.
+        scores: name -> its words, panel by panel.
     """
-    figure = new_figure(PAGE_INCHES, 2.6)
-    panels = figure.subplots(1, max(1, len(scores)), sharey=True, squeeze=False)[0]
+    rows = math.ceil(max(1, len(scores)) / _COLUMNS)
+    figure = new_figure(PAGE_INCHES, 0.6 + 2.1 * rows)
+    panels = figure.subplots(rows, _COLUMNS, squeeze=False).flatten()
+    for empty in panels[len(scores) :]:
+        empty.set_axis_off()
     styles = dict(zip(dict.fromkeys(run.arm for run in runs), cycle(zip(COLOURS, MARKERS, strict=True)), strict=False))
     labelled = [run for run in runs if not math.isnan(run.dice)]
     for axes, (name, words) in zip(panels, scores.items(), strict=False):
         _draw(axes, [run for run in labelled if not math.isnan(run.scores.get(name, math.nan))], name, styles)
-        axes.set(xlabel=fill(words, _LETTERS), xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
+        axes.set(xlabel=words, xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
         axes.grid(color="0.9", linewidth=0.6)
         axes.set_axisbelow(True)
         found = rank_correlation([run.score(name) for run in labelled], [run.dice for run in labelled])
         axes.set_title(_in_words(found), fontsize=7.5)
-    panels[0].set_ylabel("Dice on the target")
+    for first in panels[::_COLUMNS]:
+        first.set_ylabel("Dice on the target")
     if not labelled:
         panels[0].text(0.5, 0.5, "no labels to score with", ha="center", color="0.4")
     handles = [

@@ -213,6 +213,8 @@ def _verdict(ranked: Correlation, working: Correlation, any_chosen: bool) -> str
         return "nothing to choose: every run has collapsed"
     if ranked.runs < FEWEST:
         return f"not known: {ranked.runs} run(s) with labels, {FEWEST} are needed"
+    if math.isnan(ranked.rho):
+        return "says nothing: it is the same of all runs"
     if not ranked.is_positive:
         return "NOT TRUSTWORTHY: chance ranks them as well"
     if working.is_positive:

@@ -18,6 +18,8 @@ SCORES = {
     "fold_agreement": "agreement of folds",
     "round_agreement": "agreement with the round before",
     "plausible": "plausible volumes",
+    "not_empty": "masks that are not empty",
+    "pseudo_target_dice": "Dice on held-out pseudo-target",
 }
 _SIDES = ("mean", "low", "high")
 
