@@ -63,3 +63,6 @@ def test_runs_are_ordered_by_the_rule_and_collapsed_ones_are_last():
     [choice] = lay_out_choice(choice_table(known, 0.4, nested=False)).to_dict("records")
     assert (choice["it chooses"], choice["regret"]) == ("c", "0.000")
     assert "rule" in choice["score"]
+    equal = [KnownRun(str(n), "a", 1, {RULE: 0.5}, 1.0, 0.5) for n in range(4)]
+    assert lay_out_choice(choice_table(equal, 0.4, nested=False)).loc[0, "it chooses"] == "any of 4 that are equal"
+    assert lay_out_choice(choice_table(known[1:2], 0.4, nested=False)).loc[0, "it chooses"] == "none"

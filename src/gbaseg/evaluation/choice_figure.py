@@ -64,7 +64,8 @@ def _draw(axes: Axes, runs: Sequence[KnownRun], name: str, styles: Mapping[str, 
         shape: Any = {"marker": "x", "linewidths": 1.2} if run.collapsed else {"marker": marker, "linewidths": 0.0}
         axes.scatter(run.scores[name], run.dice, s=22, color=colour, clip_on=False, zorder=3, **shape)
     for run in chosen(runs, name):
-        axes.scatter(run.scores[name], run.dice, s=90, facecolors="none", edgecolors="0.2", linewidths=0.9, zorder=4)
+        ring: Any = {"s": 90, "facecolors": "none", "edgecolors": "0.2", "linewidths": 0.9}
+        axes.scatter(run.scores[name], run.dice, clip_on=False, zorder=4, **ring)
 
 
 def _mark(marker: str, label: str, **look: object) -> Line2D:

@@ -22,6 +22,8 @@ COLLAPSED_BELOW = 0.5
 FEWEST = 6
 # The score that a run is chosen by.
 RULE = "rule"
+# Between runs that share the highest score.
+EQUAL = " = "
 
 
 @dataclass(frozen=True)
@@ -171,7 +173,7 @@ def choice_table(runs: Sequence[KnownRun], failed_below: float, nested: bool) ->
             "score": name,
             **_named("", over_all),
             "regret": regret(runs, name),
-            "chosen": " = ".join(run.name for run in found),
+            "chosen": EQUAL.join(run.name for run in found),
             **_named("seed_", within),
             "seed_regret": _known_mean([regret(some, name) for some in seeds]),
             **_named("working_", of_working),

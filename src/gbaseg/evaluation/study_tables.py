@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from gbaseg.evaluation.run_choice import RULE
+from gbaseg.evaluation.run_choice import EQUAL, RULE
 from gbaseg.evaluation.runs import REFERENCE, Run, reference_runs
 from gbaseg.evaluation.tables import SETTING, label, round_table
 from gbaseg.evaluation.text import number
@@ -21,6 +21,8 @@ SCORES = {
     "not_empty": "masks that are not empty",
     "pseudo_target_dice": "Dice on held-out pseudo-target",
 }
+# Of runs that share a score so many are named.
+_NAMED = 3
 _SIDES = ("mean", "low", "high")
 
 
@@ -88,7 +90,7 @@ def lay_out_choice(table: pd.DataFrame) -> pd.DataFrame:
                     line["working_rho"], line["working_low"], line["working_high"], 2
                 ),
                 "regret": number(line["regret"]), "regret within a seed": number(line["seed_regret"]),
-                "it chooses": line["chosen"] or "none", "verdict": line["verdict"],
+                "it chooses": _chosen(line["chosen"]), "verdict": line["verdict"],
             }
             for line in table.to_dict("records")
         ]
@@ -109,6 +111,12 @@ def lay_out_runs(table: pd.DataFrame) -> pd.DataFrame:
             for line in ordered.to_dict("records")
         ]
     )
+
+
+def _chosen(names: str) -> str:
+    """What `choice_table` says of the chosen runs, short."""
+    some = names.split(EQUAL)
+    return "none" if not names else f"any of {len(some)} that are equal" if len(some) > _NAMED else names
 
 
 def _with_interval(value: float, low: float, high: float, decimals: int = 3) -> str:
