@@ -63,10 +63,10 @@ def test_a_key_that_hydra_has_no_word_for_is_refused():
 def test_every_arm_is_one_that_params_yaml_allows_and_each_has_its_name():
     settings = params.load()
     planned = plan_study(ARMS, [4, 5], settings)
-    assert [one.name for one in planned[:6]] == [f"{arm.name}-seed-4" for arm in ARMS]
-    assert len({one.name for one in planned}) == 12
+    assert [one.name for one in planned[:7]] == [f"{arm.name}-seed-4" for arm in ARMS]
+    assert len({one.name for one in planned}) == 14
     contents = {one.name: settings_with(one.overrides) for one in planned}
-    assert len({json.dumps(content, default=str) for content in contents.values()}) == 12
+    assert len({json.dumps(content, default=str) for content in contents.values()}) == 14
     assert contents["naive-seed-5"]["seed"] == 5
 
 
@@ -87,7 +87,7 @@ def test_settings_that_ablation_has_too_have_its_names():
     """What the one has run the other passes over."""
     ours = {one.name: settings_with(one.overrides) for one in plan_study(ARMS, [1], params.load())}
     theirs = [
-        *plan_arms(["no-adaptation", "naive", "gba"], [1], "cyclegan"),
+        *plan_arms(["no-adaptation", "none", "naive", "gba"], [1], "cyclegan"),
         *plan_arms(["none"], [1], "histogram"),
         *plan_arms(["none"], [1], "randomise"),
     ]
@@ -104,6 +104,14 @@ def test_without_factors_by_hand_their_arms_are_left_out_and_autos_rules_are_the
     assert not [key for key in auto.settings if key.startswith(("augmentation.rules", "survey"))]
     with pytest.raises(UserError, match=r"--arms naive: no factor is set by hand in params.yaml"):
         choose_arms(["naive", "auto"], settings)
+
+
+def test_an_arm_that_is_to_be_asked_for_is_in_its_place_where_it_is():
+    settings = params.load()
+    assert "none" not in [arm.name for arm in choose_arms([], settings)[0]]
+    assert [arm.name for arm in choose_arms(["gba", "none", "no-adaptation"], settings)[0]] == [
+        "no-adaptation", "none", "gba",
+    ]  # fmt: skip
 
 
 def test_unknown_arms_are_named_with_those_there_are():

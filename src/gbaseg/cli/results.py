@@ -190,10 +190,10 @@ def translations(
 
 @click.command()
 @click.argument("experiments", nargs=-1)
-@click.option("--arms", default="", callback=names, help="Which of the grid; default: all.")
+@click.option("--arms", default="", callback=names, help="Which; default: all but `none`.")
 @click.option("--seeds", default="1,2,3", show_default=True, callback=whole_numbers)
 @set_option
-@click.option("--run", "start", flag_value="here", help="Run what is left here, one after the other.")
+@click.option("--run", "start", flag_value="here", help="Run what is left here, then lay it out.")
 @click.option("--queue", "start", flag_value="queue", help="Put what is left into DVC's queue.")
 @click.option("--tables", "start", flag_value="tables", help="Lay out what is done.")
 @click.option("--out", default="study", show_default=True, type=OUT_FOLDER, help="Folder of the tables.")
@@ -210,19 +210,19 @@ def study(
     """Compare adaptations on this data set: arms x seeds.
 
     Alone it says which runs there are to be, which are done, and how long the others take here. What is done is passed
-    over. EXPERIMENTS: with --tables others than the grid's, as for `tables`.
+    over; after --run the tables follow. EXPERIMENTS: with --tables others than the grid's, as for `tables`.
     """
     from gbaseg.commands.study import plan, run
 
     if experiments and start != "tables":
         raise click.UsageError("EXPERIMENTS go with --tables alone")
     planned = plan(arms, seeds, extra)
-    if start == "tables":
+    if start != "tables":
+        run(planned, start or "")
+    if start in ("tables", "here"):
         from gbaseg.commands.study_tables import run as lay_out
 
         lay_out(planned, experiments, out, structure)
-    else:
-        run(planned, start or "")
 
 
 COMMANDS = [show, report, predict, submission, leaderboard, rank, tables, figures, ablation, study]

@@ -15,7 +15,6 @@ from gbaseg.cost.forecast import Forecast, forecast
 from gbaseg.errors import UserError
 from gbaseg.evaluation.text import plain_table
 from gbaseg.runtime.durations import about
-from gbaseg.runtime.progress import log
 from gbaseg.workflow.itinerary import itinerary, made_of
 from gbaseg.workflow.outlook import by_what, phantom_size, remarks, with_copies
 
@@ -50,7 +49,7 @@ def plan(arms: Sequence[str], seeds: Sequence[int], extra: Sequence[str]) -> Stu
     """What a study consists of.
 
     Args:
-        arms: names; empty: all that params.yaml can have.
+        arms: names; empty: see `choose_arms`.
         seeds: of each arm.
         extra: `KEY=VALUE`, set in every experiment.
 
@@ -78,8 +77,8 @@ def run(study: Study, start: str) -> None:
         carry_out(standing, now=start == "here", then="gbaseg study --tables")
     elif standing.todo:
         print("`--run` runs them here, one after the other; `--queue` puts them into DVC's queue")
-    if not standing.waiting and (start == "here" or not standing.todo):
-        log("all runs of the study are done; `gbaseg study --tables` lays them out")
+    elif not standing.waiting:
+        print("all is done; `--tables` lays it out")
 
 
 def _checked(extra: Sequence[str]) -> params.Params:

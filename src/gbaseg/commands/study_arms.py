@@ -27,6 +27,7 @@ class Arm:
         settings: key -> value.
         by_hand: it rescales by the factors of params.yaml, which somebody has set.
         planned: its copies are those of `gbaseg plan`, which sets no factor.
+        asked_for: it is no part of a study that does not name it.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Arm:
     settings: Mapping[str, Any]
     by_hand: bool = False
     planned: bool = False
+    asked_for: bool = False
 
 
 # Another arm is another line here.
@@ -41,6 +43,12 @@ ARMS = (
     Arm("no-adaptation", "source images as they are", {"translation.mode": "none", "augmentation.arm": "none"}),
     Arm("histogram-none", "histogram matching", {"translation.mode": "histogram", "augmentation.arm": "none"}),
     Arm("randomise-none", "randomised contrasts", {"translation.mode": "randomise", "augmentation.arm": "none"}),
+    Arm(
+        "none",
+        "CycleGAN, no copies",
+        {"translation.mode": "cyclegan", "augmentation.arm": "none"},
+        asked_for=True,
+    ),
     Arm(
         "naive",
         "CycleGAN, copies rescaled by hand-set factors",
@@ -71,7 +79,7 @@ def choose_arms(names: Sequence[str], settings: Params) -> tuple[list[Arm], list
     """The arms of a study, and those that are left out because they need factors that nobody has set.
 
     Args:
-        names: arms that are asked for; empty: all that there are.
+        names: arms that are asked for; empty: all of which no study has to ask.
         settings: params.yaml.
 
     Raises:
@@ -79,7 +87,7 @@ def choose_arms(names: Sequence[str], settings: Params) -> tuple[list[Arm], list
     """
     known = [arm.name for arm in ARMS]
     faults = [f"{name}: no such arm; there are: {', '.join(known)}" for name in names if name not in known]
-    wanted = [arm for arm in ARMS if not names or arm.name in names]
+    wanted = [arm for arm in ARMS if (arm.name in names if names else not arm.asked_for)]
     needy = [arm.name for arm in wanted if arm.by_hand] if not has_factors(settings) else []
     faults += [
         f"{name}: no factor is set by hand in params.yaml; set augmentation.rules[].lambdas, or leave this arm out"
