@@ -4,10 +4,11 @@ import json
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from gbaseg import params
-from gbaseg.commands import study
+from gbaseg.commands import study, study_tables
 from gbaseg.commands.ablation import Standing, plan_arms, settings_with
 from gbaseg.commands.overrides import in_hydra
 from gbaseg.commands.study_arms import ARMS, choose_arms, plan_study
@@ -232,3 +233,18 @@ def test_pseudo_labels_that_are_gone_are_a_fault():
         known_of(Run("x", "gba", "auto", "A", 0, 1, {"round_2": []}), "auto", "VS", Files())
     with pytest.raises(UserError, match="no training case of the target has a line of VS"):
         known(HEADER)
+
+
+def test_without_labels_the_tables_are_of_scores_alone(tmp_path):
+    runs, known_runs = [], []
+    for seed, folds in ((1, 0.7), (2, 0.9)):
+        run = Run(f"auto-{seed}", "gba", "auto", "A", 0, seed, {"round_0": [], "round_1": []})
+        files = Files(**{TABLE: rows_of(t1=(500, folds, ""), t2=(600, folds, ""))})
+        runs.append(run)
+        known_runs.append(known_of(run, "auto", "VS", files))
+    study_tables._write(runs, known_runs, {runs[0].setting: "auto"}, ["naive-seed-1"], tmp_path / "study")
+    page = (tmp_path / "study/study.md").read_text()
+    assert not (tmp_path / "study/arms.csv").exists() and "| auto-2 " in page
+    assert "not known: 0 run(s) with labels" in page and "Not run yet: naive-seed-1." in page
+    choice = pd.read_csv(tmp_path / "study/choice.csv").set_index("score")
+    assert choice.loc[RULE, "chosen"] == "auto-2" and choice["rho"].isna().all()
