@@ -125,6 +125,15 @@ def test_tables_of_a_study(project):
     assert "Not run yet: histogram-none-seed-1, histogram-none-seed-3, naive-seed-3." in result.stdout
 
 
+def test_runs_of_another_params_yaml_are_not_laid_out_as_if_they_were_of_this(project):
+    text = Path("params.yaml").read_text()
+    Path("params.yaml").write_text(text.replace("agreement_above: 0.997", "agreement_above: 0.95"))
+    result = gbaseg("study", *GRID, "--tables", "--out", "other")
+    Path("params.yaml").write_text(text)
+    assert result.exit_code == 1 and not Path("other").exists()
+    assert "auto-seed-1: self_training.agreement_above: 0.997 then, 0.95 now" in result.stderr
+
+
 def test_other_experiments_are_laid_out_by_name(project):
     result = gbaseg("study", "--tables", "--out", "two", "naive-seed-1", "naive-seed-2")
     assert result.exit_code == 0, result.output

@@ -44,6 +44,10 @@ class Study:
             for one in with_extra(plan_study([arm], self.seeds, settings), self.extra)
         }
 
+    def stand(self, queued: bool = False) -> Standing:
+        """What is done of it, see `ablation.stand`."""
+        return stand(plan_study(self.arms, self.seeds, _checked(self.extra)), self.extra, queued)
+
 
 def plan(arms: Sequence[str], seeds: Sequence[int], extra: Sequence[str]) -> Study:
     """What a study consists of.
@@ -70,8 +74,7 @@ def run(study: Study, start: str) -> None:
     Raises:
         UserError: see `ablation.run`.
     """
-    planned = plan_study(study.arms, study.seeds, _checked(study.extra))
-    standing = stand(planned, study.extra, queued=start == "queue")
+    standing = study.stand(queued=start == "queue")
     _say(study, standing)
     if start:
         carry_out(standing, now=start == "here", then="gbaseg study --tables")

@@ -8,7 +8,7 @@ from typing import Any
 
 from gbaseg import params
 from gbaseg.commands.comparable import STUDY_AXES, differences
-from gbaseg.commands.experiments import experiments_of_this_commit, load_runs, open_revision
+from gbaseg.commands.experiments import load_runs, open_revision
 from gbaseg.commands.study import Study
 from gbaseg.commands.without_labels import known_of
 from gbaseg.errors import UserError
@@ -17,6 +17,7 @@ from gbaseg.evaluation.choice_figure import scores_against_dice
 from gbaseg.evaluation.drawing import save_to
 from gbaseg.evaluation.run_choice import COLLAPSED_BELOW, FEWEST, KnownRun, choice_table, run_table
 from gbaseg.evaluation.runs import Run, crossed, group_runs
+from gbaseg.evaluation.settings import LOW_DICE
 from gbaseg.evaluation.statistics import RESAMPLES
 from gbaseg.evaluation.tables import label
 from gbaseg.runtime.progress import log
@@ -53,14 +54,14 @@ def run(study: Study, experiments: Sequence[str], out: Path, structure: str) -> 
         structure: whose scores; empty: the tumour.
 
     Raises:
-        UserError: nothing is done yet, or experiments that are no study.
+        UserError: nothing is done yet, a run of another params.yaml, or experiments that are no study.
     """
     arms = {} if experiments else study.names()
-    here = {} if experiments else experiments_of_this_commit()
-    missing = [name for name in arms if name not in here]
-    if arms and len(missing) == len(arms):
+    done = set() if experiments else study.stand().done
+    missing = [name for name in arms if name not in done]
+    if arms and not done:
         raise UserError("no run of this study on the present commit; `gbaseg study --run` makes them")
-    runs = load_runs(experiments or [name for name in arms if name in here], structure, STUDY_AXES)
+    runs = load_runs(experiments or sorted(done), structure, STUDY_AXES)
     settings = {one.name: _params_of(one) for one in runs}
     called = _called(runs, arms)
     _refuse_mixed(runs, settings)
@@ -112,7 +113,7 @@ def _write(
     out: Path,
 ) -> None:
     scored = [one for one in runs if all(one.rounds.values())]
-    failed_below = min(runs[0].low_dice)
+    failed_below = min(runs[0].low_dice, default=LOW_DICE[0])
     made = []
     if scored:
         arms = study_tables.arm_table(scored, called)
