@@ -97,6 +97,7 @@ def test_settings_that_ablation_has_too_have_its_names():
         assert ours[one.name] == settings_with(one.overrides)
 
 
+@pytest.mark.unusual("Commands", "`study --arms naive` where nobody has set a factor", "what to set")
 def test_without_factors_by_hand_their_arms_are_left_out_and_autos_rules_are_the_plans():
     settings = a_plans_own()
     chosen, left_out = choose_arms([], settings)

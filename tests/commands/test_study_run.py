@@ -125,6 +125,7 @@ def test_tables_of_a_study(project):
     assert "Not run yet: histogram-none-seed-1, histogram-none-seed-3, naive-seed-3." in result.stdout
 
 
+@pytest.mark.unusual("Commands", "`study --tables` after params.yaml has changed", "key, then and now; no table")
 def test_runs_of_another_params_yaml_are_not_laid_out_as_if_they_were_of_this(project):
     text = Path("params.yaml").read_text()
     Path("params.yaml").write_text(text.replace("agreement_above: 0.997", "agreement_above: 0.95"))

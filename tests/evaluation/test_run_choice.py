@@ -25,6 +25,11 @@ def line(runs, score=RULE, failed_below=0.4, nested=False):
     return found
 
 
+@pytest.mark.unusual(
+    "Commands",
+    "`study`: a run that finds nothing, or everything, and agrees with itself on it",
+    "the worst by every score, never the one to choose",
+)
 @pytest.mark.parametrize("score", [RULE, "fold_agreement"])
 def test_a_run_that_has_collapsed_is_never_chosen(score):
     runs = [EMPTY, *WORKING, EVERYTHING]
