@@ -32,6 +32,7 @@ OTHERS = [
     "tables",
     "figures",
     "ablation",
+    "study",
     "plan",
     "run",
     "outlook",

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from gbaseg.cli import main
-from gbaseg.commands.ablation import _override_fault, _settings_with, plan_arms, plan_translations, with_extra
+from gbaseg.commands.ablation import _override_fault, plan_arms, plan_translations, settings_with, with_extra
 from gbaseg.errors import UserError
 from gbaseg.evaluation.summary import CaseScore, write_scores
 
@@ -143,7 +143,7 @@ def test_what_is_said_to_be_right_is(tmp_path, monkeypatch):
     shutil.copyfile(ROOT / "presets/default.yaml", "params.yaml")
     for value in ("/d/a(b)", "/d/it's", 'a"b\\c,d', 'a\\"b,', "a,\\", "x=y"):
         right = shlex.split(_override_fault(f"dataset.root={value}", {"dataset": {"root": ""}}).split(": -S ")[1])[0]
-        assert _settings_with([right.removesuffix(";")])["dataset"]["root"] == value
+        assert settings_with([right.removesuffix(";")])["dataset"]["root"] == value
 
 
 def test_every_arm_with_every_seed():

@@ -9,7 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from gbaseg.errors import UserError
-from gbaseg.workflow.itinerary import itinerary, place_of
+from gbaseg.workflow.itinerary import itinerary, made_of, place_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -83,3 +83,28 @@ def test_no_pipeline_at_all(project):
     Path("dvc.yaml").unlink()
     with pytest.raises(UserError, match=r"dvc\.yaml"):
         itinerary()
+
+
+def test_runs_share_the_stages_whose_settings_are_the_same_up_to_there(project):
+    values = YAML(typ="safe").load(Path("params.yaml").read_text())
+
+    def with_arm(arm, **more):
+        return made_of({**values, "augmentation": {**values["augmentation"], "arm": arm}, **more})
+
+    gba, naive, other = with_arm("gba"), with_arm("naive"), with_arm("gba", seed=2)
+    assert set(gba) == set(itinerary())
+    shared = {name for name in gba if gba[name] == naive[name]}
+    assert {"phantom", "train_translation", "translate", "survey", "pseudo_label/survey"} <= shared
+    # What follows from the arm, and what reads what follows from it.
+    assert not shared & {"train_singan", "augment", "train_segmentation/r0", "evaluate/r1", "summarise"}
+    assert not set(gba.values()) & {other[name] for name in ("phantom", "translate", "evaluate/r1", "summarise")}
+    assert gba == with_arm("gba")
+    assert len(set(gba.values())) == len(gba)
+
+
+def test_a_key_that_an_older_params_yaml_lacks_goes_by_the_default(project):
+    values = YAML(typ="safe").load(Path("params.yaml").read_text())
+    before = made_of(values)
+    del values["survey"]["contrasts"]
+    assert made_of(values)["translate"] != before["translate"]
+    assert made_of(values)["standardise"] == before["standardise"]

@@ -217,4 +217,41 @@ def translations(
     run(plan_translations(centres, runs, arms, seeds), extra, now)
 
 
-COMMANDS = [show, report, predict, export, submission, leaderboard, rank, tables, figures, ablation]
+@click.command()
+@click.argument("experiments", nargs=-1)
+@click.option("--arms", default="", callback=names, help="Which; default: all but `none`.")
+@click.option("--seeds", default="1,2,3", show_default=True, callback=whole_numbers)
+@set_option
+@click.option("--run", "start", flag_value="here", help="Run what is left here, then lay it out.")
+@click.option("--queue", "start", flag_value="queue", help="Put what is left into DVC's queue.")
+@click.option("--tables", "start", flag_value="tables", help="Lay out what is done.")
+@click.option("--out", default="study", show_default=True, type=OUT_FOLDER, help="Folder of the tables.")
+@click.option("--structure", default="", help="Whose scores; default: the tumour.")
+def study(
+    experiments: tuple[str, ...],
+    arms: list[str],
+    seeds: list[int],
+    extra: tuple[str, ...],
+    start: str | None,
+    out: Path,
+    structure: str,
+) -> None:
+    """Compare adaptations on this data set: arms x seeds.
+
+    Alone it says which runs there are to be, which are done, and how long the others take here. What is done is passed
+    over; after --run the tables follow. EXPERIMENTS: with --tables others than the grid's, as for `tables`.
+    """
+    from gbaseg.commands.study import plan, run
+
+    if experiments and start != "tables":
+        raise click.UsageError("EXPERIMENTS go with --tables alone")
+    planned = plan(arms, seeds, extra)
+    if start != "tables":
+        run(planned, start or "")
+    if start in ("tables", "here"):
+        from gbaseg.commands.study_tables import run as lay_out
+
+        lay_out(planned, experiments, out, structure)
+
+
+COMMANDS = [show, report, predict, export, submission, leaderboard, rank, tables, figures, ablation, study]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import re
 import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 from gbaseg import params
 from gbaseg.commands.comparable import differences
 from gbaseg.commands.experiments import experiments_of_this_commit, open_revision, queued_experiments
+from gbaseg.commands.overrides import in_hydra
 from gbaseg.errors import UserError
 from gbaseg.runtime.progress import log
 from gbaseg.text_file import parse_yaml, read_yaml
@@ -81,6 +81,28 @@ def with_extra(planned: Sequence[Experiment], extra: Sequence[str]) -> list[Expe
     return [Experiment(f"{one.name}-{mark}", {**one.settings, **more}) for one in planned]
 
 
+@dataclass(frozen=True)
+class Standing:
+    """Where experiments stand.
+
+    Args:
+        planned: all of them, in the order in which they are run.
+        settings: name -> the params.yaml that it has, or is to have.
+        done: names of those that the present commit has.
+        waiting: names of those in DVC's queue.
+    """
+
+    planned: Sequence[Experiment]
+    settings: Mapping[str, Mapping[str, Any]]
+    done: Set[str]
+    waiting: Set[str]
+
+    @property
+    def todo(self) -> list[Experiment]:
+        """Those that nobody has run or queued."""
+        return [one for one in self.planned if one.name not in self.done | self.waiting]
+
+
 def run(planned: Sequence[Experiment], extra: Sequence[str], now: bool) -> None:
     """Queue the experiments that the present commit does not have yet, or run them here one after the other.
 
@@ -94,21 +116,46 @@ def run(planned: Sequence[Experiment], extra: Sequence[str], now: bool) -> None:
         UserError: settings that params.yaml does not allow, an experiment of this name with other settings (nothing is
             begun then), or one that fails; those before it stay done.
     """
+    carry_out(stand(planned, extra, queued=not now), now)
+
+
+def stand(planned: Sequence[Experiment], extra: Sequence[str], queued: bool) -> Standing:
+    """What is done of the experiments, and whether the others can be run.
+
+    Args:
+        planned, extra: as of `run`.
+        queued: they are to be run in copies of this folder.
+
+    Raises:
+        UserError: as `run`, but of one that fails.
+    """
     params.load()  # what is wrong with the file itself is said first
     planned = with_extra(planned, extra)
-    wanted = {one.name: _settings_with(one.overrides) for one in planned}
+    wanted = {one.name: settings_with(one.overrides) for one in planned}
     for root in sorted({str(settings["dataset"]["root"]) for settings in wanted.values()}):
         check_root(Path(root))
-    if not now:
+    if queued:
         _refuse_data_out_of_reach(wanted)
     done, waiting = experiments_of_this_commit(), queued_experiments()
     _refuse_others(wanted, done)
-    todo = []
-    for one in planned:
-        if one.name in done or one.name in waiting:
-            log(f"{one.name}: {'done' if one.name in done else 'queued before'}, passed over")
-        else:
-            todo.append(one)
+    return Standing(planned, wanted, wanted.keys() & done.keys(), wanted.keys() & waiting)
+
+
+def carry_out(standing: Standing, now: bool, then: str = "gbaseg tables") -> None:
+    """Queue what is left to do, or run it here.
+
+    Args:
+        standing: what there is to do.
+        now: as of `run`.
+        then: the command that lays out what has come of it.
+
+    Raises:
+        UserError: an experiment fails; those before it stay done.
+    """
+    for one in standing.planned:
+        if one.name in standing.done | standing.waiting:
+            log(f"{one.name}: {'done' if one.name in standing.done else 'queued before'}, passed over")
+    todo = standing.todo
     original = params.PATH.read_bytes()
     for number, one in enumerate(todo, start=1):
         log(f"{one.name} ({number} of {len(todo)}): {'run' if now else 'queued'}")
@@ -122,13 +169,17 @@ def run(planned: Sequence[Experiment], extra: Sequence[str], now: bool) -> None:
         if failed:
             raise UserError(f"{one.name} failed; its messages stand above. Mend it and say this command again")
     if todo and not now:
-        log("`dvc queue start` runs them, `dvc queue status` tells how far they are; then `gbaseg tables`")
+        log(f"`dvc queue start` runs them, `dvc queue status` tells how far they are; then `{then}`")
     if todo and now:
         log(f"this folder has the outputs of {todo[-1].name}; `dvc repro` brings those of params.yaml back")
 
 
-def _settings_with(overrides: Sequence[str]) -> dict[str, Any]:
-    """params.yaml with settings as `dvc exp run -S` would write them, checked."""
+def settings_with(overrides: Sequence[str]) -> dict[str, Any]:
+    """params.yaml with settings (`KEY=VALUE`) as `dvc exp run -S` would write them, checked.
+
+    Raises:
+        UserError: they are none of params.yaml, or it does not allow them.
+    """
     from dvc.utils.hydra import apply_overrides
 
     with tempfile.TemporaryDirectory() as folder:
@@ -175,9 +226,7 @@ def _override_fault(override: str, known: Mapping[str, Any]) -> str:
         one_value = False
     if one_value:
         return ""
-    # A backslash counts as one, but before a quote.
-    quoted = re.sub(r'(\\*)("|$)', lambda found: 2 * found[1] + ('\\"' if found[2] else ""), value)
-    right = shlex.quote(f'{key}="{quoted}"')
+    right = shlex.quote(f"{key}={in_hydra(value)}")
     return f"--set {override}: such a value stands in quotes of its own: -S {right}; a list: -S '{key}=[A,B]'"
 
 

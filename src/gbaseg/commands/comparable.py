@@ -10,12 +10,16 @@ from gbaseg.errors import UserError
 # What runs that are compared may differ in; everything else has to be equal, or a table would mix its effect in.
 AXES = ("evaluation.oracle", "seed", "augmentation.arm", "translation.mode", "translation.centre", "translation.run")
 
+# In a study arms have copies of other kinds, too: a row is an arm with all that it sets.
+STUDY_AXES = (*AXES, "augmentation.rules", "augmentation.singan.slice_centre", "survey.lambdas", "survey.contrasts")
 
-def check_comparable(settings: Mapping[str, Mapping[str, Any]]) -> None:
-    """Whether runs differ in `AXES` alone.
+
+def check_comparable(settings: Mapping[str, Mapping[str, Any]], axes: Sequence[str] = AXES) -> None:
+    """Whether runs differ in `axes` alone.
 
     Args:
         settings: name of a run -> its params.yaml.
+        axes: keys.
 
     Raises:
         UserError: names every other key that differs.
@@ -24,13 +28,14 @@ def check_comparable(settings: Mapping[str, Mapping[str, Any]]) -> None:
     faults = [
         difference
         for name, content in others
-        for difference in differences(reference, content, (f"in {first}", f"in {name}"), AXES)
+        for difference in differences(reference, content, (f"in {first}", f"in {name}"), axes)
     ]
     if faults:
+        studied = "; `gbaseg study --tables` takes arms of other copies" if axes == AXES else ""
         raise UserError(
             "\n".join(
                 [
-                    f"the experiments differ in more than {', '.join(AXES)}; name those to be compared:",
+                    f"the experiments differ in more than {', '.join(axes)}; name those to be compared{studied}:",
                     *(f"  - {fault}" for fault in faults[:20]),
                     *([f"  - and {len(faults) - 20} more"] if len(faults) > 20 else []),
                 ]

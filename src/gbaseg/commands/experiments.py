@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from gbaseg import params, volume
-from gbaseg.commands.comparable import check_comparable
+from gbaseg.commands.comparable import AXES, check_comparable
 from gbaseg.errors import UserError
 from gbaseg.evaluation.rounds import proxies_of
 from gbaseg.evaluation.runs import Run
@@ -101,12 +101,13 @@ def _repository() -> Iterator[Any]:
         raise UserError(f"DVC cannot read this repository: {' '.join(str(error).split())}") from error
 
 
-def load_runs(names: Sequence[str], structure: str = "") -> list[Run]:
+def load_runs(names: Sequence[str], structure: str = "", axes: Sequence[str] = AXES) -> list[Run]:
     """The named experiments; without names all experiments of the present commit.
 
     Args:
         names: experiments, or `workspace` for what lies in this folder.
         structure: whose scores; empty: the tumour.
+        axes: keys of params.yaml that they may differ in.
 
     Raises:
         UserError: unknown experiments, experiments whose files are in no cache, parameters that
@@ -134,7 +135,7 @@ def load_runs(names: Sequence[str], structure: str = "") -> list[Run]:
             raise UserError(
                 f"experiment {name}: {error}; not run to its end, or no longer in DVC's cache (`dvc exp remove {name}`)"
             ) from error
-    check_comparable(settings)
+    check_comparable(settings, axes)
     return runs
 
 

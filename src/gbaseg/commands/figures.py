@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,9 +10,8 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from gbaseg import params
-from gbaseg.cases import Case
 from gbaseg.commands.experiments import Files, load_runs, open_revision, read_volume
-from gbaseg.errors import UserError
+from gbaseg.commands.without_labels import read_cases
 from gbaseg.evaluation.drawing import save
 from gbaseg.evaluation.image_figures import (
     OverlayRow,
@@ -94,7 +91,7 @@ def _translations(runs: dict[str, Run], structure: str) -> list[TranslationRow]:
     first = next(iter(opened.values()))
     value, _ = _values(first, structure)
     rows = []
-    for case in evenly(_table(first, layout.TRANSLATED), _CASES):
+    for case in evenly(read_cases(first, layout.TRANSLATED), _CASES):
         source = read_volume(first, layout.STANDARD / "images" / f"{case.case}.nii.gz")
         mask = read_volume(first, layout.TRANSLATED / case.label).array == value
         z = central_slice(mask)
@@ -113,8 +110,8 @@ def _overlays(runs: Sequence[Run], structure: str) -> Figure:
     dice = {name: {row.case: row.dice for row in one.rounds[last[name]]} for name, one in columns.items()}
     first = next(iter(opened.values()))
     value, in_labels = _values(first, structure)
-    scored = {case.case: case for case in _table(first, layout.STANDARD)}
-    labels = {case.case: case for case in _table(first, layout.SCORING)}
+    scored = {case.case: case for case in read_cases(first, layout.STANDARD)}
+    labels = {case.case: case for case in read_cases(first, layout.SCORING)}
     worst_first = sorted(next(iter(dice.values())).items(), key=lambda pair: pair[1])
     rows = []
     for name in evenly([case for case, _ in worst_first], _CASES):
@@ -130,15 +127,6 @@ def _overlays(runs: Sequence[Run], structure: str) -> Figure:
         scores = {arm: of_case[name] for arm, of_case in dice.items() if name in of_case}
         rows.append(OverlayRow(name, image.array[z], reference[z], masks, scores, image.grid.spacing_zyx_mm[1:]))
     return segmentation_overlays(rows, _ZOOM_MM)
-
-
-def _table(files: Files, folder: Path) -> list[Case]:
-    listing = folder / "cases.csv"
-    try:
-        table = csv.DictReader(io.StringIO(files.read_text(str(listing))))
-    except OSError as error:
-        raise UserError(f"{listing}: {error}; no longer in DVC's cache") from error
-    return [Case(**row) for row in table]  # type: ignore[arg-type]
 
 
 def _values(files: Files, structure: str) -> tuple[int, int]:

@@ -5,9 +5,12 @@ Without DVC itself, which takes a second to import, so that every stage can say 
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -16,6 +19,7 @@ from gbaseg.params import PATH
 from gbaseg.text_file import read_yaml
 
 PIPELINE = Path("dvc.yaml")
+_READ = ("cmd", "deps", "params", "outs", "metrics")
 _TEMPLATE = re.compile(r"\$\{([^}]+)\}")
 
 
@@ -28,9 +32,42 @@ def itinerary(values: Mapping[str, Any] | None = None) -> list[str]:
     Raises:
         UserError: dvc.yaml or params.yaml is missing or no YAML, or dvc.yaml is no pipeline as it is shipped.
     """
-    try:
+    with _refused():
         unrolled = list(_unrolled(read_yaml(PIPELINE)["stages"], read_yaml(PATH) if values is None else values))
-        return [_name(unrolled[place]["cmd"]) for place in _order(unrolled)]
+        return [_name(unrolled[place]["cmd"]) for place in _order(_read_by(unrolled))]
+
+
+def made_of(values: Mapping[str, Any]) -> dict[str, str]:
+    """Every stage -> a digest of all that its outputs follow from, by its parameters and those of the stages before it.
+
+    Runs of one commit share the stages of which it is the same: DVC's run cache hands them on. (It hands on more:
+    stages whose inputs turn out the same from other parameters.)
+
+    Args:
+        values: content of a params.yaml.
+
+    Raises:
+        UserError: as `itinerary`.
+    """
+    with _refused():
+        unrolled = list(_unrolled(read_yaml(PIPELINE)["stages"], values))
+        reads = _read_by(unrolled)
+        found: dict[int, str] = {}
+        for place in _order(reads):
+            stage = unrolled[place]
+            # Parameters of other files (recipes.yaml) are the commit's.
+            own = {key: _value_or_none(key, values) for key in stage["params"] if isinstance(key, str)}
+            follows = [stage["cmd"], _paths(stage["deps"]), own, [found[other] for other in reads[place]]]
+            text = json.dumps(follows, sort_keys=True, default=str)
+            found[place] = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+        return {_name(unrolled[place]["cmd"]): digest for place, digest in found.items()}
+
+
+@contextmanager
+def _refused() -> Iterator[None]:
+    """A dvc.yaml that is not read here is somebody's own."""
+    try:
+        yield
     except (LookupError, TypeError, AttributeError, ValueError) as error:
         raise UserError(f"{PIPELINE}: not the stages of gbaseg ({type(error).__name__}: {error})") from error
 
@@ -52,7 +89,7 @@ def _unrolled(stages: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[
             listed = listed if isinstance(listed, list) else _value(_TEMPLATE.fullmatch(listed)[1], values)  # type: ignore[index]
             items = [{"item": {variable: item}} for item in listed]
         for item in items:
-            yield _filled({key: stage.get(key, []) for key in ("cmd", "deps", "outs", "metrics")}, {**values, **item})
+            yield _filled({key: stage.get(key, []) for key in _READ}, {**values, **item})
 
 
 def _filled(content: Any, values: Mapping[str, Any]) -> Any:
@@ -72,8 +109,16 @@ def _value(key: str, values: Mapping[str, Any]) -> Any:
     return found
 
 
-def _order(stages: list[dict[str, Any]]) -> list[int]:
-    """As DVC has it: those of dvc.yaml from top to bottom, each after all that it depends on."""
+def _value_or_none(key: str, values: Mapping[str, Any]) -> Any:
+    """A params.yaml of before a key was there goes by the code's default."""
+    try:
+        return _value(key, values)
+    except KeyError:
+        return None
+
+
+def _read_by(stages: list[dict[str, Any]]) -> list[list[int]]:
+    """Of each stage those whose outputs it reads, in the order of its dependencies."""
     # Stages by what they write, and by every folder that it lies in.
     writing: dict[PurePath, set[int]] = defaultdict(set)
     writing_in: dict[PurePath, set[int]] = defaultdict(set)
@@ -82,6 +127,16 @@ def _order(stages: list[dict[str, Any]]) -> list[int]:
             writing[path].add(place)
             for folder in (path, *path.parents):
                 writing_in[folder].add(place)
+
+    def read(stage: dict[str, Any]) -> Iterator[int]:
+        for dependency in map(PurePath, _paths(stage["deps"])):
+            yield from sorted(writing_in[dependency].union(*(writing[folder] for folder in dependency.parents)))
+
+    return [list(dict.fromkeys(read(stage))) for stage in stages]
+
+
+def _order(reads: list[list[int]]) -> list[int]:
+    """As DVC has it: those of dvc.yaml from top to bottom, each after all that it depends on."""
     order: dict[int, None] = {}
     entered: set[int] = set()
 
@@ -89,12 +144,11 @@ def _order(stages: list[dict[str, Any]]) -> list[int]:
         if place in entered:
             return
         entered.add(place)
-        for dependency in map(PurePath, _paths(stages[place]["deps"])):
-            for other in sorted(writing_in[dependency].union(*(writing[folder] for folder in dependency.parents))):
-                visit(other)
+        for other in reads[place]:
+            visit(other)
         order[place] = None
 
-    for place in range(len(stages)):
+    for place in range(len(reads)):
         visit(place)
     return list(order)
 

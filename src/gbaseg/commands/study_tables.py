@@ -1,0 +1,142 @@
+"""study --tables: the arms of a study side by side, and whether its best run can be told without labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from gbaseg import params
+from gbaseg.commands.comparable import STUDY_AXES, differences
+from gbaseg.commands.experiments import load_runs, open_revision
+from gbaseg.commands.study import Study
+from gbaseg.commands.without_labels import known_of
+from gbaseg.errors import UserError
+from gbaseg.evaluation import study_tables, table_layout
+from gbaseg.evaluation.choice_figure import scores_against_dice
+from gbaseg.evaluation.drawing import save_to
+from gbaseg.evaluation.run_choice import COLLAPSED_BELOW, FEWEST, KnownRun, choice_table, run_table
+from gbaseg.evaluation.runs import Run, crossed, group_runs
+from gbaseg.evaluation.settings import LOW_DICE
+from gbaseg.evaluation.statistics import RESAMPLES
+from gbaseg.evaluation.tables import label
+from gbaseg.runtime.progress import log
+from gbaseg.runtime.scratch import atomic_outputs
+from gbaseg.text_file import parse_yaml
+
+ARMS = "Arms: last round, all seeds and cases"
+CHOICE = "Scores without labels of the target, and its Dice, over all runs"
+RUNS = "Runs, the best by the rule first"
+FIGURE = "scores_against_dice"
+NOTES = f"""Dice and ASSD: mean of the seeds' means [95 % interval by bootstrap over seeds and cases, too narrow with
+two or three seeds]. Gap closed: of the Dice between no adaptation and the oracle (evaluation.oracle).
+
+Scores are of the last round's pseudo-labels of the target's training cases; none reads a label of the target. Agreement
+of folds: Dice, 0 where no fold finds the structure. With the round before: of the last that was trained. Plausible: the
+share of masks that are not empty and whose volume the source's structures have. The rule: folds x plausible.
+Rank correlation: Spearman's with the runs' mean Dice, over all of them [95 % interval by bootstrap over runs]; within a
+seed: among its runs, mean over the seeds; without failed runs: over those whose Dice is {{failed:g}} or more. Regret:
+the best run's Dice less that of the run that the score chooses. A run of which less than {COLLAPSED_BELOW:.0%} of the
+masks are plausible has collapsed: it is the worst by every score, and never chosen. A ranking is trusted with
+{FEWEST} runs or more, an interval above 0, and scores dealt out at random that rank as well in under 5 % of
+{RESAMPLES:,} times (p in choice.csv)."""
+NESTED = """Every seed has other patients here, so that runs of two seeds differ by their patients, too: what a choice
+among the arms is worth says "within a seed", and so are "without failed runs" and the verdict here."""
+
+
+def run(study: Study, experiments: Sequence[str], out: Path, structure: str) -> None:
+    """Write the tables as CSV (unrounded) and LaTeX, all of them as Markdown, and the figure into `out`; print them.
+
+    Args:
+        study: whose experiments, those that are done.
+        experiments: others in their place, see `load_runs`.
+        out: a folder.
+        structure: whose scores; empty: the tumour.
+
+    Raises:
+        UserError: nothing is done yet, a run of another params.yaml, or experiments that are no study.
+    """
+    arms = {} if experiments else study.names()
+    done = set() if experiments else study.stand().done
+    missing = [name for name in arms if name not in done]
+    if arms and not done:
+        raise UserError("no run of this study on the present commit; `gbaseg study --run` makes them")
+    runs = load_runs(experiments or sorted(done), structure, STUDY_AXES)
+    settings = {one.name: _params_of(one) for one in runs}
+    called = _called(runs, arms)
+    _refuse_mixed(runs, settings)
+    known = [
+        known_of(one, called[one.setting], structure or _tumour(settings[one.name]), open_revision(one.revision))
+        for one in runs
+    ]
+    _write(runs, known, called, missing, out)
+    log(f"{len(runs)} runs, tables and {FIGURE} in {out}")
+
+
+def _params_of(run: Run) -> Mapping[str, Any]:
+    text = open_revision(run.revision).read_text(str(params.PATH))
+    content: Mapping[str, Any] = parse_yaml(text, f"params.yaml of {run.name}")
+    return content
+
+
+def _tumour(settings: Mapping[str, Any]) -> str:
+    return next(iter(settings["dataset"]["structures"]))
+
+
+def _called(runs: Sequence[Run], arms: Mapping[str, str]) -> dict[tuple[str, str, int, str], str]:
+    """Setting -> its arm, in the order of the study; of other experiments the setting in words."""
+    order = list(arms.values())
+    found = {setting: arms.get(group[0].name, label(setting)) for setting, group in group_runs(runs).items()}
+    return dict(sorted(found.items(), key=lambda item: order.index(item[1]) if item[1] in order else len(order)))
+
+
+def _refuse_mixed(runs: Sequence[Run], settings: Mapping[str, Mapping[str, Any]]) -> None:
+    """A row of the table is one arm: its runs differ in their seeds."""
+    faults = []
+    for group in group_runs(runs).values():
+        for other in group[1:]:
+            names = (f"in {group[0].name}", f"in {other.name}")
+            faults += differences(
+                settings[group[0].name], settings[other.name], names, ("seed", "evaluation.oracle", "translation.run")
+            )
+    if faults:
+        raise UserError(
+            "\n".join(["runs of one arm differ in more than the seed; name those to be compared:", *faults[:20]])
+        )
+
+
+def _write(
+    runs: Sequence[Run],
+    known: Sequence[KnownRun],
+    called: Mapping[tuple[str, str, int, str], str],
+    missing: Sequence[str],
+    out: Path,
+) -> None:
+    scored = [one for one in runs if all(one.rounds.values())]
+    failed_below = min(runs[0].low_dice, default=LOW_DICE[0])
+    made = []
+    if scored:
+        arms = study_tables.arm_table(scored, called)
+        made.append(("arms", ARMS, arms, study_tables.lay_out_arms(arms)))
+    nested = len({one.seed for one in scored}) > 1 and not crossed(scored)
+    choice, each = choice_table(known, failed_below, nested), run_table(known)
+    made.append(("choice", CHOICE, choice, study_tables.lay_out_choice(choice)))
+    made.append(("runs", RUNS, each, study_tables.lay_out_runs(each)))
+    page, figures = out / "study.md", [out / f"{FIGURE}.{suffix}" for suffix in ("svg", "png")]
+    files = [page, *figures, *(out / f"{name}.{suffix}" for name, *_ in made for suffix in ("csv", "tex"))]
+    with atomic_outputs("study", *files, keep_work=False) as scratch:
+        text = []
+        for name, caption, content, laid_out in made:
+            content.to_csv(scratch.output(out / f"{name}.csv"), index=False, lineterminator="\n")
+            latex = table_layout.to_latex(laid_out, caption, f"study-{name}")
+            scratch.output(out / f"{name}.tex").write_text(latex, encoding="utf-8")
+            text.append(f"{caption}\n\n{table_layout.to_markdown(laid_out)}\n")
+        notes = [NOTES.format(failed=failed_below)]
+        notes += [NESTED] * nested
+        notes += [f"Not run yet: {', '.join(missing)}."] * bool(missing)
+        scratch.output(page).write_text("\n".join([*text, *notes, ""]), encoding="utf-8")
+        figure = scores_against_dice(known, study_tables.SCORES)
+        for path in figures:
+            with scratch.output(path).open("wb") as stream:
+                save_to(figure, stream, path.suffix.removeprefix("."))
+    print(page.read_text(encoding="utf-8"))

@@ -1,0 +1,152 @@
+"""A study as DVC experiments and its tables, in a project whose one stage makes up the scores."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from ruamel.yaml import YAML
+
+from gbaseg.cli import main
+from gbaseg.commands.experiments import experiments_of_this_commit, open_revision
+from gbaseg.evaluation.summary import CaseScore, write_scores
+
+pytestmark = pytest.mark.processes
+ROOT = Path(__file__).parents[2]
+SCRIPT = """cp -r made/$1-$2/metrics made/$1-$2/data .
+for case in 1 2 3; do sed "s/case/t$case/" made/labels-$1-$2 >> data/pseudo_labelled/round_1/pseudo_labels.csv; done
+"""
+PIPELINE = """
+stages:
+  scores:
+    cmd: sh scores.sh ${translation.mode} ${augmentation.arm} ${seed}
+    params: [seed, augmentation, survey, translation.mode]
+    outs: [metrics/cases, data/standard, data/pseudo_labelled/round_1]
+    metrics: [metrics/round_0.json: {cache: false}, metrics/round_1.json: {cache: false}]
+"""
+TARGET = "case,patient,centre,domain,split,modality,image,label\n" + "".join(
+    f"t{n},t{n},A,target,train,T2,i,\n" for n in (1, 2, 3)
+)
+# Translation and arm -> Dice, agreement of the folds, and what speaks against its masks.
+MADE = {
+    ("none", "none"): (0.05, 0.95, "volume outside the source's range"),
+    ("cyclegan", "naive"): (0.6, 0.7, ""),
+    ("auto", "gba"): (0.8, 0.8, ""),
+}
+GRID = ("--arms", "no-adaptation,naive,auto", "--seeds", "1,2")
+
+
+def write_project():
+    shutil.copyfile(ROOT / "presets/default.yaml", "params.yaml")
+    Path("scores.sh").write_text(SCRIPT)
+    Path("dvc.yaml").write_text(PIPELINE)
+    Path(".gitignore").write_text("/metrics/cases/\n/study/\n.scratch/\n/data/\n")
+    for (mode, arm), (dice, folds, doubts) in MADE.items():
+        folder = Path(f"made/{mode}-{arm}")
+        for path in ("metrics/cases", "data/standard", "data/pseudo_labelled/round_1"):
+            (folder / path).mkdir(parents=True)
+        for name in ("round_0", "round_1"):
+            rows = [
+                CaseScore(f"c{n}", "A", "test", "VS", dice + off, 1 - dice, 1.0, 600.0, 600.0)
+                for n, off in enumerate((-0.02, 0.0, 0.02))
+            ]
+            write_scores(rows, folder / f"metrics/cases/{name}.csv")
+            (folder / f"metrics/{name}.json").write_text("{}")
+        (folder / "data/standard/cases.csv").write_text(TARGET)
+        header = "case,structure,volume_mm3,fold_dice,pieces,largest_share,doubts\n"
+        (folder / "data/pseudo_labelled/round_1/pseudo_labels.csv").write_text(header)
+        Path(f"made/labels-{mode}-{arm}").write_text(f"case,VS,600,{folds},1,1.0,{doubts}\n")
+
+
+def gbaseg(*arguments):
+    return CliRunner().invoke(main, arguments)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A git and DVC project, in which a first study of one seed has run."""
+    folder, before = tmp_path_factory.mktemp("project"), Path.cwd()
+    os.chdir(folder)
+    os.environ["DVC_NO_ANALYTICS"] = "1"
+    for name in ("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"):
+        os.environ.setdefault(name, "test")
+    write_project()
+    for command in ("git init -q", "dvc init -q", "git add -A", "git commit -qm start"):
+        words = command.split()
+        subprocess.run([sys.executable, "-m", *words] if words[0] == "dvc" else words, check=True)
+    yield gbaseg("study", *GRID[:2], "--seeds", "1", "--run")
+    os.chdir(before)
+
+
+def test_a_study_runs_says_what_is_left_and_goes_on(project):
+    assert project.exit_code == 0, project.output
+    assert "3 arms, seeds 1" in project.output and "3 runs: about" in project.output
+    left = gbaseg("study", *GRID)
+    assert left.exit_code == 0 and "for the 3 left" in left.output and "`--run` runs them here" in left.output
+    assert len(experiments_of_this_commit()) == 3  # it was said, not done
+    again = gbaseg("study", *GRID, "--run")
+    assert again.exit_code == 0, again.output
+    assert again.stderr.count("done, passed over") == 3
+    assert Path("study/study.md").is_file()  # one command
+    assert "all is done; `--tables` lays it out" in gbaseg("study", *GRID).output
+    assert Path("params.yaml").read_bytes() == (ROOT / "presets/default.yaml").read_bytes()
+
+
+def test_rules_pass_through_dvc_as_they_were_meant(project):
+    files = open_revision(experiments_of_this_commit()["auto-seed-2"])
+    content = YAML(typ="safe").load(files.read_text("params.yaml"))
+    [rule] = content["augmentation"]["rules"]
+    assert rule == {"name": "all", "structure": "VS", "centres": "both", "lambdas": [], "adaptive": 4, "k_star": [1, 3]}
+    assert (content["survey"]["lambdas"], content["survey"]["contrasts"], content["seed"]) == ([], 15, 2)
+
+
+def test_tables_of_a_study(project):
+    result = gbaseg("study", *GRID, "--tables")
+    assert result.exit_code == 0, result.output
+    arms = pd.read_csv("study/arms.csv").set_index("arm")
+    assert list(arms.index)[:3] == ["no-adaptation", "naive", "auto"]
+    assert arms.loc["auto", "dice_mean"] == pytest.approx(0.8) and arms.loc["auto", "seeds"] == 2
+    runs = pd.read_csv("study/runs.csv").set_index("run")
+    assert len(runs) == 6 and runs["collapsed"].sum() == 2
+    choice = pd.read_csv("study/choice.csv").set_index("score")
+    # By the agreement of its folds alone the collapsed arm would be chosen.
+    assert runs["fold_agreement"].idxmax().startswith("no-adaptation")
+    assert choice.loc["fold_agreement", "chosen"] == "auto-seed-1 = auto-seed-2"
+    assert choice.loc["rule", "regret"] == 0
+    page = Path("study/study.md").read_text()
+    assert "no-adaptation-seed-2" in page and "NOT TRUSTWORTHY" in page and "Not run yet" not in page
+    for name in ("arms.tex", "scores_against_dice.svg", "scores_against_dice.png"):
+        assert Path("study", name).stat().st_size > 100
+    result = gbaseg("study", "--arms", "naive,histogram-none", "--seeds", "1,3", "--tables")
+    assert "Not run yet: histogram-none-seed-1, histogram-none-seed-3, naive-seed-3." in result.stdout
+
+
+@pytest.mark.unusual("Commands", "`study --tables` after params.yaml has changed", "key, then and now; no table")
+def test_runs_of_another_params_yaml_are_not_laid_out_as_if_they_were_of_this(project):
+    text = Path("params.yaml").read_text()
+    Path("params.yaml").write_text(text.replace("agreement_above: 0.997", "agreement_above: 0.95"))
+    result = gbaseg("study", *GRID, "--tables", "--out", "other")
+    Path("params.yaml").write_text(text)
+    assert result.exit_code == 1 and not Path("other").exists()
+    assert "auto-seed-1: self_training.agreement_above: 0.997 then, 0.95 now" in result.stderr
+
+
+def test_other_experiments_are_laid_out_by_name(project):
+    result = gbaseg("study", "--tables", "--out", "two", "naive-seed-1", "naive-seed-2")
+    assert result.exit_code == 0, result.output
+    assert "cyclegan A, naive" in Path("two/study.md").read_text()
+    assert gbaseg("study", "naive-seed-1").exit_code == 1
+    result = gbaseg("study", "--seeds", "9", "--tables")
+    assert (result.exit_code, "no run of this study on the present commit" in result.stderr) == (1, True)
+
+
+def test_runs_of_an_arm_that_differ_in_more_than_the_seed_are_no_row(project):
+    assert gbaseg("study", "--arms", "naive", "--seeds", "3", "-S", "survey.contrasts=2", "--run").exit_code == 0
+    [other] = [name for name in experiments_of_this_commit() if name.startswith("naive-seed-3-")]
+    result = gbaseg("study", "--tables", "naive-seed-1", other)
+    assert result.exit_code == 1
+    assert f"survey.contrasts: 0 in naive-seed-1, 2 in {other}" in result.stderr
