@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gbaseg.self_training.label_free import Disturbance, Found, Rated, best, is_ranked, rate, told_apart
+from gbaseg.self_training.label_free import Disturbance, Found, Rated, best, is_ranked, rate, simplest, told_apart
 
 SHAPE = (6, 20, 20)
 RANGES = {1: (20.0, 400.0)}
@@ -77,3 +77,22 @@ def test_ways_are_told_apart_by_their_cases():
     found = {"a": rated([0.8, 0.7, 0.9, 0.8]), "b": rated([0.3, 0.4, 0.3, 0.2]), "c": rated([0.9, 0.5, 1.0, 0.7])}
     assert told_apart(found, "a") == ["b"]
     assert told_apart(found, "b") == []
+
+
+@pytest.mark.parametrize(
+    ("ways", "expected"),
+    [
+        pytest.param({"none": [0.3, 0.4, 0.3], "cyclegan": [0.8, 0.8, 0.9]}, "cyclegan", id="better beyond chance"),
+        pytest.param({"none": [0.5, 0.8, 0.3], "cyclegan": [0.6, 0.7, 0.5]}, "none", id="not told apart"),
+        pytest.param({"none": [0.6, 0.7, 0.5], "cyclegan": [0.5, 0.8, 0.3]}, "none", id="the best is the simplest"),
+        pytest.param({"none": [0.0, 0.0, 0.0], "cyclegan": [0.9, 0.0, 0.0]}, "cyclegan", id="nothing is never chosen"),
+        pytest.param(
+            {"none": [0.2, 0.2, 0.3], "histogram": [0.5, 0.6, 0.7], "cyclegan": [0.6, 0.5, 0.8]},
+            "histogram",
+            id="three",
+        ),
+    ],
+)
+def test_more_has_to_be_better_by_more_than_its_cases_chance(ways, expected):
+    rated = {name: Rated(sum(found) / len(found), 1.0, 1.0, tuple(found)) for name, found in ways.items()}
+    assert simplest(rated) == expected

@@ -11,7 +11,7 @@ from gbaseg.params import Params
 from gbaseg.runtime.scratch import atomic_outputs
 from gbaseg.segmentation.dataset import TrainingItem, whole_draws
 from gbaseg.stages import train_segmentation
-from gbaseg.stages.train_segmentation import target_items, target_weight
+from gbaseg.stages.train_segmentation import source_items, target_items, target_weight
 from gbaseg.workflow import layout
 from gbaseg.workflow.pseudo_labels import TABLE
 
@@ -85,6 +85,17 @@ def test_cases_are_drawn_in_proportion_to_the_folds_agreement(tmp_path, monkeypa
         )
         weights = {item.name: float(item.weight) for item in target_items(settings, "round_0", False)}
         assert weights == (expected if weigh else dict.fromkeys(dices, 1.0))
+
+
+def test_copies_that_look_like_the_target_are_not_randomised(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folders = layout.TRANSLATED, layout.AUGMENTED, layout.adapted("round_0")
+    for folder in folders:
+        name = "_".join(folder.parts[1:])
+        write_table([Case(name, name, "A", "source", "train", "x", f"images/{name}.nii.gz", "labels/x.nii.gz")], folder)
+        (folder / "draws.json").write_text("{}")
+    items = source_items(Params(translation={"mode": "randomise"}), folders[1:])
+    assert [item.randomised for item in items] == ["head", "head", None]
 
 
 def test_disputed_voxels_are_ignored_where_asked(tmp_path, monkeypatch):

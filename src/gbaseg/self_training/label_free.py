@@ -127,6 +127,20 @@ def best(rated: Mapping[str, Rated]) -> str:
     return max(rated, key=lambda name: rated[name].score)
 
 
+def simplest(rated: Mapping[str, Rated]) -> str:
+    """The first way that the best one is not told apart from: more has to earn its place.
+
+    Args:
+        rated: from the simplest way on.
+
+    Raises:
+        ValueError: there is none.
+    """
+    top = best(rated)
+    worse = told_apart(rated, top)
+    return next(name for name, one in rated.items() if name == top or (one.score > 0 and name not in worse))
+
+
 def told_apart(rated: Mapping[str, Rated], name: str) -> list[str]:
     """Ways that one is better than by more than its cases' chance: two standard errors of their paired differences.
 

@@ -25,7 +25,7 @@ from gbaseg.runtime.progress import log
 from gbaseg.runtime.seeds import numpy_generator
 from gbaseg.runtime.turns import beside_gpu, dealt_out
 from gbaseg.segmentation.prediction import PredictionItem, predict
-from gbaseg.self_training.label_free import Disturbance, Found, Rated, best, is_ranked, rate, told_apart
+from gbaseg.self_training.label_free import Disturbance, Found, Rated, best, is_ranked, rate, simplest, told_apart
 from gbaseg.stages.survey import survey_items
 from gbaseg.stages.train_segmentation import train
 from gbaseg.translation.settings import UNTRANSLATED
@@ -65,7 +65,7 @@ def run() -> None:
             seconds = {}
             for name, one in offered.items():
                 rated[name], seconds[name] = rate_once(settings, one, scratch.work)
-            name = best(rated)
+            name = simplest(rated)
             found = summary(rated, seconds, name)
             log(f"translation: {name}, {found['why']}")
         else:
@@ -192,15 +192,18 @@ def segment(settings: Params, model: Path, images: Mapping[str, Path], folder: P
 
 def summary(rated: Mapping[str, Rated], seconds: Mapping[str, float], name: str) -> dict[str, Any]:
     """The choice, its evidence, its cost, and how far it is to be trusted."""
-    better_than = told_apart(rated, name)
-    alike = [other for other in rated if other not in (name, *better_than)]
+    top = best(rated)
+    worse = told_apart(rated, top)
+    alike = [other for other in rated if other not in (top, *worse)]
     ranked = is_ranked(rated.values())
     if not ranked:
         why = "WARNING: no candidate finds anything in the target; the first is as good as any"
     elif not alike:
         why = "better than every other by more than its cases' chance"
     else:
-        why = f"WARNING: not told apart from {', '.join(alike)} by its cases (less than two standard errors)"
+        others = ", ".join(other for other in (top, *alike) if other != name)
+        place = "the best" if name == top else "the simplest"
+        why = f"WARNING: {place}, not told apart from {others} by its cases (less than two standard errors)"
     return {
         "chosen": name,
         "trusted": ranked and not alike,

@@ -199,8 +199,11 @@ def randomised_in(settings: Params) -> ForegroundKind | None:
 
 
 def source_items(settings: Params, copies: Sequence[Path]) -> list[TrainingItem]:
-    """Pseudo-target cases and their copies in some folders (arm `online`: what may be done to them), with labels."""
-    choices, draws = read_choices(copies), read_draws(copies)
+    """Pseudo-target cases and their copies in some folders (arm `online`: what may be done to them), with labels.
+
+    Where contrasts are randomised, those of copies that were made to look like the target stay.
+    """
+    choices, draws, randomised = read_choices(copies), read_draws(copies), randomised_in(settings)
     return [
         TrainingItem(
             case.case,
@@ -209,7 +212,7 @@ def source_items(settings: Params, copies: Sequence[Path]) -> list[TrainingItem]
             folder / case.label,
             weight=draws.get(case.case, Fraction(1)),
             rescaled=choices.get(case.case, ()),
-            randomised=randomised_in(settings),
+            randomised=None if folder.parent == layout.ADAPTED else randomised,
         )
         for folder in (layout.TRANSLATED, *copies)
         for case in read_table(folder)

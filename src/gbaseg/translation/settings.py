@@ -104,7 +104,10 @@ class AutoSettings(Settings):
     """Mode auto: what is tried, and how (METHOD 3); all ours."""
 
     candidates: list[Candidate] = Field(
-        ["none", "histogram", "randomise", "cyclegan"], min_length=1, description="modes that are tried, each once"
+        ["none", "histogram", "randomise", "cyclegan"],
+        min_length=1,
+        description="modes that are tried, each once, from the simplest on: the first that the best one is not told "
+        "apart from is used",
     )
     cyclegan_runs: Count = Field(1, description="CycleGANs among them, each of another seed, from translation.run on")
     seeds: int = Field(2, ge=2, description="short trainings of each, whose agreement it is judged by")
@@ -124,7 +127,7 @@ class TranslationSettings(Settings):
         "cyclegan",
         description="cyclegan (paper) | histogram: intensities get the target's distribution, in their order (ours, to "
         "compare with) | randomise: no translation, contrasts at random in training (likewise) | none: source images "
-        "are used as they are | auto: the one of these whose short trainings agree best on the target (ours)",
+        "are used as they are | auto: of these what short trainings agree on best, without target labels (ours)",
     )
     centre: str = Field(
         "A", min_length=1, description="centre whose scans train the CycleGAN: A (paper) | B | ... | both"
