@@ -20,7 +20,7 @@ def scan(shape=GRID.shape):
     return np.random.default_rng(1).integers(0, 2000, shape).astype(np.int16)
 
 
-def write_series(folder, array, grid=GRID, uid="1.2.826.0.1.3680043.2.1125.1", slope="1", names=None):
+def write_series(folder, array, grid=GRID, uid="1.2.826.0.1.3680043.2.1125.1", slope="1", names=None, reference=True):
     """A file a slice, named so that their order says nothing of where they lie."""
     folder.mkdir(parents=True, exist_ok=True)
     writer = sitk.ImageFileWriter()
@@ -37,6 +37,8 @@ def write_series(folder, array, grid=GRID, uid="1.2.826.0.1.3680043.2.1125.1", s
             "0020|0037": "\\".join(f"{value:.8f}" for value in (*direction[:, 0], *direction[:, 1])),
             "0018|0050": str(grid.spacing_zyx_mm[0]), "0028|1053": slope, "0028|1052": "0",
         }  # fmt: skip
+        if reference:
+            tags |= {"0020|0052": f"{uid}.8", "0010|0020": "p1", "0010|0010": "Doe^Jane"}
         for key, value in tags.items():
             image.SetMetaData(key, value)
         name = names[z] if names else f"IM{(z * 7) % 11:03d}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,8 +44,15 @@ def read_series(folder: Path) -> Volume:
         BadImage: no series or more than one; slices of other sizes or directions, missing, doubled or not behind each
             other; colours; damaged files.
     """
-    try:
+    with _named(folder):
         return _read(folder)
+
+
+@contextmanager
+def _named(folder: Path) -> Iterator[None]:
+    """Flaws that are found within, with the folder's name."""
+    try:
+        yield
     except Flawed as error:
         raise BadImage(folder, [error.flaw]) from error
     except RuntimeError as error:  # ITK's
@@ -51,6 +60,16 @@ def read_series(folder: Path) -> Volume:
         raise BadImage(folder, [unreadable(reason).flaw]) from error
     except MemoryError as error:
         raise BadImage(folder, [Flaw("larger than this machine's memory", "an image that fits")]) from error
+
+
+def slice_files(folder: Path) -> list[str]:
+    """Files of the one series in a folder, in the order of `read_series`' slices.
+
+    Raises:
+        BadImage: as `read_series`, as far as headers show it.
+    """
+    with _named(folder):
+        return [one.file for one in _slices(folder)]
 
 
 def _is_dicom(file: Path) -> bool:
@@ -61,11 +80,18 @@ def _is_dicom(file: Path) -> bool:
         return False
 
 
-def _read(folder: Path) -> Volume:
+def _slices(folder: Path) -> list[_Slice]:
+    """Headers of the one series, in the order of their normal."""
     series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
     if len(series) != 1:
         raise Flawed(f"{len(series)} DICOM series", "the slices of one series in a folder")
     slices = [_header_of(file) for file in sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), series[0])]
+    normal = np.reshape(slices[0].direction, (3, 3))[:, 2]
+    return sorted(slices, key=lambda one: float(normal @ one.origin))
+
+
+def _read(folder: Path) -> Volume:
+    slices = _slices(folder)
     if len(slices) == 1:
         image = sitk.ReadImage(slices[0].file)  # all of it in one file, or a single slice, which is found later
         return Volume(sitk.GetArrayFromImage(image), _grid(slices[0], image.GetSize(), image.GetSpacing()))
@@ -78,7 +104,6 @@ def _read(folder: Path) -> Volume:
         if len(found) > 1:
             raise Flawed(f"{len(slices)} slices of {len(found)} {name}", "slices that are alike: one series, no scout")
     normal = np.reshape(first.direction, (3, 3))[:, 2]
-    slices.sort(key=lambda one: float(normal @ one.origin))
     distance = _distance(np.array([one.origin for one in slices]), normal)
     reader = sitk.ImageSeriesReader()
     reader.SetFileNames([one.file for one in slices])
