@@ -30,11 +30,14 @@ class _Slice(NamedTuple):
     spacing: tuple[float, ...]
     origin: tuple[float, ...]
     direction: tuple[float, ...]
+    pixel: int
 
 
 def is_series(folder: Path) -> bool:
-    """Whether a folder holds files of DICOM, as their first bytes say."""
-    return folder.is_dir() and any(_is_dicom(file) for file in sorted(folder.iterdir()) if file.is_file())
+    """Whether a folder holds files of DICOM, as their first bytes say; an index of other folders is none."""
+    if not folder.is_dir():
+        return False
+    return any(_is_dicom(file) for file in sorted(folder.iterdir()) if file.is_file() and file.name != "DICOMDIR")
 
 
 def read_series(folder: Path) -> Volume:
@@ -107,6 +110,8 @@ def _read(folder: Path) -> Volume:
     distance = _distance(np.array([one.origin for one in slices]), normal)
     reader = sitk.ImageSeriesReader()
     reader.SetFileNames([one.file for one in slices])
+    if len({one.pixel for one in slices}) > 1:
+        reader.SetOutputPixelType(sitk.sitkFloat32)  # rescaled otherwise from slice to slice: some are whole numbers
     array = sitk.GetArrayFromImage(reader.Execute())
     size = (*first.size[:2], len(slices))
     return Volume(array, _grid(slices[0], size, (*first.spacing[:2], distance)))
@@ -120,7 +125,8 @@ def _header_of(file: str) -> _Slice:
         raise Flawed(f"colours in {Path(file).name}", WHOLE)
     if reader.GetDimension() != 3:
         raise Flawed(f"{reader.GetDimension()}D in {Path(file).name}", WHOLE)
-    return _Slice(file, reader.GetSize(), reader.GetSpacing(), reader.GetOrigin(), reader.GetDirection())
+    place = reader.GetSize(), reader.GetSpacing(), reader.GetOrigin(), reader.GetDirection()
+    return _Slice(file, *place, reader.GetPixelID())
 
 
 def _distance(places: np.ndarray, normal: np.ndarray) -> float:
