@@ -52,5 +52,7 @@ def test_files_and_series_of_a_folder_are_its_scans_and_nothing_deeper(twins, tm
     assert expanded([Path("c*"), Path("gone*.nii"), Path("deeper")]) == [
         Path("coronal"), Path("gone*.nii"), Path("deeper/c.nii.gz"),
     ]  # fmt: skip
+    (twins / "beside.nii").touch()  # nothing is passed over without a word
+    assert expanded([Path("coronal")]) == [Path("coronal"), Path("coronal/beside.nii")]
     Path("x[1].nii").touch()
     assert expanded([Path("x[1].nii")]) == [Path("x[1].nii")]

@@ -10,7 +10,9 @@ import SimpleITK as sitk
 import gbaseg
 from gbaseg import volume
 from gbaseg.errors import UserError
+from gbaseg.inference.model import Model
 from gbaseg.inference.segment import disagreement
+from gbaseg.raw.dataset_settings import Structure
 from gbaseg.volume import Grid, Volume
 from gbaseg.volume.resampling import to_sitk
 
@@ -73,6 +75,42 @@ def test_disagreement_by_hand():
     # Of three classes that rule each other out: 1, not more.
     classes = np.eye(3, dtype=np.float32).reshape(3, 3, 1, 1, 1)
     assert disagreement(classes).item() == pytest.approx(1.0)
+
+
+class TwoStructures:
+    """Sure of a bright ball, and of what is left of it in the brightest tissue."""
+
+    members = 1
+
+    def __init__(self):
+        self.structures = {"VS": 1, "Cochlea": 2}
+
+    def fold_probabilities(self, scan):
+        vs = (scan.array > 0.7).astype(np.float32)
+        cochlea = ((scan.array > 0.15) & (scan.array < 0.35)).astype(np.float32)
+        return np.stack([1.0 - vs - cochlea, vs, cochlea])[None]
+
+
+def test_several_structures_have_the_data_sets_values_also_on_the_finer_grid(settings, head):
+    dataset = settings.dataset.model_copy(
+        update={"structures": {"VS": Structure(value=7), "Cochlea": Structure(value=2, pieces=2)}}
+    )
+    grid = settings.standardise.model_copy(update={"fine_spacing_xyz_mm": (0.9, 0.9, 1.5)})
+    of_two = settings.model_copy(update={"dataset": dataset, "standardise": grid})
+    found = {
+        fine: gbaseg.predict(head, Model("round_1", of_two, TwoStructures(), fine, {}), probabilities=True)
+        for fine in (False, True)
+    }
+    for one in found.values():
+        assert one.values == {"VS": 7, "Cochlea": 2} and set(np.unique(one.mask.array)) == {0, 2, 7}
+        assert [about.structure for about in one.found] == ["VS", "Cochlea"] == list(one.probabilities)
+        inside = one.mask.array == 7
+        assert inside[head.array > 350].mean() > 0.95
+        assert np.array_equal(inside, (one.probabilities["VS"].array >= 0.5) & (one.mask.array != 2))
+        assert one.statistics()[0].volume_mm3 == pytest.approx(inside.sum() * head.grid.voxel_mm3)
+    # Steps of half the size leave half the error at the edge.
+    true = 4 / 3 * np.pi * 8.0**3
+    assert found[True].found[0].volume_mm3 == pytest.approx(true, rel=0.15)
 
 
 @pytest.mark.parametrize(

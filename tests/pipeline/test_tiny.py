@@ -3,12 +3,14 @@
 import csv
 import json
 import re
+import zipfile
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
+import gbaseg
 from gbaseg import params
 from gbaseg.cases import read_table, select
 from gbaseg.cost.counted import KINDS
@@ -203,6 +205,23 @@ def test_predict_segments_a_new_scan_as_the_pipeline_did(tiny, tmp_path):
     theirs = read(tiny.folder / "data/pseudo_labelled/round_1/scan" / f"{name}.nii.gz")
     assert mine.grid == theirs.grid
     assert np.array_equal(mine.array, theirs.array)
+
+
+def test_an_exported_model_segments_as_the_pipeline_did_and_its_card_has_the_runs_scores(tiny, tmp_path, monkeypatch):
+    tiny.call("export", "-o", str(tmp_path / "model.zip"))
+    scan = next((tiny.folder / "data/raw/phantom/generated/validation").glob("*_hrT2.nii.gz"))
+    monkeypatch.chdir(tmp_path)
+    mask = gbaseg.predict(scan, "model.zip").mask
+    name = scan.name.removeprefix("crossmoda2022_").removesuffix("_hrT2.nii.gz")
+    theirs = read(tiny.folder / "data/pseudo_labelled/round_1/scan" / f"{name}.nii.gz")
+    assert mask.grid == theirs.grid and np.array_equal(mask.array, theirs.array)
+    with zipfile.ZipFile("model.zip") as archive:
+        card, contents = archive.read("README.md").decode(), json.loads(archive.read("model.json"))
+    dice = metrics_of(tiny, "round_1")["VS"]["dice"]
+    assert f"| **round_1** | VS | 2 | {dice['mean']:.3f} ± {dice['sd']:.3f} [" in card
+    assert contents["target"]["cases"] == len(
+        select(read_table(tiny.folder / "data/standard"), domain="target", splits=["train"])
+    )
 
 
 def test_the_graph_gives_the_targets_labels_to_scoring_stages_alone(tiny):

@@ -1,6 +1,7 @@
 """DICOM series: read as their NIfTI twins are; what is missing, doubled or mixed is a fault."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,23 +21,30 @@ def scan(shape=GRID.shape):
     return np.random.default_rng(1).integers(0, 2000, shape).astype(np.int16)
 
 
-def write_series(folder, array, grid=GRID, uid="1.2.826.0.1.3680043.2.1125.1", slope="1", names=None):
+def write_series(
+    folder, array, grid=GRID, uid="1.2.826.0.1.3680043.2.1125.1", slope="1", names=None, reference=True, first=0
+):
     """A file a slice, named so that their order says nothing of where they lie."""
     folder.mkdir(parents=True, exist_ok=True)
     writer = sitk.ImageFileWriter()
     writer.KeepOriginalImageUIDOn()
     direction = np.reshape(grid.direction, (3, 3))
     for z, plane in enumerate(array):
-        image = sitk.GetImageFromArray(plane)
+        # Of a slope with a fraction GDCM wants what it stands for, and stores what was measured.
+        image = sitk.GetImageFromArray(plane if slope == "1" else plane * float(slope))
         image.SetSpacing(grid.spacing_zyx_mm[:0:-1])
         place = np.array(grid.origin_xyz_mm) + direction[:, 2] * grid.spacing_zyx_mm[0] * z
         tags = {
             "0008|0060": "MR", "0008|0016": "1.2.840.10008.5.1.4.1.1.4", "0020|000e": uid, "0020|000d": f"{uid}.9",
-            "0008|0018": f"{uid}.{z + 1}", "0020|0013": str(z + 1),
+            "0008|0018": f"{uid}.{first + z + 1}", "0020|0013": str(first + z + 1),
             "0020|0032": "\\".join(f"{value:.6f}" for value in place),
             "0020|0037": "\\".join(f"{value:.8f}" for value in (*direction[:, 0], *direction[:, 1])),
             "0018|0050": str(grid.spacing_zyx_mm[0]), "0028|1053": slope, "0028|1052": "0",
         }  # fmt: skip
+        if slope != "1":
+            tags |= {"0028|0100": "16", "0028|0101": "16", "0028|0102": "15", "0028|0103": "1"}
+        if reference:
+            tags |= {"0020|0052": f"{uid}.8", "0010|0020": "p1", "0010|0010": "Doe^Jane"}
         for key, value in tags.items():
             image.SetMetaData(key, value)
         name = names[z] if names else f"IM{(z * 7) % 11:03d}"
@@ -68,7 +76,21 @@ def test_only_folders_with_files_of_dicom_are_series(tmp_path):
     assert read_series(folder).array.shape == GRID.shape
     (tmp_path / "other").mkdir()
     (tmp_path / "other/short.dcm").write_bytes(b"DICM")
+    (tmp_path / "other/DICOMDIR").write_bytes(bytes(128) + b"DICM")
     assert not is_series(tmp_path / "other") and not is_series(tmp_path / "gone")
+
+
+def test_slices_that_are_rescaled_each_in_its_own_way(tmp_path):
+    """As a scanner does that keeps every slice in all bits; the first one needs no fraction."""
+    array = scan()
+    folder = write_series(tmp_path / "series", array[:1], names=["0"])
+    for z in range(1, 6):
+        lower = np.array(GRID.origin_xyz_mm) + np.reshape(GRID.direction, (3, 3))[:, 2] * 3.0 * z
+        grid = replace(GRID, origin_xyz_mm=tuple(float(mm) for mm in lower))
+        one = write_series(tmp_path / f"one{z}", array[z : z + 1], grid, slope="0.5", names=[f"{z}"], first=z)
+        shutil.copyfile(one / f"{z}.dcm", folder / f"{z}.dcm")
+    read = read_series(folder)
+    assert np.array_equal(read.array[0], array[0]) and np.allclose(read.array[1:], 0.5 * array[1:])
 
 
 @pytest.mark.unusual(

@@ -31,6 +31,7 @@ def show() -> None:
 @click.option("--round", "round_id", help="Round whose model is used; default: the last.")
 @click.option("--probabilities", is_flag=True, help="Each structure's probability, too: probabilities/STRUCTURE/.")
 @click.option("--uncertainty", is_flag=True, help="How far the folds are apart, voxel by voxel: uncertainty/.")
+@click.option("--dicom-seg", is_flag=True, help="Masks of DICOM series as DICOM segmentations, too: dicom_seg/.")
 @click.option("--statistics", is_flag=True, help="Volume, diameters and mean intensity: statistics.csv and .json.")
 @click.option(
     "--on-bad-scan",

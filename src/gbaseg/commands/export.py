@@ -16,7 +16,7 @@ from gbaseg.inference.exported import as_json, digest, write_zip
 from gbaseg.inference.find import describe
 from gbaseg.inference.likeness import look
 from gbaseg.inference.model import Model
-from gbaseg.runtime.progress import log
+from gbaseg.runtime.progress import log, meter
 from gbaseg.segmentation.ensemble import fold_file
 from gbaseg.standardise.case import StandardCase
 from gbaseg.workflow import layout
@@ -104,6 +104,9 @@ def _target() -> TargetScans | None:
 
 
 def _standardised() -> Iterator[tuple[StandardCase, volume.Volume]]:
-    for case in training_cases():
-        record = read_record(layout.STANDARD / "records" / f"{case.case}.json")
-        yield record, volume.read(layout.STANDARD / case.image)
+    cases = training_cases()
+    with meter("look at the target's scans", len(cases)) as bar:
+        for case in cases:
+            record = read_record(layout.STANDARD / "records" / f"{case.case}.json")
+            yield record, volume.read(layout.STANDARD / case.image)
+            bar.advance()

@@ -18,6 +18,7 @@ from gbaseg.commands.predict_extras import (
     Wanted,
     extra_faults,
     known_masks,
+    seg_place,
     statistics_rows,
     write_statistics,
     write_volumes,
@@ -26,6 +27,7 @@ from gbaseg.commands.predict_inputs import expanded
 from gbaseg.commands.predict_scans import mask_name, name_faults, scan_faults, without
 from gbaseg.commands.predict_table import DONE, FAILED, TABLE, WAITING, Row
 from gbaseg.errors import SomeFailed, UserError
+from gbaseg.inference.dicom_seg import write_seg
 from gbaseg.inference.find import describe
 from gbaseg.inference.model import Model
 from gbaseg.inference.scans import Standardised, read_scan, standardised
@@ -136,6 +138,8 @@ def _do(
     measured = statistics_rows(row.mask, as_text(path), row.round, found.statistics()) if wanted.statistics else []
     # Before the mask, which says that all of it is there.
     write_volumes(found, work.out, row.mask, wanted)
+    if wanted.dicom_seg:
+        write_seg(found, path, seg_place(work.out, row.mask), row.round)
     _write_mask(path, found, rows, work)
     return measured
 

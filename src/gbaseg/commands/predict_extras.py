@@ -14,12 +14,13 @@ from urllib.parse import quote
 from gbaseg import volume
 from gbaseg.commands import predict_table
 from gbaseg.errors import UserError
+from gbaseg.inference.dicom_seg import check_installed, seg_faults
 from gbaseg.inference.segment import Segmentation
 from gbaseg.inference.statistics import Statistics
 from gbaseg.runtime.scratch import written_whole
 
 CSV, JSON = "statistics.csv", "statistics.json"
-PROBABILITIES, UNCERTAINTY = "probabilities", "uncertainty"
+PROBABILITIES, UNCERTAINTY, SEGMENTATIONS = "probabilities", "uncertainty", "dicom_seg"
 _NUMBERS = ("volume_mm3", "diameter_mm", "axial_diameter_mm", "axial_right_angle_mm", "mean_intensity")
 _COLUMNS = ("mask", "scan", "round", "structure", *_NUMBERS)
 _ABOUT = {
@@ -39,6 +40,7 @@ class Wanted:
     probabilities: bool = False
     uncertainty: bool = False
     statistics: bool = False
+    dicom_seg: bool = False
 
 
 NOTHING_ELSE = Wanted()
@@ -50,6 +52,11 @@ def places(out: Path, mask: str, wanted: Wanted, structures: Sequence[str]) -> l
     return [out / kind / mask for kind in [*kinds, *([UNCERTAINTY] if wanted.uncertainty else [])]]
 
 
+def seg_place(out: Path, mask: str) -> Path:
+    """File of the DICOM segmentation beside a mask."""
+    return out / SEGMENTATIONS / f"{volume.split_suffix(mask)[0]}.dcm"
+
+
 def extra_faults(
     masks: Mapping[Path, Path], out: Path, wanted: Wanted, structures: Sequence[str], known: Mapping[str, str]
 ) -> Iterator[str]:
@@ -58,9 +65,13 @@ def extra_faults(
     Args:
         masks: scan -> its mask.
         known: masks that predict has written here; what lies beside those is its own.
+
+    Raises:
+        UserError: what writes DICOM is not installed.
     """
     for mask in dict.fromkeys(masks.values()):
-        for path in places(out, mask.name, wanted, structures):
+        segmentation = [seg_place(out, mask.name)] if wanted.dicom_seg else []
+        for path in [*places(out, mask.name, wanted, structures), *segmentation]:
             if path.exists() and (mask.name not in known or not path.is_file()):
                 yield f"{path}: there already, and not by this command; move it away, or name another --out"
     if wanted.statistics:
@@ -68,6 +79,9 @@ def extra_faults(
             _read(out)
         except UserError as error:
             yield str(error)
+    if wanted.dicom_seg:
+        check_installed()
+        yield from seg_faults(masks)
 
 
 def write_volumes(segmentation: Segmentation, out: Path, mask: str, wanted: Wanted) -> None:

@@ -26,10 +26,11 @@ def _matches(path: Path) -> list[Path]:
 
 
 def _scans_at(path: Path) -> list[Path]:
-    """A folder's files in a format that is read, and its folders that are DICOM series; no deeper."""
+    """A folder itself where it is a DICOM series, its files in a format that is read, its folders that are series."""
     if not path.is_dir():
         return [path]
-    return list(_in_folder(path)) or [path]
+    found = list(_in_folder(path))
+    return [path, *found] if is_series(path) else found or [path]
 
 
 def _in_folder(folder: Path) -> Iterator[Path]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,11 +30,14 @@ class _Slice(NamedTuple):
     spacing: tuple[float, ...]
     origin: tuple[float, ...]
     direction: tuple[float, ...]
+    pixel: int
 
 
 def is_series(folder: Path) -> bool:
-    """Whether a folder holds files of DICOM, as their first bytes say."""
-    return folder.is_dir() and any(_is_dicom(file) for file in sorted(folder.iterdir()) if file.is_file())
+    """Whether a folder holds files of DICOM, as their first bytes say; an index of other folders is none."""
+    if not folder.is_dir():
+        return False
+    return any(_is_dicom(file) for file in sorted(folder.iterdir()) if file.is_file() and file.name != "DICOMDIR")
 
 
 def read_series(folder: Path) -> Volume:
@@ -42,8 +47,15 @@ def read_series(folder: Path) -> Volume:
         BadImage: no series or more than one; slices of other sizes or directions, missing, doubled or not behind each
             other; colours; damaged files.
     """
-    try:
+    with _named(folder):
         return _read(folder)
+
+
+@contextmanager
+def _named(folder: Path) -> Iterator[None]:
+    """Flaws that are found within, with the folder's name."""
+    try:
+        yield
     except Flawed as error:
         raise BadImage(folder, [error.flaw]) from error
     except RuntimeError as error:  # ITK's
@@ -51,6 +63,16 @@ def read_series(folder: Path) -> Volume:
         raise BadImage(folder, [unreadable(reason).flaw]) from error
     except MemoryError as error:
         raise BadImage(folder, [Flaw("larger than this machine's memory", "an image that fits")]) from error
+
+
+def slice_files(folder: Path) -> list[str]:
+    """Files of the one series in a folder, in the order of `read_series`' slices.
+
+    Raises:
+        BadImage: as `read_series`, as far as headers show it.
+    """
+    with _named(folder):
+        return [one.file for one in _slices(folder)]
 
 
 def _is_dicom(file: Path) -> bool:
@@ -61,11 +83,18 @@ def _is_dicom(file: Path) -> bool:
         return False
 
 
-def _read(folder: Path) -> Volume:
+def _slices(folder: Path) -> list[_Slice]:
+    """Headers of the one series, in the order of their normal."""
     series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
     if len(series) != 1:
         raise Flawed(f"{len(series)} DICOM series", "the slices of one series in a folder")
     slices = [_header_of(file) for file in sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), series[0])]
+    normal = np.reshape(slices[0].direction, (3, 3))[:, 2]
+    return sorted(slices, key=lambda one: float(normal @ one.origin))
+
+
+def _read(folder: Path) -> Volume:
+    slices = _slices(folder)
     if len(slices) == 1:
         image = sitk.ReadImage(slices[0].file)  # all of it in one file, or a single slice, which is found later
         return Volume(sitk.GetArrayFromImage(image), _grid(slices[0], image.GetSize(), image.GetSpacing()))
@@ -78,10 +107,11 @@ def _read(folder: Path) -> Volume:
         if len(found) > 1:
             raise Flawed(f"{len(slices)} slices of {len(found)} {name}", "slices that are alike: one series, no scout")
     normal = np.reshape(first.direction, (3, 3))[:, 2]
-    slices.sort(key=lambda one: float(normal @ one.origin))
     distance = _distance(np.array([one.origin for one in slices]), normal)
     reader = sitk.ImageSeriesReader()
     reader.SetFileNames([one.file for one in slices])
+    if len({one.pixel for one in slices}) > 1:
+        reader.SetOutputPixelType(sitk.sitkFloat32)  # rescaled otherwise from slice to slice: some are whole numbers
     array = sitk.GetArrayFromImage(reader.Execute())
     size = (*first.size[:2], len(slices))
     return Volume(array, _grid(slices[0], size, (*first.spacing[:2], distance)))
@@ -95,7 +125,8 @@ def _header_of(file: str) -> _Slice:
         raise Flawed(f"colours in {Path(file).name}", WHOLE)
     if reader.GetDimension() != 3:
         raise Flawed(f"{reader.GetDimension()}D in {Path(file).name}", WHOLE)
-    return _Slice(file, reader.GetSize(), reader.GetSpacing(), reader.GetOrigin(), reader.GetDirection())
+    place = reader.GetSize(), reader.GetSpacing(), reader.GetOrigin(), reader.GetDirection()
+    return _Slice(file, *place, reader.GetPixelID())
 
 
 def _distance(places: np.ndarray, normal: np.ndarray) -> float:
