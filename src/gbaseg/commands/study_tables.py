@@ -36,7 +36,8 @@ of folds: Dice, 0 where no fold finds the structure. With the round before: of t
 share of masks that are not empty and whose volume the source's structures have. The rule: folds x plausible.
 Rank correlation: Spearman's with the runs' mean Dice, over all of them [95 % interval by bootstrap over runs]; within a
 seed: among its runs, mean over the seeds; without failed runs: over those whose Dice is {{failed:g}} or more. Regret:
-the best run's Dice less that of the run that the score chooses. A run of which less than {COLLAPSED_BELOW:.0%} of the
+the best run's Dice less that of the run that the score chooses; of an arm, which is chosen by its mean over the seeds
+that all arms have, the same of mean Dice. A run of which less than {COLLAPSED_BELOW:.0%} of the
 masks are plausible has collapsed: it is the worst by every score, and never chosen. A ranking is trusted with
 {FEWEST} runs or more, an interval above 0, and scores dealt out at random that rank as well in under 5 % of
 {RESAMPLES:,} times (p in choice.csv)."""

@@ -147,6 +147,31 @@ def regret(runs: Sequence[KnownRun], score: str) -> float:
     return max(run.dice for run in labelled) - float(np.mean([run.dice for run in found])) if found else math.nan
 
 
+def choose_arm(runs: Sequence[KnownRun], score: str) -> tuple[str, float]:
+    """The arm of the highest mean score over the seeds that all arms have (or those that share it), and its regret in
+    mean Dice over them.
+
+    One training is chance for a good part, an arm's mean over several less so. An arm all of whose runs have collapsed
+    is never chosen; empty and `nan` where there is no arm to choose, or no seed that all have.
+    """
+    seeds_of: dict[str, set[int]] = {}
+    for run in runs:
+        if not math.isnan(run.score(score)):
+            seeds_of.setdefault(run.arm, set()).add(run.seed)
+    common = set.intersection(*seeds_of.values()) if seeds_of else set()
+    means, dices = {}, {}
+    for arm in seeds_of:
+        own = [run for run in runs if run.arm == arm and run.seed in common]
+        if own:
+            dices[arm] = float(np.mean([run.dice for run in own]))
+        if any(not run.collapsed for run in own):
+            means[arm] = float(np.mean([run.score(score) for run in own]))
+    if not means:
+        return "", math.nan
+    best = [arm for arm, mean in means.items() if mean == max(means.values())]
+    return EQUAL.join(best), max(dices.values()) - float(np.mean([dices[arm] for arm in best]))
+
+
 def choice_table(runs: Sequence[KnownRun], failed_below: float, nested: bool) -> pd.DataFrame:
     """How well each score chooses: a line a score.
 
@@ -157,10 +182,10 @@ def choice_table(runs: Sequence[KnownRun], failed_below: float, nested: bool) ->
             judged within the seeds.
 
     Returns:
-        Columns `score`, `runs`, `rho`, `low`, `high`, `p` (over all runs), `regret`, `chosen`; `seed_rho`, `seed_low`,
-        ... (mean over the seeds: the choice among the arms of one), `seed_regret`; `working_runs`, `working_rho`, ...
-        (without runs that have failed; within the seeds where `nested`); `verdict`. Without labels all that takes them
-        is `nan`.
+        Columns `score`, `runs`, `rho`, `low`, `high`, `p` (over all runs), `regret`, `chosen`, `arm_chosen`,
+        `arm_regret` (see `choose_arm`); `seed_rho`, `seed_low`, ... (mean over the seeds: the choice among the arms of
+        one), `seed_regret`; `working_runs`, `working_rho`, ... (without runs that have failed; within the seeds where
+        `nested`); `verdict`. Without labels all that takes them is `nan`.
     """
     names = list(dict.fromkeys(name for run in runs for name in run.scores))
     working = [run for run in runs if run.dice >= failed_below]
@@ -174,6 +199,7 @@ def choice_table(runs: Sequence[KnownRun], failed_below: float, nested: bool) ->
             **_named("", over_all),
             "regret": regret(runs, name),
             "chosen": EQUAL.join(run.name for run in found),
+            **dict(zip(("arm_chosen", "arm_regret"), choose_arm(runs, name), strict=True)),
             **_named("seed_", within),
             "seed_regret": _known_mean([regret(some, name) for some in seeds]),
             **_named("working_", of_working),
