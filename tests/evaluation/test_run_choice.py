@@ -39,9 +39,10 @@ def test_a_run_that_has_collapsed_is_never_chosen(score):
     assert line(runs, score)["rho"] == pytest.approx(1.0, abs=0.01)
 
 
-def test_where_all_have_collapsed_none_is_chosen():
-    found = line([EMPTY, EVERYTHING])
-    assert (found["chosen"], found["verdict"]) == ("", "nothing to choose: every run has collapsed")
+def test_where_all_have_collapsed_or_agree_on_nothing_none_is_chosen():
+    found = line([EMPTY, EVERYTHING, run("noise", 0.0, 0.1)])
+    verdict = "nothing to choose: every run has collapsed, or a score of 0"
+    assert (found["chosen"], found["arm_chosen"], found["verdict"]) == ("", "", verdict)
     assert math.isnan(found["regret"])
 
 

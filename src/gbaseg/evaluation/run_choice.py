@@ -134,8 +134,8 @@ def _correlations(scores: np.ndarray, dice: np.ndarray) -> np.ndarray:
 
 
 def chosen(runs: Sequence[KnownRun], score: str) -> list[KnownRun]:
-    """The run of the highest score, or those that share it; none where all have collapsed."""
-    able = [run for run in runs if not run.collapsed and not math.isnan(run.score(score))]
+    """The run of the highest score, or those that share it; none where no score is above 0, as of collapsed runs."""
+    able = [run for run in runs if run.score(score) > 0]
     best = max((run.score(score) for run in able), default=math.nan)
     return [run for run in able if run.score(score) == best]
 
@@ -151,8 +151,8 @@ def choose_arm(runs: Sequence[KnownRun], score: str) -> tuple[str, float]:
     """The arm of the highest mean score over the seeds that all arms have (or those that share it), and its regret in
     mean Dice over them.
 
-    One training is chance for a good part, an arm's mean over several less so. An arm all of whose runs have collapsed
-    is never chosen; empty and `nan` where there is no arm to choose, or no seed that all have.
+    One training is chance for a good part, an arm's mean over several less so. An arm of which no run has a score above
+    0 is never chosen; empty and `nan` where there is no arm to choose, or no seed that all have.
     """
     seeds_of: dict[str, set[int]] = {}
     for run in runs:
@@ -164,7 +164,7 @@ def choose_arm(runs: Sequence[KnownRun], score: str) -> tuple[str, float]:
         own = [run for run in runs if run.arm == arm and run.seed in common]
         if own:
             dices[arm] = float(np.mean([run.dice for run in own]))
-        if any(not run.collapsed for run in own):
+        if any(run.score(score) > 0 for run in own):
             means[arm] = float(np.mean([run.score(score) for run in own]))
     if not means:
         return "", math.nan
@@ -238,7 +238,7 @@ def _known_mean(values: Sequence[float]) -> float:
 def _verdict(ranked: Correlation, working: Correlation, any_chosen: bool) -> str:
     """How far a ranking by a score is to be trusted, in words."""
     if not any_chosen:
-        return "nothing to choose: every run has collapsed"
+        return "nothing to choose: every run has collapsed, or a score of 0"
     if ranked.runs < FEWEST:
         return f"not known: {ranked.runs} run(s) with labels, {FEWEST} are needed"
     if math.isnan(ranked.rho):
