@@ -39,9 +39,10 @@ def test_a_run_that_has_collapsed_is_never_chosen(score):
     assert line(runs, score)["rho"] == pytest.approx(1.0, abs=0.01)
 
 
-def test_where_all_have_collapsed_none_is_chosen():
-    found = line([EMPTY, EVERYTHING])
-    assert (found["chosen"], found["verdict"]) == ("", "nothing to choose: every run has collapsed")
+def test_where_all_have_collapsed_or_agree_on_nothing_none_is_chosen():
+    found = line([EMPTY, EVERYTHING, run("noise", 0.0, 0.1)])
+    verdict = "nothing to choose: every run has collapsed, or a score of 0"
+    assert (found["chosen"], found["arm_chosen"], found["verdict"]) == ("", "", verdict)
     assert math.isnan(found["regret"])
 
 
@@ -100,6 +101,24 @@ def test_the_choice_within_a_seed_is_counted_by_itself():
     # Over all of them the order is wrong, by the seeds' patients; it is the arms that are to be told apart.
     assert found["verdict"].startswith("NOT TRUSTWORTHY")
     assert line([*easy, *hard], nested=True)["verdict"] == "ranks the runs"
+
+
+def test_an_arm_is_chosen_by_its_mean_over_the_seeds_that_all_arms_have():
+    runs = [
+        run("gba-1", 0.8, 0.80, seed=1), run("gba-2", 0.9, 0.70, seed=2), run("gba-3", 0.1, 0.10, seed=3),
+        run("naive-1", 0.7, 0.60, seed=1), run("naive-2", 0.95, 0.90, seed=2),
+        run("none-1", 1.0, 0.10, seed=1, plausible=0.0), run("none-2", 0.9, 0.20, seed=2),
+    ]  # fmt: skip
+    # By its single runs naive-2 would be the best; seed 3 has gba alone, and a collapsed run counts as nothing.
+    found = line(runs)
+    assert (found["chosen"], found["arm_chosen"]) == ("naive-2", "gba")
+    assert found["arm_regret"] == pytest.approx(0.0)
+    others = [replace(one, scores={RULE: 0.99}) if one.arm == "none" else one for one in runs]
+    assert line(others)["arm_chosen"] == "gba"
+    equal = line([run("a-1", 0.5, 0.6), run("b-1", 0.5, 0.8), run("c-1", 0.4, 0.9)])
+    assert equal["arm_chosen"] == "a = b" and equal["arm_regret"] == pytest.approx(0.2)
+    nothing = line([EMPTY, run("gba-2", 0.9, 0.7, seed=2)])
+    assert nothing["arm_chosen"] == "" and math.isnan(nothing["arm_regret"])
 
 
 def test_a_ranking_is_believed_where_its_interval_is_above_0_without_the_failed_runs_too():

@@ -117,9 +117,10 @@ def _say(study: Study, standing: Standing) -> None:
         return
     whole, left = _grid_seconds(standing, seen)
     longest = max(seen.values(), key=lambda one: sum(one.seconds.values()))
-    every = "the whole grid" if standing.done else "all of them"
-    todo = f"{about(left)} for the {len(standing.planned) - len(standing.done)} left, " if standing.done else ""
-    console.print(f"{len(standing.planned)} runs: {todo}{about(whole)} for {every}, {by_what(longest)}")
+    count, undone = len(standing.planned), len(standing.planned) - len(standing.done)
+    todo = f"{about(left)} for the {undone} left, " if 0 < undone < count else ""
+    every = "all of them" if undone == count else "the whole grid"
+    console.print(f"{count} runs: {todo}{about(whole)} for {every}, {by_what(longest)}")
     console.print("stages that runs share are counted once; what a broken-off run has done already is not taken off")
     for remark in remarks(params.check(standing.settings[standing.planned[0].name]), longest):
         console.print(remark)

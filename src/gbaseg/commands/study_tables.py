@@ -15,7 +15,7 @@ from gbaseg.errors import UserError
 from gbaseg.evaluation import study_tables, table_layout
 from gbaseg.evaluation.choice_figure import scores_against_dice
 from gbaseg.evaluation.drawing import save_to
-from gbaseg.evaluation.run_choice import COLLAPSED_BELOW, FEWEST, KnownRun, choice_table, run_table
+from gbaseg.evaluation.run_choice import FEWEST, KnownRun, choice_table, run_table
 from gbaseg.evaluation.runs import Run, crossed, group_runs
 from gbaseg.evaluation.settings import LOW_DICE
 from gbaseg.evaluation.statistics import RESAMPLES
@@ -36,10 +36,10 @@ of folds: Dice, 0 where no fold finds the structure. With the round before: of t
 share of masks that are not empty and whose volume the source's structures have. The rule: folds x plausible.
 Rank correlation: Spearman's with the runs' mean Dice, over all of them [95 % interval by bootstrap over runs]; within a
 seed: among its runs, mean over the seeds; without failed runs: over those whose Dice is {{failed:g}} or more. Regret:
-the best run's Dice less that of the run that the score chooses. A run of which less than {COLLAPSED_BELOW:.0%} of the
-masks are plausible has collapsed: it is the worst by every score, and never chosen. A ranking is trusted with
-{FEWEST} runs or more, an interval above 0, and scores dealt out at random that rank as well in under 5 % of
-{RESAMPLES:,} times (p in choice.csv)."""
+the best run's Dice less that of the run that the score chooses; of an arm, which is chosen by its mean over the seeds
+that all arms have, the same of mean Dice. A run of which less than half of the masks are plausible has collapsed: it is
+the worst by every score, and never chosen. A ranking is trusted with {FEWEST} runs or more, an interval above 0, and
+scores dealt out at random that rank as well in under 5 % of {RESAMPLES:,} times (p in choice.csv)."""
 NESTED = """Every seed has other patients here, so that runs of two seeds differ by their patients, too: what a choice
 among the arms is worth says "within a seed", and so are "without failed runs" and the verdict here."""
 

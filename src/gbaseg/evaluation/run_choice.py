@@ -134,8 +134,8 @@ def _correlations(scores: np.ndarray, dice: np.ndarray) -> np.ndarray:
 
 
 def chosen(runs: Sequence[KnownRun], score: str) -> list[KnownRun]:
-    """The run of the highest score, or those that share it; none where all have collapsed."""
-    able = [run for run in runs if not run.collapsed and not math.isnan(run.score(score))]
+    """The run of the highest score, or those that share it; none where no score is above 0, as of collapsed runs."""
+    able = [run for run in runs if run.score(score) > 0]
     best = max((run.score(score) for run in able), default=math.nan)
     return [run for run in able if run.score(score) == best]
 
@@ -145,6 +145,31 @@ def regret(runs: Sequence[KnownRun], score: str) -> float:
     labelled = [run for run in runs if not math.isnan(run.dice)]
     found = chosen(labelled, score)
     return max(run.dice for run in labelled) - float(np.mean([run.dice for run in found])) if found else math.nan
+
+
+def choose_arm(runs: Sequence[KnownRun], score: str) -> tuple[str, float]:
+    """The arm of the highest mean score over the seeds that all arms have (or those that share it), and its regret in
+    mean Dice over them.
+
+    One training is chance for a good part, an arm's mean over several less so. An arm of which no run has a score above
+    0 is never chosen; empty and `nan` where there is no arm to choose, or no seed that all have.
+    """
+    seeds_of: dict[str, set[int]] = {}
+    for run in runs:
+        if not math.isnan(run.score(score)):
+            seeds_of.setdefault(run.arm, set()).add(run.seed)
+    common = set.intersection(*seeds_of.values()) if seeds_of else set()
+    means, dices = {}, {}
+    for arm in seeds_of:
+        own = [run for run in runs if run.arm == arm and run.seed in common]
+        if own:
+            dices[arm] = float(np.mean([run.dice for run in own]))
+        if any(run.score(score) > 0 for run in own):
+            means[arm] = float(np.mean([run.score(score) for run in own]))
+    if not means:
+        return "", math.nan
+    best = [arm for arm, mean in means.items() if mean == max(means.values())]
+    return EQUAL.join(best), max(dices.values()) - float(np.mean([dices[arm] for arm in best]))
 
 
 def choice_table(runs: Sequence[KnownRun], failed_below: float, nested: bool) -> pd.DataFrame:
@@ -157,10 +182,10 @@ def choice_table(runs: Sequence[KnownRun], failed_below: float, nested: bool) ->
             judged within the seeds.
 
     Returns:
-        Columns `score`, `runs`, `rho`, `low`, `high`, `p` (over all runs), `regret`, `chosen`; `seed_rho`, `seed_low`,
-        ... (mean over the seeds: the choice among the arms of one), `seed_regret`; `working_runs`, `working_rho`, ...
-        (without runs that have failed; within the seeds where `nested`); `verdict`. Without labels all that takes them
-        is `nan`.
+        Columns `score`, `runs`, `rho`, `low`, `high`, `p` (over all runs), `regret`, `chosen`, `arm_chosen`,
+        `arm_regret` (see `choose_arm`); `seed_rho`, `seed_low`, ... (mean over the seeds: the choice among the arms of
+        one), `seed_regret`; `working_runs`, `working_rho`, ... (without runs that have failed; within the seeds where
+        `nested`); `verdict`. Without labels all that takes them is `nan`.
     """
     names = list(dict.fromkeys(name for run in runs for name in run.scores))
     working = [run for run in runs if run.dice >= failed_below]
@@ -174,6 +199,7 @@ def choice_table(runs: Sequence[KnownRun], failed_below: float, nested: bool) ->
             **_named("", over_all),
             "regret": regret(runs, name),
             "chosen": EQUAL.join(run.name for run in found),
+            **dict(zip(("arm_chosen", "arm_regret"), choose_arm(runs, name), strict=True)),
             **_named("seed_", within),
             "seed_regret": _known_mean([regret(some, name) for some in seeds]),
             **_named("working_", of_working),
@@ -212,7 +238,7 @@ def _known_mean(values: Sequence[float]) -> float:
 def _verdict(ranked: Correlation, working: Correlation, any_chosen: bool) -> str:
     """How far a ranking by a score is to be trusted, in words."""
     if not any_chosen:
-        return "nothing to choose: every run has collapsed"
+        return "nothing to choose: every run has collapsed, or a score of 0"
     if ranked.runs < FEWEST:
         return f"not known: {ranked.runs} run(s) with labels, {FEWEST} are needed"
     if math.isnan(ranked.rho):

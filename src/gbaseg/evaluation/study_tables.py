@@ -90,7 +90,9 @@ def lay_out_choice(table: pd.DataFrame) -> pd.DataFrame:
                     line["working_rho"], line["working_low"], line["working_high"], 2
                 ),
                 "regret": number(line["regret"]), "regret within a seed": number(line["seed_regret"]),
-                "it chooses": _chosen(line["chosen"]), "verdict": line["verdict"],
+                "it chooses": _chosen(line["chosen"]),
+                "arm it chooses": _chosen(line["arm_chosen"]), "regret of the arm": number(line["arm_regret"]),
+                "verdict": line["verdict"],
             }
             for line in table.to_dict("records")
         ]
