@@ -104,7 +104,7 @@ def translation(rung: Rung, spend: Spend, frame: Frame, facts: DataFacts, centre
     every = "every slice of the longer domain once (paper)"
     why = "as the hours allow"
     choices = [
-        Choice("translation.mode", "cyclegan", "--no-translation leaves it out"),
+        *_mode(rung, spend),
         Choice("translation.centre", centre, "the one that both domains have" if centre != "both" else "all scans"),
         Choice("translation.cyclegan.epochs", spend.cyclegan_epochs, f"{why} (paper: 100)"),
         Choice("translation.cyclegan.decay_epochs", spend.cyclegan_epochs, f"{why} (paper: 100)"),
@@ -127,6 +127,16 @@ def translation(rung: Rung, spend: Spend, frame: Frame, facts: DataFacts, centre
         *choices,
         Choice("translation.cyclegan.crop_yx", [side, side], f"{_PATCH_SHARE:g} of the slice (paper: whole slices)"),
         Choice("translation.cyclegan.batch_size", 2, "steps teach more than slices (paper: 1)"),
+    ]
+
+
+def _mode(rung: Rung, spend: Spend) -> list[Choice]:
+    if rung.papers:
+        return [Choice("translation.mode", "cyclegan", "--no-translation leaves it out")]
+    every = "none, histogram matching, contrasts at random, a CycleGAN: what serves the target best is tried"
+    return [
+        Choice("translation.mode", "auto", f"{every}; --no-translation leaves it out"),
+        Choice("translation.auto.epochs", spend.survey, "as the survey's"),
     ]
 
 

@@ -23,6 +23,7 @@ _PARTS = {
     ),
     "Translation": (
         "translation.mode",
+        "translation.auto.epochs",
         "translation.centre",
         "translation.cyclegan.epochs",
         "translation.cyclegan.steps_per_epoch",
