@@ -71,6 +71,19 @@ def test_a_stage_whose_work_is_not_counted_takes_what_it_took():
     assert forecast(SETTINGS, SIZE, STAGES).seconds["end"] == pytest.approx(500.0, rel=0.01)
 
 
+def test_what_these_settings_do_not_ask_for_takes_no_time_whatever_it_took_here(measured):
+    """The ledger is of a run with a CycleGAN and a SinGAN; an arm without them has the stages all the same."""
+    measured(times=3.0)
+    sections = {"translation": {"mode": "none"}, "augmentation": {"arm": "none"}}
+    bare = SETTINGS.model_copy(
+        update={name: getattr(SETTINGS, name).model_copy(update=change) for name, change in sections.items()}
+    )
+    seen, whole = (forecast(one, SIZE, STAGES).seconds for one in (bare, SETTINGS))
+    for name in ("train_translation", "train_singan"):
+        assert seen[name] < 6.0 < whole[name]
+    assert seen["train_segmentation/round_0"] == whole["train_segmentation/round_0"]
+
+
 def test_work_far_from_what_was_measured_is_said_to_be(measured):
     large = DataSize(source=24_000, target=16_000, held_out=14_000, slices=24, copies=8.0)
     assert forecast(SETTINGS, SIZE, STAGES).times == 1.0
