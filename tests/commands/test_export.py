@@ -14,7 +14,7 @@ from gbaseg.commands.methods_text import methods
 from gbaseg.commands.model_card import card
 from gbaseg.commands.run_facts import read_facts
 from gbaseg.errors import UserError
-from gbaseg.evaluation.summary import CaseScore, write_scores
+from gbaseg.evaluation.summary import CaseScore, read_scores, write_scores
 from gbaseg.inference.contents import Contents, TargetScans
 from gbaseg.workflow import layout
 from gbaseg.workflow.choice import Translation
@@ -99,6 +99,28 @@ def test_methods_have_the_runs_own_numbers(run):
     ):  # fmt: skip
         assert part in text, part
     assert {"arXiv:2304.01705", "arXiv:1703.10593", "arXiv:1905.01164"} <= {*re.findall(r"arXiv:[\d.]+\d", text)}
+
+
+def test_the_card_has_what_a_translation_was_chosen_by(run):
+    one = {"agreement": 0.5, "consistency": 0.75, "plausible": 1.0, "seconds": 9.0}
+    found = {
+        "chosen": "cyclegan_0",
+        "why": "not told apart from none",
+        "trusted": False,
+        "candidates": {"none": {"score": 0.25, **one}, "cyclegan_0": {"score": 0.625, **one}},
+    }
+    text = card(replace(read_facts("round_1"), choice=found), ABOUT)
+    rows = [line for line in text.splitlines() if line.endswith("| 0.500 | 0.750 | 1.000 |")]
+    assert [row.split(" | ")[:2] for row in rows] == [["| cyclegan_0", "0.625"], ["| none", "0.250"]]
+    assert "cyclegan_0 was chosen: not told apart from none." in text
+    assert "translation that was tried" not in card(read_facts("round_1"), ABOUT)
+
+
+def test_intervals_are_of_the_cases_that_the_mean_is_of(run):
+    rows = read_scores(layout.case_scores("round_1"))
+    write_scores([replace(row, dice=row.dice / 2) for row in rows], layout.case_scores("round_1"))
+    score = read_facts("round_1").scores["round_1"]["VS"]
+    assert score.dice is None and score.assd_mm is not None
 
 
 def test_what_is_not_known_is_not_claimed(run):

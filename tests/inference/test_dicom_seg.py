@@ -98,7 +98,5 @@ def test_what_no_segmentation_can_be_of(coronal, tmp_path, drawn):
 
 def test_without_highdicom_it_is_said_what_to_install(monkeypatch):
     monkeypatch.setattr(dicom_seg, "find_spec", lambda _: None)
-    with pytest.raises(
-        UserError, match=r"highdicom is not installed; pip install -c constraints.txt 'gbaseg\[dicom\]'"
-    ):
+    with pytest.raises(UserError, match=r"highdicom is not installed; pip install -c constraints.txt -e '\.\[dicom\]'"):
         dicom_seg.check_installed()

@@ -1,6 +1,8 @@
 """DICOM series: read as their NIfTI twins are; what is missing, doubled or mixed is a fault."""
 
+import locale
 import shutil
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +17,16 @@ from gbaseg.volume.dicom import is_series, read_series
 _TILT = np.radians(10.0)
 _AXES = np.array([[1, 0, 0], [0, np.sin(_TILT), np.cos(_TILT)], [0, -np.cos(_TILT), np.sin(_TILT)]])
 GRID = Grid((6, 20, 24), (3.0, 0.8, 0.9), (-12.5, 30.25, 7.0), tuple(float(v) for v in _AXES.ravel()))
+
+
+@contextmanager
+def same_locale():
+    """GDCM, when it writes, leaves the process with the locale C, in which Python reads text as ASCII."""
+    before = locale.setlocale(locale.LC_ALL)
+    try:
+        yield
+    finally:
+        locale.setlocale(locale.LC_ALL, before)
 
 
 def scan(shape=GRID.shape):
@@ -49,7 +61,8 @@ def write_series(
             image.SetMetaData(key, value)
         name = names[z] if names else f"IM{(z * 7) % 11:03d}"
         writer.SetFileName(str(folder / f"{name}.dcm"))
-        writer.Execute(image)
+        with same_locale():
+            writer.Execute(image)
     return folder
 
 
@@ -61,8 +74,9 @@ def fault(folder):
 
 
 def test_a_series_is_its_nifti_twin(tmp_path):
-    array = scan()
+    array, before = scan(), locale.setlocale(locale.LC_ALL)
     read = read_series(write_series(tmp_path / "series", array))
+    assert locale.setlocale(locale.LC_ALL) == before, "reading leaves the process as it was"
     assert np.array_equal(read.array, array) and read.placed
     assert read.grid.agrees_with(GRID, 1e-5)
     volume.write(Volume(array, GRID), tmp_path / "twin.nii.gz")

@@ -99,6 +99,8 @@ def _adaptation(facts: RunFacts, cited: list[str]) -> Iterator[str]:
                 f"The translation ({used.mode}) was chosen without a label of the target among {tried}, by short "
                 f"trainings of {settings.translation.auto.seeds} seeds."
             )
+            if not facts.choice.get("trusted", True):
+                yield "By them it was not told apart from another candidate."
         if used.mode == "cyclegan":
             cited.append("cyclegan")
             yield from _cyclegan(facts, source, target)

@@ -127,6 +127,21 @@ def _proxies(facts: RunFacts) -> Iterator[str]:
         ]
         yield from _table(["check of the translation", "value"], shown)
         yield ""
+    if candidates := facts.choice.get("candidates"):
+        keys = ("score", "agreement", "consistency", "plausible")
+        tried = sorted(candidates.items(), key=lambda pair: -pair[1]["score"])
+        chosen = [[name, *(number(one.get(key)) for key in keys)] for name, one in tried]
+        headings = [
+            "translation that was tried",
+            "score",
+            "seeds agree",
+            "the same when disturbed",
+            "plausible volumes",
+        ]
+        yield from _table(headings, chosen)
+        yield ""
+        yield f"{facts.choice.get('chosen')} was chosen: {facts.choice.get('why')}."
+        yield ""
     rows = []
     for round_id, found in facts.proxies.items():
         for structure in facts.settings.labels:

@@ -24,6 +24,8 @@ from gbaseg.workflow.context import read_json
 from gbaseg.workflow.provenance import LOCK, refuse_strangers
 from gbaseg.workflow.roots import is_default
 
+# Metrics have four decimals.
+_ROUNDED = 1e-3
 DATA, CHECKS = layout.METRICS / "data.json", layout.METRICS / "translation.json"
 
 
@@ -55,7 +57,8 @@ class RunFacts:
         translation: that is used; None where that is not known yet.
         scores: round -> structure -> score, rounds in order; of those that were scored.
         proxies: round -> metrics/proxies/ROUND.json.
-        baseline, checks: metrics/baseline.json and metrics/translation.json; empty where they are not there.
+        baseline, checks, choice: metrics/baseline.json, translation.json and choice.json; empty where they are not
+            there, the last also where no translation was chosen among several.
         device: what the model's round was trained on, as this machine's ledger has it; empty where it has not.
     """
 
@@ -73,6 +76,7 @@ class RunFacts:
     proxies: Mapping[str, Mapping[str, Any]]
     baseline: Mapping[str, Any]
     checks: Mapping[str, Any]
+    choice: Mapping[str, Any]
     device: str
 
     @property
@@ -96,7 +100,7 @@ def read_facts(round_id: str, settings: Params | None = None) -> RunFacts:
     cases = {name: layout.case_scores(name) for name in metrics if layout.case_scores(name).is_file()}
     proxies = {name: layout.proxies(name) for name in names if layout.proxies(name).is_file()}
     baseline = layout.METRICS / f"{BASELINE}.json"
-    others = [path for path in (DATA, CHECKS, baseline) if path.is_file()]
+    others = [path for path in (DATA, CHECKS, layout.CHOICE_METRICS, baseline) if path.is_file()]
     refuse_strangers([*metrics.values(), *cases.values(), *proxies.values(), *others])
     model = layout.model_of(round_id)
     about = read_json(model / layout.ROUND)
@@ -115,6 +119,7 @@ def read_facts(round_id: str, settings: Params | None = None) -> RunFacts:
         proxies={name: read_json(file) for name, file in proxies.items()},
         baseline=read_json(baseline) if baseline.is_file() else {},
         checks=read_json(CHECKS) if CHECKS.is_file() else {},
+        choice=read_json(layout.CHOICE_METRICS) if layout.CHOICE_METRICS.is_file() else {},
         device=read_ledger().get(f"train_segmentation/{about.get('trained_in', round_id)}", {}).get("device", ""),
     )
 
@@ -127,15 +132,18 @@ def _scores(metrics: Mapping[str, Any], cases: Path | None, settings: Params) ->
         if not scored or not scored.get("cases"):
             continue
         of_it = [row for row in rows if row.structure == structure and not math.isnan(row.dice)]
+        dice, assd_mm = [row.dice for row in of_it], [row.assd_mm for row in of_it]
         found[structure] = Score(
-            scored, _interval([row.dice for row in of_it]), _interval([row.assd_mm for row in of_it])
+            scored, _interval(dice, scored["dice"]["mean"]), _interval(assd_mm, scored["assd_mm"]["mean"])
         )
     return found
 
 
-def _interval(values: Sequence[float]) -> Interval | None:
-    """Bootstrap over the cases; None with fewer than two."""
-    return mean_interval([np.array(values)]) if len(values) > 1 else None
+def _interval(values: Sequence[float], mean: float | None) -> Interval | None:
+    """Bootstrap over the cases; None with fewer than two, or where they are not those that the mean is of."""
+    if len(values) < 2 or mean is None or abs(float(np.mean(values)) - mean) > _ROUNDED * max(1.0, mean):
+        return None
+    return mean_interval([np.array(values)])
 
 
 def _translation(settings: Params) -> Translation | None:

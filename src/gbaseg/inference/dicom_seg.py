@@ -40,7 +40,9 @@ def check_installed() -> None:
         UserError: it is not.
     """
     if find_spec("highdicom") is None:
-        raise UserError("--dicom-seg: highdicom is not installed; pip install -c constraints.txt 'gbaseg[dicom]'")
+        raise UserError(
+            "--dicom-seg: highdicom is not installed; pip install -c constraints.txt -e '.[dicom]' in gbaseg's folder"
+        )
 
 
 def seg_faults(scans: Iterable[Path]) -> Iterator[str]:

@@ -13,10 +13,11 @@ import SimpleITK as sitk
 from gbaseg.volume.flaws import WHOLE, BadImage, Flaw, Flawed, unreadable
 from gbaseg.volume.forms import check_spacing
 from gbaseg.volume.grid import Grid, Volume, numbers_as_text
+from gbaseg.volume.nifti import as_stored
 
 # What stands behind the first 128 bytes of a DICOM file.
 _MAGIC, _PREAMBLE = b"DICM", 128
-# Distances between slices may differ by this share of their median: headers are rounded to some digits.
+# Distances between slices may differ by this share of their mean: headers are rounded to some digits.
 _UNEVEN = 0.01
 # How far slices may be off the straight line along their normal, as a share of their distance (a tilted gantry).
 _OFF_LINE = 0.01
@@ -137,10 +138,10 @@ def _distance(places: np.ndarray, normal: np.ndarray) -> float:
     """
     steps = np.diff(places, axis=0)
     along = steps @ normal
-    distance = float(np.median(along))
+    distance = float((places[-1] - places[0]) @ normal) / len(steps)  # as ITK has it; headers are rounded
     if along.min() <= 1e-3:
         raise Flawed("two slices at one place (a scan over time, or a file twice)", "each slice once")
-    if np.abs(along - distance).max() > _UNEVEN * distance:
+    if np.ptp(along) > _UNEVEN * distance:
         said = f"slices {numbers_as_text([along.min()])} to {numbers_as_text([along.max()])} mm apart"
         raise Flawed(f"{said}: some are missing, or not evenly spaced", "all slices of an evenly spaced series")
     if np.linalg.norm(steps - along[:, None] * normal, axis=1).max() > _OFF_LINE * distance:
@@ -151,9 +152,10 @@ def _distance(places: np.ndarray, normal: np.ndarray) -> float:
 def _grid(first: _Slice, size_xyz: tuple[int, ...], spacing_xyz: tuple[float, ...]) -> Grid:
     check_spacing(np.array(spacing_xyz))
     x, y, z = size_xyz
-    return Grid(
+    grid = Grid(
         (z, y, x),
         (float(spacing_xyz[2]), float(spacing_xyz[1]), float(spacing_xyz[0])),
         (float(first.origin[0]), float(first.origin[1]), float(first.origin[2])),
         tuple(float(cosine) for cosine in first.direction),
     )
+    return as_stored(grid)  # so that its twin is the same scan, and not one that differs in the eighth digit

@@ -72,6 +72,14 @@ def write_nifti(volume: Volume, path: Path, packed: bool) -> None:
     path.write_bytes(content)
 
 
+def as_stored(grid: Grid) -> Grid:
+    """A grid as it comes back from a NIfTI file: in single precision."""
+    header, shape = nibabel.Nifti1Header(endianness="<"), grid.shape[::-1]
+    header.set_data_shape(shape)
+    _set_place(header, grid)
+    return placed(header, shape).grid
+
+
 def _set_place(header: Any, grid: Grid) -> None:
     forms = grid.forms
     if forms is not None:
