@@ -14,6 +14,7 @@ from gbaseg.stages import train_segmentation
 from gbaseg.stages.train_segmentation import target_items, target_weight
 from gbaseg.workflow import layout
 from gbaseg.workflow.pseudo_labels import TABLE
+from gbaseg.workflow.reviewed import Review
 
 
 def source(*counts_and_weights):
@@ -75,7 +76,7 @@ def test_a_doubtful_structure_is_left_out_and_not_its_case(tmp_path, monkeypatch
         dataset={"structures": {"VS": 1, "Cochlea": {"value": 2, "pieces": 2}}},
         self_training={"confidence": {"action": action}},
     )
-    items = target_items(settings, "round_0", False)
+    items = target_items(settings, Review("round_0"), False, tmp_path)
     assert {item.name: item.unknown for item in items} == expected
     said = capsys.readouterr().err
     left_out = "VS of 2, Cochlea of 2" if action == "drop" else "VS of 0, Cochlea of 0"
