@@ -226,6 +226,7 @@ const ACTIONS = {
   down: () => viewer.step(-1),
   mask: () => viewer.toggleMask(),
   outline: () => viewer.toggleOutline(),
+  cross: () => viewer.toggleCross(),
   fainter: () => setOpacity(-5),
   stronger: () => setOpacity(5),
   darker: () => viewer.shiftWindow(0.05),
@@ -236,11 +237,18 @@ const ACTIONS = {
 };
 const KEYS = {
   a: "accept", r: "reject", u: "undo", e: "edit", n: "next", p: "previous", ArrowRight: "next", ArrowLeft: "previous",
-  ArrowUp: "up", ArrowDown: "down", PageUp: "up", PageDown: "down", m: "mask", o: "outline", "-": "fainter", "+": "stronger",
+  ArrowUp: "up", ArrowDown: "down", PageUp: "up", PageDown: "down", m: "mask", o: "outline", x: "cross", "-": "fainter", "+": "stronger",
   "=": "stronger", "[": "darker", "]": "brighter", "{": "narrower", "}": "wider", w: "reset",
 };
 // A key that is held down goes through slices and cases, and decides nothing by itself.
 const HELD = new Set(["next", "previous", "up", "down", "fainter", "stronger", "darker", "brighter", "narrower", "wider"]);
+
+function act(action) {
+  ACTIONS[action]();
+  for (const [name, on] of Object.entries(viewer.shown)) {
+    document.querySelector(`footer [data-do=${name}]`).classList.toggle("on", on);
+  }
+}
 
 function setOpacity(by) {
   const slider = byId("opacity");
@@ -257,7 +265,7 @@ function onKey(event) {
   // Before the viewer's own keys, and before a button that has the focus.
   event.preventDefault();
   event.stopImmediatePropagation();
-  if (!event.repeat || HELD.has(action)) ACTIONS[action]();
+  if (!event.repeat || HELD.has(action)) act(action);
 }
 
 window.addEventListener("keydown", onKey, { capture: true });
@@ -268,7 +276,7 @@ document.addEventListener("click", async (event) => {
   if (!button || !page.state) return;
   button.blur();
   if (button.dataset.do) {
-    ACTIONS[button.dataset.do]();
+    act(button.dataset.do);
     return;
   }
   const code = byId(button.dataset.copy);

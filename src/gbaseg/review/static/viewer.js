@@ -6,7 +6,7 @@ const COLOURS = [[0, 0, 0], [255, 150, 50], [80, 170, 255], [110, 220, 130], [24
 // Standardised intensities: 0 and 1 are air and the brightest tissue.
 const WINDOW = [0, 0.9];
 const OPTIONS = {
-  backColor: [0, 0, 0, 1], crosshairColor: [0.55, 0.62, 0.68, 0.55], crosshairWidth: 0.6, crosshairGap: 6,
+  backColor: [0, 0, 0, 1], crosshairColor: [0.62, 0.62, 0.62, 0.6], crosshairWidth: 0.25, crosshairGap: 10,
   fontColor: [0.55, 0.62, 0.68, 1], loadingText: "", dragAndDropEnabled: false, isRadiologicalConvention: true,
   sliceType: SLICE_TYPE.MULTIPLANAR, clipPlaneHotKey: "", viewModeHotKey: "", cycleClipPlaneHotKey: "", logLevel: "error",
   trustCalMinMax: true,
@@ -17,12 +17,15 @@ const LAYOUT = [
   { sliceType: SLICE_TYPE.CORONAL, position: [0.625, 0, 0.375, 0.4975] },
   { sliceType: SLICE_TYPE.SAGITTAL, position: [0.625, 0.5025, 0.375, 0.4975] },
 ];
-const KEPT_FILES = 8;
+// Images in memory: scans and masks of three cases.
+const KEPT = 6;
+// NIfTI's code for a volume of labels.
+const LABEL = 1002;
 
 export class Viewer {
   constructor(canvas, windowChanged) {
-    Object.assign(this, { canvas, windowChanged, files: new Map(), wanted: null, busy: null, opacity: 0.45, masked: true });
-    Object.assign(this, { outlined: false, low: WINDOW[0], high: WINDOW[1] });
+    Object.assign(this, { canvas, windowChanged, images: new Map(), wanted: null, busy: null, opacity: 0.3, masked: true });
+    Object.assign(this, { outlined: true, crossed: true, low: WINDOW[0], high: WINDOW[1] });
     canvas.viewer = this;
   }
 
@@ -30,6 +33,8 @@ export class Viewer {
     this.nv = new Niivue(OPTIONS);
     await this.nv.attachToCanvas(this.canvas);
     this.nv.setCustomLayout(LAYOUT);
+    // Gradients are for a rendering in 3D, which is not shown, and more than half of the work of a case.
+    this.nv.blurShader = this.nv.sobelFirstOrderShader = this.nv.passThroughShader;
     this.nv.onIntensityChange = (image) => image === this.nv.volumes[0] && this.keepWindow(image.cal_min, image.cal_max);
     const values = Object.values(labels);
     const colour = (value) => COLOURS[1 + (values.indexOf(value) % (COLOURS.length - 1))];
@@ -51,44 +56,38 @@ export class Viewer {
     } finally {
       this.busy = null;
     }
-    if (after) this.filesOf(after).catch(() => {});
+    if (after) this.imagesOf(after).catch(() => {});
     return this.wanted === one;
   }
 
   async load(one) {
-    const [scan, mask] = await this.filesOf(one);
+    const [image, overlay] = await this.imagesOf(one);
     if (this.wanted !== one) return;
-    const image = await opened(scan, "scan.nii.gz", { cal_min: this.low, cal_max: this.high });
-    const overlay = await opened(mask, "mask.nii.gz", { opacity: this.shownOpacity });
+    [image.cal_min, image.cal_max, overlay.opacity] = [this.low, this.high, this.shownOpacity];
     overlay.setColormapLabel(this.colours);
-    this.nv.volumes.slice().forEach((old) => this.nv.removeVolume(old));
-    this.nv.addVolume(image);
-    this.nv.addVolume(overlay);
-    this.goTo(middle(overlay));
-  }
-
-  // The two files of a case, from memory where it was seen, or looked ahead to, before.
-  filesOf({ number, mask }) {
-    return Promise.all([this.file(`/image/${number}.nii.gz`, ""), this.file(`/mask/${number}.nii.gz`, mask)]);
-  }
-
-  async file(path, version) {
-    const key = `${path} ${version}`;
-    let found = this.files.get(key);
-    this.files.delete(key);
-    found ??= fetch(path).then((answer) => {
-      if (!answer.ok) throw new Error(`no file (${answer.status})`);
-      return answer.arrayBuffer();
-    });
-    this.files.set(key, found);
-    found.catch(() => this.files.delete(key));
-    while (this.files.size > KEPT_FILES) this.files.delete(this.files.keys().next().value);
-    return found;
-  }
-
-  goTo(mm) {
+    overlay.hdr.intent_code = LABEL; // else it has no outline
+    // All at once: NiiVue's own way takes the old ones away and adds the new ones one by one, and draws each time.
+    this.nv.opts.atlasOutline = this.outlined ? 1 : 0;
+    Object.assign(this.nv, { volumes: [image, overlay], back: image, overlays: [overlay] });
+    const mm = middle(overlay);
     if (mm) this.nv.scene.crosshairPos = this.nv.mm2frac(mm);
-    this.draw();
+    this.nv.updateGLVolume();
+  }
+
+  // Scan and mask of a case, from memory where it was seen, or looked ahead to, before.
+  imagesOf({ number, mask }) {
+    return Promise.all([this.image(`/image/${number}.nii.gz`, ""), this.image(`/mask/${number}.nii.gz`, mask)]);
+  }
+
+  async image(path, version) {
+    const key = `${path} ${version}`;
+    let found = this.images.get(key);
+    this.images.delete(key);
+    found ??= opened(path);
+    this.images.set(key, found);
+    found.catch(() => this.images.delete(key));
+    while (this.images.size > KEPT) this.images.delete(this.images.keys().next().value);
+    return found;
   }
 
   draw() {
@@ -109,17 +108,38 @@ export class Viewer {
 
   setOpacity(share) {
     [this.opacity, this.masked] = [share, true];
-    if (this.nv?.volumes.length > 1) this.nv.setOpacity(1, this.shownOpacity);
+    this.redraw(1);
   }
 
   toggleMask() {
     this.masked = !this.masked;
-    if (this.nv?.volumes.length > 1) this.nv.setOpacity(1, this.shownOpacity);
+    this.redraw(1);
   }
 
   toggleOutline() {
     this.outlined = !this.outlined;
-    this.nv.setAtlasOutline(this.outlined ? 1 : 0);
+    this.redraw(1);
+  }
+
+  toggleCross() {
+    this.crossed = !this.crossed;
+    this.nv?.setCrosshairWidth(this.crossed ? OPTIONS.crosshairWidth : 0);
+  }
+
+  get shown() {
+    return { mask: this.masked, outline: this.outlined, cross: this.crossed };
+  }
+
+  // One of the two, 0 the scan and 1 the mask: the other one's texture stays as it is.
+  redraw(layer) {
+    const volume = this.nv?.volumes[layer];
+    if (!volume) return;
+    if (layer === 1) {
+      volume.opacity = this.shownOpacity;
+      this.nv.opts.atlasOutline = this.outlined ? 1 : 0;
+    }
+    this.nv.refreshLayers(volume, layer);
+    this.draw();
   }
 
   keepWindow(low, high) {
@@ -131,7 +151,7 @@ export class Viewer {
     const image = this.nv?.volumes[0];
     if (!image || high - low < 0.01) return;
     [image.cal_min, image.cal_max] = [low, high];
-    this.nv.updateGLVolume();
+    this.redraw(0);
     this.keepWindow(low, high);
   }
 
@@ -149,8 +169,10 @@ export class Viewer {
   }
 }
 
-function opened(content, name, more) {
-  return NVImage.loadFromUrl({ url: name, name, buffer: content, ...more });
+async function opened(path) {
+  const answer = await fetch(path);
+  if (!answer.ok) throw new Error(`no file (${answer.status})`);
+  return NVImage.loadFromUrl({ url: path, name: path.slice(1), buffer: await answer.arrayBuffer(), cal_min: 0, cal_max: 1 });
 }
 
 // Of the slice with the most of the mask, in mm; nothing where it is empty.
