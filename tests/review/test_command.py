@@ -21,6 +21,7 @@ from gbaseg.params import load
 from gbaseg.review.decisions import read_decisions
 from gbaseg.runtime.leftovers import discard
 from gbaseg.workflow import layout
+from gbaseg.workflow.context import write_json
 
 
 def mistake(*arguments):
@@ -40,6 +41,15 @@ def test_the_last_round_can_be_looked_at_and_nobody_learns_from_it(project):
     layout.pseudo_labelled("round_0").rename(layout.pseudo_labelled("round_1"))
     state = make_session(load(), "round_1").state()
     assert (state["next"], len(state["cases"])) == ("", 4)
+
+
+def test_show_says_which_round_has_learned_from_it(project):
+    write_json(layout.round_metrics("round_0"), {})
+    write_json(layout.round_metrics("round_1"), {"agreement": 0.9})
+    write_json(layout.proxies("round_1"), {"review": {"rejected": 1, "accepted_though_doubtful": 2}})
+    said = CliRunner().invoke(main, ["show"], catch_exceptions=False).stdout
+    assert "round_1 was trained on pseudo-labels that a person has reviewed: 1 rejected, 2 accepted though" in said
+    assert said.count("a person has reviewed") == 1
 
 
 def test_mistakes_are_said_before_anything_is_served(project):

@@ -124,6 +124,24 @@ def test_a_decision_about_a_mask_that_has_changed_is_to_be_made_again(project, s
     assert (of(later, "sound")["decision"], of(later, "sound")["was"]) == ("accepted", None)
 
 
+def test_a_mask_that_somebody_drew_holds_as_long_as_its_scan(project, session):
+    copy = Path(session.edit("sound")["mask"])
+    mask = volume.read(copy)
+    write(mask.with_array(np.roll(mask.array, 1)), copy)
+    session.take("sound", mark(session))
+    write(mask.with_array(np.roll(mask.array, 2)), layout.pseudo_labelled("round_0") / "standard/sound.nii.gz")
+    later = make_session(load(), "round_0")
+    assert of(later, "sound")["decision"] == "corrected"
+    image = layout.STANDARD / "images/sound.nii.gz"
+    write(Volume(np.zeros(mask.grid.shape, np.float32), mask.grid), image)
+    later = make_session(load(), "round_0")
+    assert (of(later, "sound")["decision"], of(later, "sound")["was"], of(later, "sound")["mask"]) == (
+        None,
+        "corrected",
+        "",
+    )
+
+
 def test_a_link_out_of_the_round_s_folders_is_no_file_and_one_into_dvc_s_cache_is(project, session, tmp_path_factory):
     outside = tmp_path_factory.mktemp("outside")
     image = layout.STANDARD / "images/sound.nii.gz"

@@ -31,7 +31,7 @@ _HASH = re.compile(r"[0-9a-f]{16}")
 _KEYS = ("revision", "changes", "accepted")
 _HEAD = """\
 # What a person decided about pseudo-labels: written by `gbaseg review` (docs/review.md), given to git with the folder
-# review/. `of` is the hash of the pseudo-label that was looked at, `mask` that of the one which replaces it.
+# review/. `of`: hash of the pseudo-label (corrected: of the scan) that was looked at; `mask`: hash of the drawn mask.
 """
 _CHANGES = " # what the next round learns from; DVC trains it anew when its round's lines change"
 _ACCEPTED = " # as they are"
@@ -44,7 +44,8 @@ class Decision:
     Args:
         kind: accepted: trained on as it is, whatever speaks against it; rejected: left out; corrected: another mask
             is trained on.
-        of: `hash_of` the pseudo-label that was looked at.
+        of: `hash_of` what it is about: the pseudo-label that was looked at, of a corrected one the scan. Who has drawn
+            a mask need not draw it again because the pseudo-label is another one.
         mask: `hash_of` the mask that replaces it; empty where none does.
         changes: the next round's set is another one by it. Not where what is accepted was not doubtful.
     """

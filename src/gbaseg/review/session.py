@@ -58,6 +58,7 @@ class Session:
         self.items, self.labels, self.place, self.register = by_doubt(items), dict(labels), place, register
         self._index = {item.case: number for number, item in enumerate(self.items)}
         self._hashes = [hash_of(item.mask) for item in self.items]
+        self._scans: dict[int, str] = {}
         # (case, what was decided before), the last change last.
         self._undo: list[tuple[str, Decision | None]] = []
         self._lock = threading.Lock()
@@ -86,13 +87,21 @@ class Session:
         }
 
     def _decided(self, number: int, decision: Decision | None) -> dict[str, Any]:
-        stale = decision is not None and decision.of != self._hashes[number]
+        holds = decision is not None and self._holds(number, decision)
         return {
-            "decision": None if decision is None or stale else decision.kind,
+            "decision": decision.kind if decision and holds else None,
             # Of another mask than the one that is there now: to be looked at again.
-            "was": decision.kind if decision is not None and stale else None,
-            "mask": decision.mask if decision is not None and not stale else "",
+            "was": decision.kind if decision and not holds else None,
+            "mask": decision.mask if decision and holds else "",
         }
+
+    def _holds(self, number: int, decision: Decision) -> bool:
+        """Whether what it is about is still there."""
+        if decision.kind != "corrected":
+            return decision.of == self._hashes[number]
+        if number not in self._scans:
+            self._scans[number] = hash_of(self.items[number].image)
+        return decision.of == self._scans[number]
 
     def decide(self, case: str, kind: str | None, mark: str) -> dict[str, Any]:
         """Accept or reject a case; `None`: neither.
@@ -177,7 +186,7 @@ class Session:
         grid = read_grid(item.image)
         array = read_checked(path, grid, self.labels)
         mask = keep_mask(array, grid, self.place.masks, case)
-        answer = self._change(number, Decision("corrected", self._looked_at(number), mask), mark)
+        answer = self._change(number, Decision("corrected", hash_of(item.image), mask), mark)
         voxels = {name: int((array == value).sum()) for name, value in self.labels.items()}
         return {**answer, "from": str(path), "ml": {n: round(v * grid.voxel_mm3 / 1000, 3) for n, v in voxels.items()}}
 
@@ -202,7 +211,7 @@ class Session:
     def _shown_mask(self, number: int) -> Path:
         item = self.items[number]
         decision = self.register.read()[0].of(self.place.round_id).get(item.case)
-        if decision is not None and decision.mask and decision.of == self._hashes[number]:
+        if decision is not None and decision.mask and self._holds(number, decision):
             path = mask_path(self.place.masks, item.case, decision.mask)
             if path.is_file():
                 return path

@@ -52,8 +52,9 @@ class Review:
 
     Args:
         round_id: of the round.
-        decisions: case -> decision, of training cases whose pseudo-label is the one that was looked at.
-        outdated: cases whose pseudo-label, or grid, is another one by now: as if nothing had been decided.
+        decisions: case -> decision, of training cases whose pseudo-label (corrected: whose scan) is the one that was
+            looked at.
+        outdated: cases of which it is another one by now: as if nothing had been decided.
     """
 
     round_id: str
@@ -94,17 +95,14 @@ def read_review(round_id: str) -> Review:
     cases = {case.case: case for case in training_cases()}
     holding, outdated, faults = {}, [], []
     for name, one in read_decisions(layout.REVIEW).of(round_id).items():
-        path = folder / f"{name}.nii.gz"
-        if name not in cases or not path.is_file() or hash_of(path) != one.of:
+        about = layout.STANDARD / cases[name].image if one.mask and name in cases else folder / f"{name}.nii.gz"
+        if name not in cases or not about.is_file() or hash_of(about) != one.of:
             outdated.append(name)
             continue
         if one.mask:
             drawn = mask_path(layout.REVIEWED / round_id, name, one.mask)
             if not drawn.is_file() or hash_of(drawn) != one.mask:
                 faults.append(f"{drawn}: {'another mask than was taken over' if drawn.is_file() else 'not there'}")
-                continue
-            if not volume.same_voxels(volume.read_grid(drawn), volume.read_grid(layout.STANDARD / cases[name].image)):
-                outdated.append(name)
                 continue
         holding[name] = one
     if faults:
@@ -147,8 +145,8 @@ def say(review: Review) -> None:
     """What a stage does with the decisions, in its log."""
     if review.outdated:
         log(
-            f"WARNING: {review.round_id}: {len(review.outdated)} decision(s) of {layout.REVIEW} are about masks that "
-            f"have changed since, and are not used: {', '.join(review.outdated)}; gbaseg review shows them again"
+            f"WARNING: {review.round_id}: {len(review.outdated)} decision(s) of {layout.REVIEW} are not used: their "
+            f"masks or scans have changed since: {', '.join(review.outdated)}; gbaseg review shows them again"
         )
     if review.matters:
         words = ", ".join(f"{len(value)} {key.replace('_', ' ')}" for key, value in review.matters.items())
