@@ -94,6 +94,18 @@ def test_a_mask_that_is_edited_elsewhere_comes_back(session):
     assert session.file("mask", session._index["sound"]).parent.name == "standard"
 
 
+def test_a_drawn_mask_that_is_gone_is_not_shown_as_another_one_and_can_be_taken_again(session):
+    copy = Path(session.edit("sound")["mask"])
+    mask = volume.read(copy)
+    write(mask.with_array(np.roll(mask.array, 1)), copy)
+    session.take("sound", mark(session))
+    number = session._index["sound"]
+    session.file("mask", number).unlink()
+    assert session.file("mask", number) is None
+    session.take("sound", mark(session))
+    assert np.array_equal(volume.read(session.file("mask", number)).array, np.roll(mask.array, 1))
+
+
 def test_what_was_edited_before_is_not_written_over_and_what_was_not_follows_the_mask(project, session):
     copy = Path(session.edit("sound")["mask"])
     pseudo = layout.pseudo_labelled("round_0") / "standard/sound.nii.gz"

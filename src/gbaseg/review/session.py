@@ -156,7 +156,7 @@ class Session:
         """Put a copy of a case's mask where it can be edited, if there is none; say where the files are."""
         number, folder = self._number(case), self.place.edits / case
         copy, note = folder / f"{case}.nii.gz", folder / _UNTOUCHED
-        shown = self._shown_mask(number)
+        shown = self._there(number)
         if not copy.exists() or (note.is_file() and note.read_text() == hash_of(copy)):
             folder.mkdir(parents=True, exist_ok=True)
             partial = folder / f".partial-{case}.nii.gz"
@@ -181,7 +181,7 @@ class Session:
         number = self._number(case)
         item, folder = self.items[number], self.place.edits / case
         note = folder / _UNTOUCHED
-        as_it_was = {hash_of(item.mask), hash_of(self._shown_mask(number))}
+        as_it_was = {hash_of(item.mask), hash_of(self._there(number))}
         path = find_edited(folder, as_it_was | ({note.read_text()} if note.is_file() else set()))
         grid = read_grid(item.image)
         array = read_checked(path, grid, self.labels)
@@ -212,10 +212,13 @@ class Session:
         item = self.items[number]
         decision = self.register.read()[0].of(self.place.round_id).get(item.case)
         if decision is not None and decision.mask and self._holds(number, decision):
-            path = mask_path(self.place.masks, item.case, decision.mask)
-            if path.is_file():
-                return path
+            return mask_path(self.place.masks, item.case, decision.mask)
         return item.mask
+
+    def _there(self, number: int) -> Path:
+        """The mask that is shown; where a drawn one is missing, the pseudo-label."""
+        shown = self._shown_mask(number)
+        return shown if shown.is_file() else self.items[number].mask
 
     def _number(self, case: str) -> int:
         if case not in self._index:

@@ -43,6 +43,8 @@ function refused(words, lost, gone) {
   const text = `${words}${names ? `\nNot saved: ${names}` : ""}`;
   if (gone) {
     message(`${text}\nStart gbaseg review again and open its new address.`, true, true);
+    byId("saved").textContent = "not connected";
+    byId("saved").classList.add("wrong");
     return;
   }
   reload().then(() => {
@@ -148,12 +150,7 @@ function message(text, wrong = false, stays = false) {
   box.textContent = text;
   box.hidden = false;
   box.classList.toggle("wrong", wrong);
-  if (wrong && stays) {
-    byId("saved").textContent = "not connected";
-    byId("saved").classList.add("wrong");
-  } else {
-    page.timer = setTimeout(() => (box.hidden = true), MESSAGE_MS);
-  }
+  if (!stays) page.timer = setTimeout(() => (box.hidden = true), MESSAGE_MS);
 }
 
 function showWindow(low, high) {
@@ -291,4 +288,4 @@ document.addEventListener("click", async (event) => {
 });
 byId("opacity").addEventListener("input", (event) => viewer.setOpacity(Number(event.target.value) / 100));
 
-start().catch((error) => page.state && message(String(error), true));
+start().catch((error) => page.state && message(error.message, true, true));

@@ -30,8 +30,12 @@ export class Viewer {
   }
 
   async start(labels) {
-    this.nv = new Niivue(OPTIONS);
-    await this.nv.attachToCanvas(this.canvas);
+    if (!document.createElement("canvas").getContext("webgl2")) {
+      throw new Error("this browser has no WebGL2: switch hardware acceleration on, or take another one");
+    }
+    const nv = new Niivue(OPTIONS);
+    await nv.attachToCanvas(this.canvas);
+    this.nv = nv;
     this.nv.setCustomLayout(LAYOUT);
     // Gradients are for a rendering in 3D, which is not shown, and more than half of the work of a case.
     this.nv.blurShader = this.nv.sobelFirstOrderShader = this.nv.passThroughShader;
