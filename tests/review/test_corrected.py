@@ -47,6 +47,7 @@ def test_the_part_that_3d_slicer_saves_is_put_back_where_it_belongs(tmp_path):
         (replace(GRID, origin_xyz_mm=(3.5, -4.0, 5.0)), "origin 3.5, -4, 5 against 3, -4, 5"),
         (replace(GRID, direction=(1.0, 0, 0, 0, 1.0, 0, 0, 0, 1.0)), "direction"),
         (GRID.shifted((1, 0, 0), GRID.shape), "origin"),  # a whole slice aside: it leaves the image
+        (GRID.shifted((-1, 0, 0), GRID.shape), "origin"),
     ],
 )
 def test_a_mask_that_lies_elsewhere_is_refused(tmp_path, grid, says):

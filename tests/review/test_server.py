@@ -12,6 +12,7 @@ from gbaseg.review.decisions import read_decisions
 from gbaseg.workflow import layout
 
 PATHS = ["/", "/api/state", "/image/0.nii.gz", "/mask/0.nii.gz", "/static/review.js", "/static/niivue.js", "/nothing"]
+REBOUND = {"Host": "evil.example:80", "Origin": "http://evil.example:80"}
 POSTS = ["/api/decide", "/api/undo", "/api/edit", "/api/take"]
 
 
@@ -75,6 +76,7 @@ def test_the_token_counts_in_the_page_s_own_address_alone(asked, path):
         {"Origin": "https://127.0.0.1:1"},
         {"Origin": None},
         {"Host": "evil.example"},
+        {"Host": "evil.example", "Origin": "http://evil.example"},  # its name leads here by now (DNS rebinding)
         {"Host": "127.0.0.1.evil.example"},
         {"Host": ""},
         {"Host": None},
@@ -90,7 +92,7 @@ def test_another_origin_or_name_changes_nothing(asked, path, change):
     assert not layout.REVIEW.exists() and not layout.REVIEWED.exists()
 
 
-@pytest.mark.parametrize("change", [{"Origin": "http://evil.example"}, {"Host": "evil.example:80"}, {"Host": ""}])
+@pytest.mark.parametrize("change", [{"Origin": "http://evil.example"}, REBOUND, {"Host": ""}])
 @pytest.mark.parametrize("path", PATHS)
 def test_another_origin_or_name_sees_nothing(asked, path, change):
     assert asked.raw("GET", path, {**asked.headers, **change})[:2] == (403, b"")
