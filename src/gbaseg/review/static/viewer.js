@@ -51,7 +51,10 @@ export class Viewer {
   // Resolves to whether it is this one that is shown: a later call takes its place.
   async show(one, after) {
     this.wanted = one;
-    if (!this.nv) return false;
+    if (!this.nv) {
+      this.imagesOf(one).catch(() => {}); // read while NiiVue starts; what is wrong is said when it is waited for
+      return false;
+    }
     await this.busy?.catch(() => {});
     if (this.wanted !== one) return false;
     this.busy = this.load(one);
