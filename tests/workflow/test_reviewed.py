@@ -127,13 +127,17 @@ def test_copies_and_singan_follow_the_decisions():
 
 
 def test_a_decision_about_another_mask_is_not_used_and_is_said(capsys):
-    decide(sound="rejected", fair=box(2, 12))
-    for name in ("sound", "fair"):
+    decide(sound="rejected", fair=box(2, 12), odd="accepted")
+    layout.REVIEW.write_text(
+        layout.REVIEW.read_text().replace("accepted: {}", "accepted:") + '  round_0:\n    "shaky": '
+        f'{{decision: accepted, of: "{hash_of(FOLDER / "standard/shaky.nii.gz")}"}}\n'
+    )
+    for name in ("sound", "fair", "shaky"):
         write(Volume(box(5, 9), GRID), FOLDER / f"standard/{name}.nii.gz")
     review = read_review("round_0")
     # What somebody has drawn on a scan stays right, whatever a network finds there.
-    assert (review.outdated, set(review.decisions)) == (("sound",), {"fair"})
-    assert review.counts == {"corrected": 1, "outdated": 1}
+    assert (review.outdated, set(review.decisions)) == (("sound",), {"fair", "odd"})
+    assert review.counts == {"corrected": 1, "accepted_though_doubtful": 1, "outdated": 1}
     say(review)
     said = capsys.readouterr().err
     assert "WARNING: round_0: 1 decision(s) of review.yaml are not used: their masks or scans have changed" in said

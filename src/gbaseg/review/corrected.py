@@ -33,7 +33,7 @@ def find_edited(folder: Path, untouched: Collection[str]) -> Path:
     """The mask that somebody has saved for a case.
 
     Args:
-        folder: where he was asked to save it, under any name.
+        folder: where it is to be saved, under any name.
         untouched: `hash_of` masks that are no correction: the copy that was put there.
 
     Raises:

@@ -97,7 +97,8 @@ def read_review(round_id: str) -> Review:
     for name, one in read_decisions(layout.REVIEW).of(round_id).items():
         about = layout.STANDARD / cases[name].image if one.mask and name in cases else folder / f"{name}.nii.gz"
         if name not in cases or not about.is_file() or hash_of(about) != one.of:
-            outdated.append(name)
+            if one.changes:  # else it would change nothing, and DVC does not look at it
+                outdated.append(name)
             continue
         if one.mask:
             drawn = mask_path(layout.REVIEWED / round_id, name, one.mask)

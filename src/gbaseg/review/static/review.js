@@ -161,7 +161,7 @@ function showWindow(low, high) {
 
 function decide(kind) {
   const one = page.state.cases[page.current];
-  // Who has drawn a mask and says yes means the one that he has drawn.
+  // Whoever has drawn a mask and says yes means that one.
   const isDrawn = kind === "accepted" && one.decision === "corrected";
   if (one.decision !== kind && !isDrawn) saver.add(one.case, "/api/decide", { case: one.case, decision: kind });
   const { cases } = page.state;
