@@ -5,10 +5,13 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -133,5 +136,6 @@ def browser(folder: Path, width: int = 1440, height: int = 900) -> Iterator[Brow
         finally:
             window.call("DELETE", "")
     finally:
-        driver.terminate()
+        # Its group: also a browser that it had no time to end.
+        os.killpg(driver.pid, signal.SIGTERM)
         driver.wait()
