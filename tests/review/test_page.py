@@ -243,7 +243,11 @@ def test_a_server_that_is_gone_is_said_and_nothing_is_shown_as_saved(page):
     page.run("window.fetch = () => Promise.reject(new TypeError('gone'))")
     page.press("a", "r")
     page.wait("document.querySelector('#message').textContent.includes('Not saved')")
-    assert names(page)[0] in page.text("#message")
+    first = names(page)[0]
+    assert first in page.text("#message")
+    assert page.text("#cases li em") == "not saved" and page.text("#count") == "0 of 12"
+    # The second case's scan is not there: what is drawn is the first one's, and faint.
+    assert page.run("return document.querySelector('#view').className") == "other"
     assert page.text("#saved") == "not connected"
     assert not layout.REVIEW.exists()
 

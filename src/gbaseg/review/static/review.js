@@ -42,6 +42,7 @@ function refused(words, lost, gone) {
   const names = [...new Set(lost)].join(", ");
   const text = `${words}${names ? `\nNot saved: ${names}` : ""}`;
   if (gone) {
+    lost.forEach((name) => showCase(name, { decision: null, was: null, state: "lost" }));
     message(`${text}\nStart gbaseg review again and open its new address.`, true, true);
     byId("saved").textContent = "not connected";
     byId("saved").classList.add("wrong");
@@ -84,9 +85,9 @@ function showCase(name, found) {
   if (number < 0) return;
   const one = Object.assign(page.state.cases[number], found);
   const button = byId("cases").children[number].firstChild;
-  button.className = `case ${one.decision ?? ""}`;
+  button.className = `case ${one.decision ?? ""} ${one.state ?? ""}`;
   button.children[0].textContent = SIGNS[one.decision] ?? "·";
-  button.children[2].textContent = one.decision ?? (one.was ? "changed since" : "");
+  button.children[2].textContent = one.state === "lost" ? "not saved" : (one.decision ?? (one.was ? "changed since" : ""));
   showProgress();
   if (number === page.current) showTitle();
 }
@@ -132,8 +133,14 @@ function select(number) {
   byId("cases").children[number].scrollIntoView({ block: "nearest" });
   showTitle();
   const [one, after] = [page.state.cases[number], page.state.cases[number + 1]];
+  // Until it is drawn, what is to be seen is another case.
+  byId("view").classList.add("other");
   viewer.show({ number, mask: one.mask }, after && { number: number + 1, mask: after.mask }).then(
-    (shown) => shown && (document.body.dataset.shown = one.case),
+    (shown) => {
+      if (!shown) return;
+      document.body.dataset.shown = one.case;
+      byId("view").classList.remove("other");
+    },
     (error) => saver.gone || message(`${one.case} cannot be shown: ${error.message}`, true),
   );
 }

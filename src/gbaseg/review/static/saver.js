@@ -18,7 +18,7 @@ export class Saver {
         return;
       }
       // At once, so that the next key finds it so; it is said to be saved when it is.
-      if (path === "/api/decide") this.changed(name, { decision: body.decision, was: null, mask: "" });
+      if (path === "/api/decide") this.changed(name, { decision: body.decision, was: null, mask: "", state: "pending" });
       this.queue.push({ name, path, body, done });
       this.told(this.waiting, this.revision);
       this.work();
@@ -36,7 +36,7 @@ export class Saver {
       if (found.mark) {
         [this.mark, this.revision] = [found.mark, found.revision];
         // Later keys about the same case are on their way, and shown already.
-        if (!this.queue.some((later) => later.name === found.case)) this.changed(found.case, found);
+        if (!this.queue.some((later) => later.name === found.case)) this.changed(found.case, { ...found, state: "saved" });
       }
       this.told(this.waiting, this.revision);
       one.done(found);
