@@ -211,6 +211,18 @@ def test_a_decision_in_another_tab_is_not_overwritten(page):
     assert decided() == {order[3]: "rejected", order[0]: "accepted"}
 
 
+def test_a_file_that_git_has_left_with_conflicts_is_said_and_not_written_over(page):
+    page.press("a")
+    page.wait(SAVED)
+    torn = f"<<<<<<< HEAD\n{layout.REVIEW.read_text()}"
+    layout.REVIEW.write_text(torn)
+    page.press("r")
+    page.wait("document.querySelector('#message').textContent.includes('not valid YAML')")
+    assert layout.REVIEW.read_text() == torn
+    page.open(f"http://127.0.0.1:{page.asked.server.port}/")
+    page.wait("document.querySelector('#message')?.textContent.includes('not valid YAML')")
+
+
 def test_a_mask_comes_back_from_elsewhere_and_is_shown(page):
     name = names(page)[0]
     page.press("e")

@@ -97,6 +97,8 @@ def make_session(settings: Params, round_id: str) -> Session:
         for case in cases
     ]
     need([path for one in items for path in (one.image, one.mask)])
+    if not items:
+        raise UserError(f"{layout.STANDARD}: no target case of the split train: no round learns from pseudo-labels")
     masks = layout.REVIEWED / round_id
     place = Place(round_id, following, (layout.STANDARD, folder, masks), masks, layout.REVIEWED / EDITS / round_id)
     ids = (layout.SURVEY, *(one.id for one in settings.self_training.rounds))

@@ -24,10 +24,8 @@ async function start() {
 
 async function reload() {
   const answer = await fetch("/api/state");
-  if (!answer.ok) {
-    message("This page has no key to the server: open the address that gbaseg review has printed.", true, true);
-    throw new Error("no key");
-  }
+  if (answer.status === 403) throw new Error("This page has no key: open the address that gbaseg review has printed.");
+  if (!answer.ok) throw new Error((await answer.json()).error);
   page.state = await answer.json();
   [saver.mark, saver.revision] = [page.state.mark, page.state.revision];
   byId("cases").replaceChildren(...page.state.cases.map(row));
@@ -48,11 +46,12 @@ function refused(words, lost, gone) {
     byId("saved").classList.add("wrong");
     return;
   }
-  reload().then(() => {
+  const shown = () => {
     const first = page.state.cases.findIndex((one) => one.case === lost[0]);
     select(first >= 0 ? first : page.current);
     message(text, true);
-  });
+  };
+  reload().then(shown, (error) => message(`${text}\n${error.message}`, true, true));
 }
 
 // ---- what is shown ----
@@ -295,4 +294,4 @@ document.addEventListener("click", async (event) => {
 });
 byId("opacity").addEventListener("input", (event) => viewer.setOpacity(Number(event.target.value) / 100));
 
-start().catch((error) => page.state && message(error.message, true, true));
+start().catch((error) => message(error.message, true, true));
