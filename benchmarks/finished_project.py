@@ -16,7 +16,7 @@ from gbaseg.params import check
 from gbaseg.presets import apply_preset
 
 ROOT = Path(__file__).parents[1]
-_SHIPPED = ("dvc.yaml", "recipes.yaml", ".dvcignore", ".gitignore", "presets")
+_SHIPPED = ("dvc.yaml", "recipes.yaml", "review.yaml", ".dvcignore", ".gitignore", "presets")
 
 
 @contextmanager

@@ -37,7 +37,9 @@ _spec.loader.exec_module(_scans)
 # An optimiser's steps in a test or a fixture, to look at one; with more it trains, and `make check` leaves it out.
 MOST_STEPS = 3
 # Of the files without a whole pipeline those that take longest, in processes of their own.
-WAITS = {"test_processes.py", "test_experiments.py", "test_study_run.py", "test_run.py", "test_engine.py"}
+WAITS = {
+    "test_page.py", "test_processes.py", "test_experiments.py", "test_study_run.py", "test_run.py", "test_engine.py",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="session")

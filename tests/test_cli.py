@@ -24,6 +24,7 @@ STAGES = [
 OTHERS = [
     "show",
     "report",
+    "review",
     "predict",
     "export",
     "submission",

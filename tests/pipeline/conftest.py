@@ -26,7 +26,7 @@ from gbaseg.runtime import engine
 from gbaseg.runtime.threads import torch_threads
 
 ROOT = Path(__file__).parents[2]
-SHIPPED = ("dvc.yaml", "recipes.yaml", ".dvcignore", ".gitignore", "presets")
+SHIPPED = ("dvc.yaml", "recipes.yaml", "review.yaml", ".dvcignore", ".gitignore", "presets")
 OF_ONE_CORE = ("GBASEG_WORKERS", "OMP_NUM_THREADS")
 
 

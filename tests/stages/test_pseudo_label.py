@@ -15,6 +15,7 @@ from gbaseg.volume import Grid, Volume, read, resample, turn_to_axial, write
 from gbaseg.workflow import layout
 from gbaseg.workflow.context import write_json
 from gbaseg.workflow.pseudo_labels import source_range_mm3, undisputed_of
+from gbaseg.workflow.reviewed import Review
 
 COARSE = Grid((20, 32, 32), (1.0, 0.6, 0.6))
 FINE = COARSE.respaced((1.0, 0.4, 0.4))
@@ -73,7 +74,7 @@ def test_masks_of_the_other_grid_are_decided_there(tmp_path, monkeypatch, fine, 
     if not fine:
         (folder / "pseudo_labels.csv").write_text("case,structure,doubts\n")
         for on_fine, image in ((True, "fine/t0.nii.gz"), (False, case.image)):
-            [item] = target_items(settings, "round_0", on_fine)
+            [item] = target_items(settings, Review("round_0"), on_fine, tmp_path)
             assert item.label == folder / ("fine" if on_fine else "standard") / "t0.nii.gz"
             assert item.image == layout.STANDARD / image
 

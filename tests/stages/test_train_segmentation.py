@@ -14,6 +14,7 @@ from gbaseg.stages import train_segmentation
 from gbaseg.stages.train_segmentation import source_items, target_items, target_weight
 from gbaseg.workflow import layout
 from gbaseg.workflow.pseudo_labels import TABLE
+from gbaseg.workflow.reviewed import Review
 
 
 def source(*counts_and_weights):
@@ -83,7 +84,7 @@ def test_cases_are_drawn_in_proportion_to_the_folds_agreement(tmp_path, monkeypa
         settings = Params(
             dataset={"structures": structures}, self_training={"confidence": {"action": "keep", "weigh": weigh}}
         )
-        weights = {item.name: float(item.weight) for item in target_items(settings, "round_0", False)}
+        weights = {item.name: float(item.weight) for item in target_items(settings, Review("round_0"), False, tmp_path)}
         assert weights == (expected if weigh else dict.fromkeys(dices, 1.0))
 
 
@@ -104,7 +105,7 @@ def test_disputed_voxels_are_ignored_where_asked(tmp_path, monkeypatch):
     settings = Params(self_training={"confidence": {"disputed": "ignore"}})
     folder = layout.pseudo_labelled("round_0")
     for fine in (False, True):
-        [item] = target_items(settings, "round_0", fine)
+        [item] = target_items(settings, Review("round_0"), fine, tmp_path)
         assert item.with_ignored and item.label == folder / f"undisputed/{'fine' if fine else 'standard'}/a.nii.gz"
 
 
@@ -134,7 +135,7 @@ def test_a_doubtful_structure_is_left_out_and_not_its_case(tmp_path, monkeypatch
         dataset={"structures": {"VS": 1, "Cochlea": {"value": 2, "pieces": 2}}},
         self_training={"confidence": {"action": action}},
     )
-    items = target_items(settings, "round_0", False)
+    items = target_items(settings, Review("round_0"), False, tmp_path)
     assert {item.name: item.unknown for item in items} == expected
     said = capsys.readouterr().err
     left_out = "VS of 2, Cochlea of 2" if action == "drop" else "VS of 0, Cochlea of 0"

@@ -133,6 +133,21 @@ def report(out: Path) -> None:
 
 
 @click.command()
+@click.option("--round", "round_id", help="Default: the last that is there and that another round learns from.")
+@click.option("--port", default=0, show_default=True, type=click.IntRange(0, 65535), help="0: one that is free.")
+@click.option("--no-browser", is_flag=True, help="Only print the address.")
+def review(round_id: str | None, port: int, no_browser: bool) -> None:
+    """Look at a round's pseudo-labels in a browser; accept, reject or correct them.
+
+    Served to this machine alone, and to whoever has the address. review.yaml has what was decided at once; the next
+    round learns from it.
+    """
+    from gbaseg.commands.review import run
+
+    run(round_id, port, browser=not no_browser)
+
+
+@click.command()
 @click.option("--out", required=True, type=OUT_FOLDER, help="A new folder.")
 @click.option("--round", "round_id", help="Default: the last.")
 @click.option("--splits", default="validation,test", show_default=True, callback=names, help="Of the target.")
@@ -255,4 +270,4 @@ def study(
         lay_out(planned, experiments, out, structure)
 
 
-COMMANDS = [show, report, predict, export, submission, leaderboard, rank, tables, figures, ablation, study]
+COMMANDS = [show, report, review, predict, export, submission, leaderboard, rank, tables, figures, ablation, study]

@@ -6,7 +6,7 @@ from gbaseg import params
 from gbaseg.commands.next_steps import next_steps, report_line
 from gbaseg.commands.submission import entries
 from gbaseg.errors import UserError
-from gbaseg.evaluation.rounds import print_rounds_table, structures_of
+from gbaseg.evaluation.rounds import Rounds, print_rounds_table, structures_of
 from gbaseg.workflow import layout
 from gbaseg.workflow.context import need, read_json
 from gbaseg.workflow.provenance import described, strangers
@@ -34,6 +34,7 @@ def run() -> None:
         if layout.proxies(name).is_file() and layout.proxies(name) not in found:
             metrics["proxies"] = read_json(layout.proxies(name))
     print_rounds_table(rounds, low_dice=settings.evaluation.shown_low_dice, tumour=settings.dataset.tumour)
+    print(reviews(rounds), end="")
     if others := {file: found[file] for file in there.values() if file in found}:
         print(described(others))
     missing = [str(file) for file in files.values() if not file.is_file()]
@@ -56,3 +57,13 @@ def run() -> None:
     print("next:")
     for line in next_steps(settings, complete, scored=any(structures_of(metrics) for _, metrics in rounds)):
         print(line)
+
+
+def reviews(rounds: Rounds) -> str:
+    """A line for every round that has learned from what a person decided (`review`)."""
+    lines = []
+    for name, metrics in rounds:
+        if counts := metrics.get("proxies", {}).get("review"):
+            words = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in counts.items())
+            lines.append(f"{name} was trained on pseudo-labels that a person has reviewed: {words}\n")
+    return "".join(lines)

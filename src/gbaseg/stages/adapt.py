@@ -18,8 +18,9 @@ from gbaseg.runtime.seeds import derive
 from gbaseg.runtime.threads import mixed_computing
 from gbaseg.workflow import layout
 from gbaseg.workflow.appearances import believed_target, measured_source
-from gbaseg.workflow.context import read_json, stage, write_json
+from gbaseg.workflow.context import need, read_json, stage, write_json
 from gbaseg.workflow.copies import about_copies, make_copies
+from gbaseg.workflow.reviewed import read_review
 from gbaseg.workflow.singans import ABOUT, SHARED, numbers, still_shows_a_tumour, target_slice, train_all
 from gbaseg.workflow.verdict import read_verdict
 
@@ -35,6 +36,8 @@ def run(round_id: str, last: bool | None = None) -> None:
         layout.STANDARD, layout.TRANSLATED, layout.AUGMENTED, layout.SINGAN_MODEL,
         layout.pseudo_labelled(item.prev), layout.decision(item.prev),
     ]  # fmt: skip
+    need(inputs)
+    review = read_review(item.prev)
     asked = {
         "seed": settings.seed,
         "last": last,
@@ -42,6 +45,7 @@ def run(round_id: str, last: bool | None = None) -> None:
         "augmentation": settings.augmentation.model_dump(exclude={"singan"}),
         "singan": numbers(settings),
         "structures": settings.labels,
+        **({"review": review.matters} if review.matters else {}),
     }
     outputs = [copies, singan, curves, metrics]
     with stage(f"adapt/{round_id}", asked, inputs, outputs, resumable=True) as scratch:
@@ -49,7 +53,7 @@ def run(round_id: str, last: bool | None = None) -> None:
         for output in (singan, curves):
             scratch.output(output).mkdir(parents=True)
         # A last round may be of another kind, and is then trained whatever the rounds before it say.
-        ended = read_verdict(item.prev).ends(differs=last)
+        ended = read_verdict(item.prev).ends(differs=last or bool(review.matters))
         of_target_alone = last and settings.self_training.last_round_set == "target_only"
         if not settings.augmentation.adapts or ended or of_target_alone:
             write_json(scratch.output(singan) / ABOUT, {"models": {}})

@@ -86,6 +86,8 @@ def run(round_id: str) -> None:
             # As in `_write_about`, only where there are some.
             if both_empty:
                 found["round_both_empty"] = both_empty
+            if "review" in about:
+                found["review"] = about["review"]  # of what this round was trained on
             tumour, *others = settings.labels
             found |= _agreement_of_folds(settings, folder, tumour)
             if others:

@@ -11,6 +11,7 @@ from typing import Any
 
 from gbaseg import params
 from gbaseg.cases import read_table
+from gbaseg.errors import UserError
 from gbaseg.params import Params
 from gbaseg.runtime.fork_server import import_for_workers
 from gbaseg.runtime.progress import log
@@ -24,16 +25,11 @@ from gbaseg.segmentation.workspace import Workspace
 from gbaseg.standardise.settings import ForegroundKind
 from gbaseg.workflow import layout
 from gbaseg.workflow.choice import chosen
-from gbaseg.workflow.context import read_json, recipe, stage, write_json
+from gbaseg.workflow.context import need, read_json, recipe, stage, write_json
 from gbaseg.workflow.copies import read_choices, read_draws
 from gbaseg.workflow.folds import fold_seed, patient_pools
-from gbaseg.workflow.pseudo_labels import (
-    doubtful_structures,
-    source_ranges_mm3,
-    training_cases,
-    undisputed_of,
-    weights_by_agreement,
-)
+from gbaseg.workflow.pseudo_labels import source_ranges_mm3, training_cases, undisputed_of, weights_by_agreement
+from gbaseg.workflow.reviewed import Review, labelled_targets, on_finer_grid, read_review, say
 from gbaseg.workflow.verdict import read_verdict
 
 # Beside the stages' scratch folders: rounds and experiments share most of their images.
@@ -54,6 +50,8 @@ def run(round_id: str, last: bool | None = None) -> None:
         layout.model_of(item.prev),
         layout.decision(item.prev),
     ]
+    need(inputs)
+    review = read_review(item.prev)
     asked = {
         "seed": settings.seed,
         "last": last,
@@ -65,10 +63,12 @@ def run(round_id: str, last: bool | None = None) -> None:
         "confidence": settings.self_training.confidence.model_dump(include={"action", "weigh", "disputed"}),
         "spacings": [settings.standardise.spacing_xyz_mm, settings.standardise.fine_spacing_xyz_mm],
         "structures": settings.labels,
+        **({"review": review.matters} if review.matters else {}),
     }
     with stage(f"train_segmentation/{round_id}", asked, inputs, [model, curves], resumable=True) as scratch:
         previous = layout.model_of(item.prev)
-        if read_verdict(item.prev).ends(differs=last and settings.last_round_differs):
+        # Who has corrected masks of a round wants another one to learn from them.
+        if read_verdict(item.prev).ends(differs=(last and settings.last_round_differs) or bool(review.matters)):
             log(f"{round_id}: self-training has stopped, the model of {item.prev} is passed on")
             scratch.found_done.append("passed on")
             shutil.copytree(previous, scratch.output(model))
@@ -79,11 +79,15 @@ def run(round_id: str, last: bool | None = None) -> None:
         target_only = last and settings.self_training.last_round_set == "target_only"
         items = [] if target_only else source_items(settings, layout.copies_of(round_id))
         if item.prev != layout.SURVEY:
-            real = target_items(settings, item.prev, fine)
+            real = target_items(settings, review, fine, scratch.work)
             # Of all of them: where most are doubtful, those that are left do not stand in for them.
             count = len(training_cases())
             weight = target_weight(items, count, settings.self_training.target_share)
             items += [replace(one, weight=weight * one.weight) for one in real]
+            if not items:
+                raise UserError(
+                    f"{round_id}: nothing to train on: no pseudo-label of {item.prev} is left ({layout.REVIEW})"
+                )
         train(
             settings,
             items,
@@ -96,7 +100,11 @@ def run(round_id: str, last: bool | None = None) -> None:
             fine=fine,
             previous=previous,
         )
-        write_json(scratch.output(model) / layout.ROUND, about_model(settings, round_id, fine, scratch.work))
+        about = about_model(settings, round_id, fine, scratch.work)
+        # Only where something was decided: a key that is always there would make every model new.
+        write_json(
+            scratch.output(model) / layout.ROUND, {**about, **({"review": review.counts} if review.counts else {})}
+        )
 
 
 def about_model(settings: Params, name: str, fine: bool, work: Path) -> dict[str, Any]:
@@ -219,41 +227,45 @@ def source_items(settings: Params, copies: Sequence[Path]) -> list[TrainingItem]
     ]
 
 
-def target_items(settings: Params, previous: str, fine: bool) -> list[TrainingItem]:
-    """Real target training cases with the pseudo-labels of the round before; doubtful ones left out where asked.
+def target_items(settings: Params, review: Review, fine: bool, work: Path) -> list[TrainingItem]:
+    """Real target training cases with the pseudo-labels of the round before, as a person has left them; doubtful ones
+    left out where asked.
 
-    What is left out is a structure of a case: the others are trained on, and what is not one of them may be background
-    or the structure. A case of which all are doubtful is left out.
+    What is left out as doubtful is a structure of a case: the others are trained on, and what is not one of them may be
+    background or the structure. A case of which all are doubtful is left out. Their weights are 1 on average.
 
-    Their weights are 1 on average.
+    Args:
+        review: what was decided about the round before's.
+        fine: of the finer grid.
+        work: masks that a person drew are brought to the finer grid here.
     """
-    labels, confidence = layout.pseudo_labelled(previous), settings.self_training.confidence
-    doubtful = doubtful_structures(labels) if confidence.action == "drop" else {}
+    labels, labelled = layout.pseudo_labelled(review.round_id), labelled_targets(review)
+    confidence = settings.self_training.confidence
+    trained_on: dict[str, set[str]] = {}
     items, left_out = [], dict.fromkeys(settings.labels, 0)
-    cases = training_cases()
-    for case in cases:
-        names = doubtful.get(case.case, set())
-        for name in names:
+    for one in labelled:
+        doubtful = one.doubtful if confidence.action == "drop" else frozenset()
+        for name in doubtful:
             left_out[name] += 1
-        if len(names) < len(settings.labels):
-            unknown = tuple(value for name, value in settings.labels.items() if name in names)
-            label = labels / ("fine" if fine else "standard") / f"{case.case}.nii.gz"
-            if confidence.disputed == "ignore":
-                label = undisputed_of(case.case, labels, fine)
-            items.append(
-                TrainingItem(
-                    case.case,
-                    case.patient,
-                    layout.STANDARD / (f"fine/{case.case}.nii.gz" if fine else case.image),
-                    label,
-                    unknown=unknown,
-                    with_ignored=confidence.disputed == "ignore",
-                )
-            )
+        if len(doubtful) == len(settings.labels):
+            continue
+        name = one.case.case
+        unknown = tuple(value for structure, value in settings.labels.items() if structure in doubtful)
+        image, mask = layout.STANDARD / one.case.image, one.mask
+        if fine:
+            image, mask = layout.STANDARD / f"fine/{name}.nii.gz", labels / "fine" / f"{name}.nii.gz"
+            if one.corrected:
+                mask = on_finer_grid(one, settings, work / "reviewed" / f"{name}.nii.gz")
+        # What a person drew the folds have no say in.
+        ignoring = confidence.disputed == "ignore" and not one.corrected
+        if ignoring:
+            mask = undisputed_of(name, labels, fine)
+        trained_on[name] = set() if one.corrected else settings.labels.keys() - doubtful
+        items.append(TrainingItem(name, one.case.patient, image, mask, unknown=unknown, with_ignored=ignoring))
     if confidence.weigh:
-        trained_on = {item.name: settings.labels.keys() - doubtful.get(item.name, set()) for item in items}
         weights = weights_by_agreement(labels, trained_on)
         items = [replace(item, weight=weights[item.name]) for item in items]
     of_each = ", ".join(f"{name} of {count}" for name, count in left_out.items())
-    log(f"{len(items)} of {len(cases)} pseudo-labelled target cases; left out as doubtful: {of_each}")
+    log(f"{len(items)} of {len(training_cases())} pseudo-labelled target cases; left out as doubtful: {of_each}")
+    say(review)
     return items

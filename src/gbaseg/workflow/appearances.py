@@ -17,7 +17,8 @@ from gbaseg.params import Params
 from gbaseg.runtime.engine import Task
 from gbaseg.runtime.engine import run as run_tasks
 from gbaseg.workflow import layout
-from gbaseg.workflow.pseudo_labels import doubtful_structures, training_cases
+from gbaseg.workflow.pseudo_labels import training_cases
+from gbaseg.workflow.reviewed import labelled_targets, read_review
 
 
 class Looks(NamedTuple):
@@ -36,12 +37,13 @@ def measured_source(settings: Params, structures: Sequence[str]) -> list[Measure
 
 
 def believed_target(settings: Params, structures: Sequence[str], round_id: str) -> list[Measurement]:
-    """Some structures of the target's training cases as a round labels them, without those that are doubtful."""
-    folder, cases = layout.pseudo_labelled(round_id), training_cases()
-    doubtful = doubtful_structures(folder)
-    images = [(layout.STANDARD / case.image, folder / "standard" / f"{case.case}.nii.gz") for case in cases]
-    seen = _measured(settings, cases, images, structures)
-    return [one for one in seen if one.structure not in doubtful.get(one.case, ())]
+    """Some structures of the target's training cases as a round labels them and a person has left them, without those
+    that are doubtful."""
+    labelled = labelled_targets(read_review(round_id))
+    images = [(layout.STANDARD / one.case.image, one.mask) for one in labelled]
+    seen = _measured(settings, [one.case for one in labelled], images, structures)
+    doubtful = {one.case.case: one.doubtful for one in labelled}
+    return [one for one in seen if one.structure not in doubtful[one.case]]
 
 
 def _measured(

@@ -30,6 +30,9 @@ METRICS = Path("metrics")
 CASE_SCORES = Path("metrics/cases")
 CURVES = Path("metrics/curves")
 PLOTS = Path("plots")
+# What a person decided about pseudo-labels, and masks drawn by hand, a folder a round; in git.
+REVIEW = Path("review.yaml")
+REVIEWED = Path("review")
 # What DVC or gbaseg removes and makes anew; a data set lies in none of them.
 OURS = (
     GENERATED, STANDARD, SCORING, MODALITIES, TRANSLATED, AUGMENTED, ADAPTED, PSEUDO_LABELLED, DECISIONS,

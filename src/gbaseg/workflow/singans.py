@@ -16,7 +16,7 @@ from gbaseg.augmentation.rules import check_start_scales, select_cases
 from gbaseg.augmentation.settings import Rule, largest_k_star, structures
 from gbaseg.augmentation.singan.pyramid import make_pyramid
 from gbaseg.augmentation.singan.slices import Candidate, central_tumour_slice, choose_target_slice
-from gbaseg.cases import Case, read_table, select
+from gbaseg.cases import read_table, select
 from gbaseg.errors import UserError
 from gbaseg.params import Params
 from gbaseg.runtime.device import choose_device
@@ -29,7 +29,8 @@ from gbaseg.runtime.store import Store, key_of
 from gbaseg.workflow import layout
 from gbaseg.workflow.appearances import measured_source
 from gbaseg.workflow.context import read_json, recipe
-from gbaseg.workflow.pseudo_labels import doubtful_structures, source_range_mm3, volumes_mm3
+from gbaseg.workflow.pseudo_labels import source_range_mm3
+from gbaseg.workflow.reviewed import Labelled, labelled_targets, read_review, tumour_volumes_mm3
 
 ABOUT = "models.json"
 # The one that blends all cases' copies, where not each case has its own.
@@ -74,29 +75,25 @@ def chosen_slices(settings: Params) -> dict[str, Chosen]:
 
 def target_slice(settings: Params, round_id: str) -> Chosen:
     """The real target slice, chosen by a round's pseudo-labels (or the survey's)."""
-    labels, tumour = layout.pseudo_labelled(round_id), settings.dataset.tumour
-    volumes = volumes_mm3(labels, tumour)
-    cases = select(
-        read_table(layout.STANDARD),
-        domain="target",
-        splits=["train"],
-        centre=settings.augmentation.singan.slice_centre,
-    )
-    if not cases:
+    labelled, centre = labelled_targets(read_review(round_id)), settings.augmentation.singan.slice_centre
+    volumes = tumour_volumes_mm3(settings, labelled, round_id)
+    chosen = {case.case for case in select([one.case for one in labelled], centre=centre)}
+    candidates = [one for one in labelled if one.case.case in chosen]
+    if not candidates:
         raise UserError(
-            f"augmentation.singan.slice_centre: {settings.augmentation.singan.slice_centre}; "
-            "no target case of the split train is of this centre"
+            f"augmentation.singan.slice_centre: {centre}; no target case of the split train is of this centre, or all "
+            f"of them were rejected ({layout.REVIEW})"
         )
 
-    def reader(case: Case) -> Callable[[], tuple[np.ndarray, np.ndarray | None]]:
+    def reader(one: Labelled) -> Callable[[], tuple[np.ndarray, np.ndarray | None]]:
         def read() -> tuple[np.ndarray, np.ndarray | None]:
-            return volume.read(layout.STANDARD / case.image, np.float32).array, _tumour(settings, case.case, round_id)
+            return volume.read(layout.STANDARD / one.case.image, np.float32).array, _tumour(settings, one)
 
         return read
 
     choice = choose_target_slice(
-        [Candidate(case.case, volumes[case.case], reader(case)) for case in cases],
-        source_range_mm3(settings.labels[tumour]),
+        [Candidate(one.case.case, volumes[one.case.case], reader(one)) for one in candidates],
+        source_range_mm3(settings.labels[settings.dataset.tumour]),
     )
     log(f"SinGAN's slice: {choice.case}, z = {choice.z}, chosen by its {choice.rule}")
     return Chosen(choice.slice_yx, {"case": choice.case, "z": choice.z, "rule": choice.rule})
@@ -104,16 +101,16 @@ def target_slice(settings: Params, round_id: str) -> Chosen:
 
 def still_shows_a_tumour(settings: Params, about: Mapping[str, Any], round_id: str) -> bool:
     """Whether a slice that was chosen by its tumour cuts through one by a round's pseudo-labels, and not at its tip."""
-    doubtful = doubtful_structures(layout.pseudo_labelled(round_id)).get(about["case"], set())
-    if about["rule"] != "tumour" or settings.dataset.tumour in doubtful:
+    labelled = {one.case.case: one for one in labelled_targets(read_review(round_id))}
+    one = labelled.get(about["case"])  # none of a case that was rejected
+    if about["rule"] != "tumour" or one is None or settings.dataset.tumour in one.doubtful:
         return False
-    areas = np.count_nonzero(_tumour(settings, about["case"], round_id), axis=(1, 2))
+    areas = np.count_nonzero(_tumour(settings, one), axis=(1, 2))
     return bool(areas.any()) and areas[about["z"]] >= _OF_LARGEST_AREA * areas.max()
 
 
-def _tumour(settings: Params, case: str, round_id: str) -> np.ndarray:
-    label = volume.read(layout.pseudo_labelled(round_id) / "standard" / f"{case}.nii.gz").array
-    return label == settings.labels[settings.dataset.tumour]
+def _tumour(settings: Params, one: Labelled) -> np.ndarray:
+    return volume.read(one.mask).array == settings.labels[settings.dataset.tumour]
 
 
 def singan_of(rule: Rule, round_id: str) -> Path:
