@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -69,7 +70,7 @@ class Dvc:
 
     def servers(self):
         """Of this dvc's stages, that are ready."""
-        return [path for path in self.temporary.glob("gbaseg-stages-*") if (path / "socket").exists()]
+        return [path for path in self.temporary.glob("gbaseg-stages-*") if _listens(path / "socket")]
 
     def server(self):
         """Its process, waited for."""
@@ -94,6 +95,11 @@ def _command(process):
         return process.cmdline()
     except psutil.Error:
         return []
+
+
+def _listens(place):
+    with socket.socket(socket.AF_UNIX) as asking:
+        return asking.connect_ex(str(place)) == 0
 
 
 def _is_stage(process):

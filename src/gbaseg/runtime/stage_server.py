@@ -80,7 +80,6 @@ def _serve(folder: Path, dvc: int) -> dict[str, Any] | None:
         folder.mkdir(mode=0o700)
         this = os.getpid()
         listener.bind(str(folder / SOCKET))
-        listener.listen()
         events.register(owner, selectors.EVENT_READ)
         try:
             for module in _IMPORTED:
@@ -90,6 +89,8 @@ def _serve(folder: Path, dvc: int) -> dict[str, Any] | None:
             # Pages that no collection touches stay shared.
             gc.collect()
             gc.freeze()
+            # Not before: a stage that comes meanwhile is sooner done where it was started than it could be forked.
+            listener.listen()
             events.register(listener, selectors.EVENT_READ)
             return _fork_stages(listener, events, owner)
         finally:
