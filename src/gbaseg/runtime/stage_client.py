@@ -1,7 +1,8 @@
 """A stage's process as dvc has started it: it hands its work to a fork of one that has imported all (`stage_server`).
 
 So it is on Linux, without a GPU, in the stages of a `dvc repro` once that process is there, some seconds after the
-first has begun; else, and with `GBASEG_FORK_STAGES=0`, a stage runs where it was started. Nothing that a stage computes depends on it.
+first has begun; else, and with `GBASEG_FORK_STAGES=0`, a stage runs where it was started. Nothing that a stage computes
+depends on it.
 """
 
 from __future__ import annotations
