@@ -229,3 +229,22 @@ def test_a_stage_that_is_no_longer_there_made_nothing_of_what_is(clone):
     assert strangers([path]) == {}
     Path("dvc.yaml").unlink()
     assert "seed was 1000, is 1" in strangers([path])[path]
+
+
+def test_a_round_that_was_taken_away_made_nothing_of_what_is(clone):
+    """A run of three rounds, then one of two: DVC keeps the third's lines, of which the pictures are not made."""
+    shutil.copyfile(ROOT / "dvc.yaml", "dvc.yaml")
+    layout.PLOTS.mkdir()
+    pictured = [layout.PLOTS]
+    assert strangers(pictured) == {}
+
+    def with_a_third(stages):
+        for name in ("train_segmentation", "pseudo_label", "evaluate"):
+            text = json.dumps(stages[f"{name}@round1"])
+            third = json.loads(text.replace("round_1", "round_2"))
+            for dependency in third["deps"]:
+                dependency["md5"] = "0" * 32
+            stages[f"{name}@round2"] = third
+
+    lock(with_a_third)
+    assert strangers(pictured) == {}

@@ -85,11 +85,16 @@ def _unrolled(stages: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[
     for stage in stages.values():
         items: list[dict[str, Any]] = [{}]
         if "matrix" in stage:
-            [(variable, listed)] = stage["matrix"].items()
-            listed = listed if isinstance(listed, list) else _value(_TEMPLATE.fullmatch(listed)[1], values)  # type: ignore[index]
-            items = [{"item": {variable: item}} for item in listed]
+            [variable] = stage["matrix"]
+            items = [{"item": {variable: item}} for item in items_of(stage, values)]
         for item in items:
             yield _filled({key: stage.get(key, []) for key in _READ}, {**values, **item})
+
+
+def items_of(stage: Mapping[str, Any], values: Mapping[str, Any]) -> list[Any]:
+    """Of a stage with a matrix (of one variable); `train_segmentation@round1` is of the second."""
+    [listed] = stage["matrix"].values()
+    return listed if isinstance(listed, list) else _value(_TEMPLATE.fullmatch(listed)[1], values)  # type: ignore[index]
 
 
 def _filled(content: Any, values: Mapping[str, Any]) -> Any:

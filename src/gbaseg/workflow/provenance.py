@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -15,8 +16,9 @@ from typing import Any
 
 from gbaseg.errors import UserError
 from gbaseg.git import GitRefuses, git
+from gbaseg.params import PATH
 from gbaseg.text_file import read_yaml
-from gbaseg.workflow.itinerary import PIPELINE
+from gbaseg.workflow.itinerary import PIPELINE, items_of
 
 LOCK = Path("dvc.lock")
 _CAME_WITH_GIT = "as it came with git; not made here"
@@ -72,7 +74,7 @@ class _Lock:
         # DVC keeps what it knew of a stage that is no longer there; its outputs may be another's by now.
         there = read_yaml(PIPELINE).get("stages") if PIPELINE.is_file() else None
         if isinstance(there, dict):
-            stages = {name: stage for name, stage in stages.items() if name.partition("@")[0] in there}
+            stages = {name: stage for name, stage in stages.items() if _is_there(name, there)}
         self.stages: dict[str, dict[str, Any]] = stages
         self._known: dict[str, str] = {}
         self._files: dict[str, Any] = {}
@@ -125,6 +127,18 @@ class _Lock:
         for part in key.split("."):
             value = value.get(part, _ABSENT) if isinstance(value, dict) else _ABSENT
         return value
+
+
+def _is_there(name: str, stages: Mapping[str, Any]) -> bool:
+    """Whether a stage of dvc.lock is one of dvc.yaml's: with fewer rounds than there were, not all of them are."""
+    base, _, item = name.partition("@")
+    if base not in stages or not PATH.is_file():
+        return base in stages
+    number = re.search(r"\d+$", item)
+    try:
+        return number is None or int(number[0]) < len(items_of(stages[base], read_yaml(PATH)))
+    except (LookupError, TypeError, AttributeError, ValueError):
+        return True  # somebody's own
 
 
 def _as_committed(path: Path) -> bool:
