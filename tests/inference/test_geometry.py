@@ -1,4 +1,9 @@
-"""Wherever a scan's voxels lie: its mask is on its own grid, and what is in it where it is in the patient."""
+"""Wherever a scan's voxels lie: its mask is on its own grid, and what is in it where it is in the patient.
+
+200 geometries: GEOMETRY_EXAMPLES=200 pytest tests/inference/test_geometry.py
+"""
+
+import os
 
 import numpy as np
 import pytest
@@ -7,7 +12,8 @@ import gbaseg
 from gbaseg import volume
 from gbaseg.volume import Grid
 
-_GROUPS, _EACH = 10, 20
+_GROUPS = 10
+_EACH = int(os.environ.get("GEOMETRY_EXAMPLES", "60")) // _GROUPS
 
 
 def random_grid(rng):
