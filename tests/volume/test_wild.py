@@ -115,6 +115,18 @@ def test_a_scan_of_two_metres(scan, tmp_path):
     assert flaw.found == "a scan of 84, 2016, 70 mm (x, y, z)"
 
 
+@pytest.mark.unusual(
+    "Scans and masks", "voxels that are all but equal: whole numbers read as floating-point ones, say", "a fault"
+)
+@pytest.mark.parametrize(("offset", "scale"), [(0.0, 5e-324), (0.0, 1e-40), (1.0, 5e-17)], ids=str)
+def test_voxels_too_near_to_each_other(scan, tmp_path, offset, scale):
+    """A histogram of them has no bins: numpy's own error was a traceback."""
+    near = scan.with_array(offset + scale * scan.array.astype(np.float64))
+    write(near, tmp_path / "s.nii.gz")
+    _, flaws = read_image(tmp_path / "s.nii.gz", DatasetSettings())
+    assert [flaw.allowed for flaw in flaws] == ["a spread that numbers can hold"]
+
+
 def test_numbers_beyond_single_precision(scan):
     with pytest.raises(UserError, match="intensities from"):
         standardise_image(scan.with_array(scan.array * 1e40), SETTINGS)

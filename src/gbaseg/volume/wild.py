@@ -20,7 +20,8 @@ _FACES, _PADDING_BELOW, _ZERO_BELOW = 0.05, 0.5, 4.0
 _NEGATIVE_GAP = 0.1
 # Two groups of intensities are this share of the whole range apart: one of them is no tissue.
 _EMPTY_BELOW, _EMPTY = 0.5, 0.95
-_LARGEST = 1e30  # single precision ends at 3e38; squares are taken
+_LARGEST, _SMALLEST = 1e30, 1e-30  # single precision ends at 3e38 and 1e-38; squares are taken
+_BINS = 256
 
 
 @dataclass
@@ -41,7 +42,8 @@ def without_wild(array: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
         array: (Z, Y, X), finite.
 
     Raises:
-        Flawed: a large share of the voxels is far from all others, or beyond single precision.
+        Flawed: a large share of the voxels is far from all others, or all are beyond single precision, or too near to
+            each other.
     """
     low, high = float(array.min()), float(array.max())
     if low == high:
@@ -158,16 +160,21 @@ def _share_of_faces(array: np.ndarray, value: float) -> float:
 
 
 def _check_groups(sample: np.ndarray, range_: _Range) -> None:
-    """Raise `Flawed` where the intensities fall into two groups, far apart, of which one cannot be tissue."""
-    if max(abs(range_.low), abs(range_.high)) > _LARGEST:
+    """Raise `Flawed` where the intensities fall into two groups, far apart, of which one cannot be tissue; or are too
+    large, or too near to each other, to be told from each other."""
+    largest = max(abs(range_.low), abs(range_.high))
+    if largest > _LARGEST:
         raise Flawed(f"intensities from {range_.low:g} to {range_.high:g}", f"{-_LARGEST:g} to {_LARGEST:g}")
+    # Of the histogram's bins each has to have a width; single precision, which all else is in, has none of less.
+    if 0.0 < range_.high - range_.low < max(_BINS * np.spacing(largest), _SMALLEST):
+        raise Flawed(f"intensities from {range_.low:g} to {range_.high:g}", "a spread that numbers can hold")
     values = _within(sample, range_)
-    counts, edges = np.histogram(values, 256)
+    counts, edges = np.histogram(values, _BINS)
     full = np.flatnonzero(counts)
     if full.size < 3:  # a mask, mostly; or every group one value
         return
     gap = int(np.diff(full).argmax())
-    empty = float(full[gap + 1] - full[gap] - 1) / 256
+    empty = float(full[gap + 1] - full[gap] - 1) / _BINS
     cut = float(edges[full[gap + 1]])
     low, high = values[values < cut], values[values >= cut]
     below = low.size < high.size and low.max() < 0.0
