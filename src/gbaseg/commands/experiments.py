@@ -139,16 +139,27 @@ def load_runs(names: Sequence[str], structure: str = "", axes: Sequence[str] = A
     return runs
 
 
+@contextmanager
+def in_cache(path: Path) -> Iterator[None]:
+    """A file of an experiment is read within.
+
+    Raises:
+        UserError: it is not in DVC's cache.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{path}: {error}; no longer in DVC's cache") from error
+
+
 def read_volume(files: Files, path: Path) -> volume.Volume:
     """An image of an experiment.
 
     Raises:
         UserError: it is not in DVC's cache.
     """
-    try:
+    with in_cache(path):
         content = files.read_bytes(str(path))
-    except OSError as error:
-        raise UserError(f"{path}: {error}; no longer in DVC's cache") from error
     with tempfile.NamedTemporaryFile(suffix="".join(path.suffixes[-2:])) as stream:  # `read` takes files
         stream.write(content)
         stream.flush()

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from gbaseg.cases import Case
-from gbaseg.commands.experiments import Files
+from gbaseg.commands.experiments import Files, in_cache
 from gbaseg.errors import UserError
 from gbaseg.evaluation.run_choice import RULE, KnownRun
 from gbaseg.evaluation.runs import Run
@@ -88,8 +88,6 @@ def read_csv(files: Files, path: Path) -> Iterator[dict[str, str]]:
     Raises:
         UserError: it is not in DVC's cache.
     """
-    try:
+    with in_cache(path):
         text = files.read_text(str(path))
-    except OSError as error:
-        raise UserError(f"{path}: {error}; no longer in DVC's cache") from error
     yield from csv.DictReader(io.StringIO(text))

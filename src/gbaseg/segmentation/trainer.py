@@ -108,13 +108,15 @@ class Trainer(nnUNetTrainer):
         folder = Path(self.preprocessed_dataset_folder_base)
         path = folder / UNKNOWN
         self._unknown: dict[str, list[int]] = json.loads(path.read_text()) if path.is_file() else {}
+        self._ignores = (folder / WITH_IGNORED).is_file()
         loss = super()._build_loss()
-        return PartialLoss(ignoring(loss) if (folder / WITH_IGNORED).is_file() else loss)
+        return PartialLoss(ignoring(loss) if self._ignores else loss)
 
     def validation_step(self, batch: dict) -> dict:
         self.loss.unknown = [self._unknown.get(name, ()) for name in batch["keys"]]
-        for target in batch["target"] if isinstance(batch["target"], list) else [batch["target"]]:
-            target[target == IGNORED] = 0  # no class of the Dice that nnU-Net shows
+        if self._ignores:
+            for target in batch["target"] if isinstance(batch["target"], list) else [batch["target"]]:
+                target[target == IGNORED] = 0  # no class of the Dice that nnU-Net shows
         return super().validation_step(batch)
 
     @staticmethod
