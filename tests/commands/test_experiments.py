@@ -1,7 +1,6 @@
 """Ablations as DVC experiments and the tables read back from them, in a project whose one stage makes up the scores."""
 
 import json
-import os
 import shlex
 import shutil
 import subprocess
@@ -66,21 +65,10 @@ def gbaseg(*arguments: str):
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory):
+def project(under_git):
     """A git and DVC project with four experiments, made by the command."""
-    folder = tmp_path_factory.mktemp("project")
-    before = Path.cwd()
-    os.chdir(folder)
-    os.environ["DVC_NO_ANALYTICS"] = "1"
-    for name in ("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"):
-        os.environ.setdefault(name, "test")
-    write_project()
-    for command in ("git init -q", "dvc init -q", "git add -A", "git commit -qm start"):
-        words = command.split()
-        subprocess.run([sys.executable, "-m", *words] if words[0] == "dvc" else words, check=True)
-    result = gbaseg("ablation", "arms", "--seeds", "1,2", "--arms", "naive,gba", "--run")
-    yield result
-    os.chdir(before)
+    with under_git(write_project):
+        yield gbaseg("ablation", "arms", "--seeds", "1,2", "--arms", "naive,gba", "--run")
 
 
 @pytest.mark.unusual(

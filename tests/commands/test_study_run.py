@@ -1,9 +1,6 @@
 """A study as DVC experiments and its tables, in a project whose one stage makes up the scores."""
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -67,19 +64,10 @@ def gbaseg(*arguments):
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory):
+def project(under_git):
     """A git and DVC project, in which a first study of one seed has run."""
-    folder, before = tmp_path_factory.mktemp("project"), Path.cwd()
-    os.chdir(folder)
-    os.environ["DVC_NO_ANALYTICS"] = "1"
-    for name in ("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"):
-        os.environ.setdefault(name, "test")
-    write_project()
-    for command in ("git init -q", "dvc init -q", "git add -A", "git commit -qm start"):
-        words = command.split()
-        subprocess.run([sys.executable, "-m", *words] if words[0] == "dvc" else words, check=True)
-    yield gbaseg("study", *GRID[:2], "--seeds", "1", "--run")
-    os.chdir(before)
+    with under_git(write_project):
+        yield gbaseg("study", *GRID[:2], "--seeds", "1", "--run")
 
 
 def test_a_study_runs_says_what_is_left_and_goes_on(project):
