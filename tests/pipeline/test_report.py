@@ -5,7 +5,7 @@ import csv
 import importlib.util
 import json
 import re
-import subprocess
+import shutil
 from html import unescape
 from pathlib import Path
 
@@ -108,15 +108,13 @@ def test_tables_of_a_run_before_go_and_files_of_others_stay(tiny, page):
     (folder / "mine.csv").unlink()
 
 
-def test_git_takes_nothing_of_it(tiny, page):
-    listed = subprocess.run(
-        ["git", "status", "--porcelain", "--untracked-files=all"],
-        cwd=tiny.folder,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert page.is_file() and "report" not in listed.stdout
+def test_git_takes_nothing_of_it_and_a_page_that_it_would_take_is_warned_of(tiny, page):
+    listed = tiny.run("git", "status", "--porcelain", "--untracked-files=all")
+    assert page.is_file() and "report" not in listed
+    assert "git would take it" not in tiny.call("report")
+    assert "WARNING: mine.html holds scans, and git would take it" in tiny.call("report", "--out", "mine.html")
+    (tiny.folder / "mine.html").unlink()
+    shutil.rmtree(tiny.folder / "mine_tables")
 
 
 @pytest.fixture(scope="module")

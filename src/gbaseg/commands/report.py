@@ -24,6 +24,7 @@ from gbaseg.evaluation.report import Picture, Section, as_image, as_vector, rend
 from gbaseg.evaluation.report_tables import Cell, Column, Spread, Table, csv_text
 from gbaseg.evaluation.rounds import Rounds, proxies_of
 from gbaseg.evaluation.summary import CaseScore
+from gbaseg.git import taken_by_git
 from gbaseg.params import Params
 from gbaseg.planning.page import PAGE
 from gbaseg.planning.writing import stamp_of
@@ -93,7 +94,9 @@ def run(out: Path) -> None:
     _write_tables(tables, folder, of_page=out)
     with written_whole(out) as partial:
         partial.write_text(page, encoding="utf-8")
-    log(f"{out}: {len(page) / 2**20:.1f} MiB; {folder}: {len(tables)} tables")
+    log(f"{out}: {len(page) / 1e6:.1f} MB; {folder}: {len(tables)} tables")
+    if taken_by_git(out):
+        log(f"WARNING: {out} holds scans, and git would take it: write it to report/, or name it in .gitignore")
 
 
 def _write_tables(tables: list[Table], folder: Path, of_page: Path) -> None:
