@@ -172,9 +172,11 @@ def _network(facts: RunFacts, cited: list[str]) -> Iterator[str]:
     trained_in = facts.about_model.get("trained_in", facts.round_id)
     last = trained_in == rounds.last
     epochs = settings.last_round_epochs if last else settings.epochs
+    members = f" of {settings.members} networks each" if settings.members > 1 else ""
     yield (
-        f"was trained in {settings.folds} folds split by patient, {epochs} epochs of {settings.iterations_per_epoch} "
-        f"iterations ({settings.optimiser}, highest learning rate {settings.learning_rate:g})."
+        f"was trained in {settings.folds} folds{members} split by patient, {epochs} epochs of "
+        f"{settings.iterations_per_epoch} iterations ({settings.optimiser}, highest "
+        f"learning rate {settings.learning_rate:g})."
     )
     names = [item.id for item in rounds.rounds]
     if trained_in not in names:

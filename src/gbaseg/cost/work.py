@@ -77,8 +77,8 @@ def count_work(settings: Params, size: DataSize) -> list[Work]:
         grid = finer if item.last and settings.self_training.last_round_fine_grid else 1.0
         work += [
             # Its patches have the same millimetres.
-            Work(f"train {item.id}", "nnunet", grid * segmentation.folds * epochs * epoch, "PFLOP"),
-            Work(f"pseudo_label {item.id}", "predict", grid * segmentation.folds * predict, "PFLOP"),
+            Work(f"train {item.id}", "nnunet", grid * segmentation.networks * epochs * epoch, "PFLOP"),
+            Work(f"pseudo_label {item.id}", "predict", grid * segmentation.networks * predict, "PFLOP"),
         ]
     return work
 

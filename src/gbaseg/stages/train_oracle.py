@@ -49,6 +49,7 @@ def run() -> None:
                 scratch.output(model),
                 scratch.output(curves),
                 folds=range(settings.segmentation.folds),
+                members=settings.segmentation.members,
                 epochs=epochs(settings),
                 name=layout.ORACLE,
                 fine=False,

@@ -95,6 +95,7 @@ def run(round_id: str, last: bool | None = None) -> None:
             scratch.output(model),
             scratch.output(curves),
             folds=range(settings.segmentation.folds),
+            members=settings.segmentation.members,
             epochs=settings.segmentation.last_round_epochs if last else settings.segmentation.epochs,
             name=round_id,
             fine=fine,
@@ -138,6 +139,7 @@ def train(
     fine: bool,
     previous: Path | None,
     pools: list[list[str]] | None = None,
+    members: int = 1,
 ) -> None:
     """Prepare a training set and train folds on it.
 
@@ -147,6 +149,7 @@ def train(
         fine: train at the finer grid of the last round.
         previous: model whose plans are kept, and whose weights a warm start takes; `None`: plan anew.
         pools: patients that are dealt to the folds; default: all that any round may train on.
+        members: networks of each fold.
     """
     spacing_xyz = settings.standardise.fine_spacing_xyz_mm if fine else settings.standardise.spacing_xyz_mm
     assert spacing_xyz is not None  # checked with params.yaml
@@ -173,6 +176,7 @@ def train(
         finished / "curves",
         settings.segmentation,
         folds=folds,
+        members=members,
         epochs=epochs,
         seed=derive(settings.seed, "segmentation", name),
         name=name,
