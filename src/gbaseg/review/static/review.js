@@ -6,8 +6,11 @@ const byId = (id) => document.getElementById(id);
 const SIGNS = { accepted: "✓", rejected: "✕", corrected: "✎" };
 const MESSAGE_MS = 6000;
 
+// Of the structures in their order: amber, blue, green, pink.
+const COLOURS = [[255, 150, 50], [80, 170, 255], [110, 220, 130], [240, 120, 200]];
+
 const page = { state: null, current: 0, timer: 0 };
-const viewer = new Viewer(byId("view"), showWindow);
+const viewer = new Viewer({ canvas: byId("view"), source, windowChanged: showWindow });
 const saver = new Saver({ changed: showCase, told: showSaved, refused });
 
 async function start() {
@@ -16,7 +19,8 @@ async function start() {
   await reload();
   const first = page.state.cases.findIndex((one) => !one.decision);
   select(Math.max(first, 0));
-  await viewer.start(page.state.labels);
+  const values = Object.values(page.state.labels);
+  await viewer.start(Object.fromEntries(values.map((value, n) => [value, COLOURS[n % COLOURS.length]])));
   select(page.current);
 }
 
@@ -124,6 +128,20 @@ function facts(known) {
   if (known.folds !== null) found.push(line("folds agree ", known.folds.toFixed(2)));
   if (known.change !== null) found.push(line("since the round before ", `${signed(known.change)} ml (${Math.round(100 * known.share)} %)`));
   return [...found, ...known.doubts.map((doubt) => line("", doubt, "doubt"))];
+}
+
+// A mask that was corrected meanwhile is another one.
+function source({ number, mask }) {
+  return [
+    [`image ${number}`, () => fetched(`/image/${number}.nii.gz`)],
+    [`mask ${number} ${mask}`, () => fetched(`/mask/${number}.nii.gz`)],
+  ];
+}
+
+async function fetched(path) {
+  const answer = await fetch(path);
+  if (!answer.ok) throw new Error(`no file (${answer.status})`);
+  return answer.arrayBuffer();
 }
 
 function select(number) {
