@@ -19,7 +19,8 @@ SINGAN = SinGANSettings(min_size=16, scale_factor=0.7, iterations=1, width=4, ma
 
 def settings(factor=1.4, **changes):
     rules = [Rule(name="all", lambdas=[factor], k_star=[1])]
-    return Params(augmentation=AugmentationSettings(rules=rules, singan=SINGAN.model_copy(update={"models_at_once": 8, **changes})))
+    singan = SINGAN.model_copy(update={"models_at_once": 8, **changes})
+    return Params(augmentation=AugmentationSettings(rules=rules, singan=singan))
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ from gbaseg.runtime.fork_server import begin_worker, forked_workers
 from gbaseg.runtime.leftovers import TEMPORARY, lock_inside
 from gbaseg.runtime.locks import wait_for
 from gbaseg.runtime.memory import keep_freed
-from gbaseg.runtime.progress import REPORT_FOLDER, Display
+from gbaseg.runtime.progress import REPORT_FOLDER, Display, log
 from gbaseg.runtime.room import shared_memory_fault
 from gbaseg.runtime.threads import torch_threads
 
@@ -209,7 +209,9 @@ def _raise_of(name: str, future: Future[Outcome]) -> None:
             "a worker process was ended from outside (out of memory? the system's log says: dmesg); what the others "
             "have finished stays. The same command goes on; fewer at once take less memory: GBASEG_WORKERS=1"
         ) from error
-    raise_failure(name, failure)
+    if failure is not None:
+        log(f"{name} failed")
+        raise_failure(name, failure)
 
 
 def _start_worker(

@@ -73,10 +73,11 @@ def _parameters(
 ) -> dict[str, object]:
     # What numpy settles when it is imported, as in a worker of this machine.
     blas = request.cpus if networks else 1
-    more = {"requeue": True, "signal": f"USR1@{ahead_s}", "job-name": submission.name, **request.options}
+    more = {"requeue": True, "signal": f"USR1@{ahead_s}", **request.options}
     asked = {name: getattr(request, name) for name in ("partition", "account", "qos", "constraint", "gres")}
     return {
         **{name: value for name, value in asked.items() if value},
+        "job_name": submission.name,
         "time": request.time,
         "cpus_per_task": request.cpus,
         "mem": f"{round((request.memory_gib or 0.0) * 1024)}M",

@@ -34,6 +34,8 @@ _LOOK_S = 1.0
 _AGAIN = {"NODE_FAIL", "TIMEOUT", "PREEMPTED", "BOOT_FAIL", "DEADLINE", "REVOKED", ""}
 # A job that ends before it begins to work is tried once more; an outcome may be seen a little later than its job's end.
 _UNBEGUN, _MISSED = 2, 2
+# A job that SLURM shows no more may have been over for long, or SLURM has just begun anew.
+_UNKNOWN = 5
 
 
 def run(tasks: Sequence[Task], place: Place, name: str, *, networks: bool, lasting: bool) -> list[Any]:
@@ -223,7 +225,8 @@ class _Driver:
                 self.missed[pack] = 0
                 continue
             self.missed[pack] += 1
-            if self.missed[pack] >= _MISSED and self.is_to_begin_again(pack, self.jobs.get(pack)):
+            enough = _MISSED if pack in seen else _UNKNOWN
+            if self.missed[pack] >= enough and self.is_to_begin_again(pack, self.jobs.get(pack)):
                 again.append(pack)
         if again:
             self.submit(again)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from gbaseg.errors import UserError
-from gbaseg.runtime.progress import log
 from gbaseg.runtime.room import disk_fault
 
 # Where libraries that do not name a file have most likely written to.
@@ -48,8 +47,6 @@ def raise_failure(name: str, failure: UserError | str | None, where: str = "") -
     Args:
         where: it ran, if not here; for a failure that is no user's mistake.
     """
-    if failure is not None:
-        log(f"{name} failed{where}")
     if isinstance(failure, UserError):
         raise failure
     if failure is not None:
