@@ -78,6 +78,7 @@ def atomic_outputs(name: str, *paths: str | Path, keep_work: bool = True) -> Ite
         for path in paths:
             clear_beside(Path(path))
         staged, work = folder / "outputs", folder / "work"
+        _see_to_jobs(folder, keep_work)
         discard(staged)  # half-written by an interrupted run; never resumed
         if not keep_work:
             discard(work)
@@ -93,9 +94,27 @@ def atomic_outputs(name: str, *paths: str | Path, keep_work: bool = True) -> Ite
         missing = [path for path, target in outputs.items() if not target.exists()]
         if missing:
             raise RuntimeError(f"stage {name} did not write {', '.join(missing)}")
+        _see_to_jobs(folder, lasting=False)
         for path, target in outputs.items():
             replace(target, Path(path))
         discard(folder)
+
+
+def jobs_of(folder: Path) -> Path:
+    """Where a stage's jobs, if it has some on other machines, are noted: in its scratch folder."""
+    return folder / "jobs"
+
+
+def _see_to_jobs(folder: Path, lasting: bool) -> None:
+    """Cancel the jobs that a killed run has left, before anything is written that they are at.
+
+    Args:
+        lasting: the stage is resumable, and may wait for those of them whose work stays.
+    """
+    if jobs_of(folder).is_dir():
+        from gbaseg.runtime.engine.slurm import abandon_all
+
+        abandon_all(jobs_of(folder), lasting)
 
 
 @contextmanager

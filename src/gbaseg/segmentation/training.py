@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gbaseg.runtime.device import choose_device, is_gpu
-from gbaseg.runtime.engine import Task, run, workers_for
+from gbaseg.runtime.engine import Task, cores_for, run
 from gbaseg.runtime.markers import read_marker, write_marker
 from gbaseg.runtime.seeds import derive
 from gbaseg.segmentation.ensemble import fold_file
@@ -52,7 +52,7 @@ def train_folds(
     """
     exclusive = is_gpu()
     networks = [(fold, member) for member in range(members) for fold in folds]
-    at_once = workers_for(len(networks), exclusive)
+    augmenters = cores_for(len(networks), exclusive)
     model.mkdir(parents=True, exist_ok=True)
     run(
         [
@@ -70,13 +70,14 @@ def train_folds(
                     "seed": derive(seed, "fold", fold, *(("member", member) if member else ())),
                     "name": called(name, fold, member),
                     "warm_start": warm_start / fold_file(fold, member) if warm_start is not None else None,
-                    "augmenters": max(1, len(os.sched_getaffinity(0)) // at_once),
+                    "augmenters": augmenters,
                 },
             )
             for fold, member in networks
         ],
         exclusive=exclusive,
         deal_cores=True,
+        lasting=True,
     )
     shutil.copyfile(workspace.preprocessed / f"{PLANS_NAME}.json", model / "plans.json")
     description = json.loads((workspace.preprocessed / "dataset.json").read_text())

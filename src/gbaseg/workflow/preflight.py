@@ -14,6 +14,7 @@ from gbaseg.errors import UserError
 from gbaseg.params import Params
 from gbaseg.runtime.device import is_gpu
 from gbaseg.runtime.engine import WORKERS, workers_for
+from gbaseg.runtime.engine.place import elsewhere
 from gbaseg.runtime.leftovers import tidy
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.room import SHARED, device_of, free_bytes, free_memory, in_bytes
@@ -130,7 +131,10 @@ def demands_of(room: Room, done: float = 0.0, least: Room | None = None) -> list
             found[device_of(path)] = Demand(
                 f"{before.place}, {label}", before.wanted + wanted, before.surely + surely, before.free
             )
-    demands = [*found.values(), Demand(_MEMORY, room.memory, least.memory, free_memory())]
+    demands = list(found.values())
+    if elsewhere() is not None:
+        return demands  # what tasks take of memory is asked for where they go
+    demands.append(Demand(_MEMORY, room.memory, least.memory, free_memory()))
     if room.shared:
         demands.append(Demand(str(SHARED), room.shared, least.shared, free_bytes(SHARED)))
     return demands
