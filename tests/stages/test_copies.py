@@ -9,11 +9,11 @@ import pytest
 from gbaseg import params, volume
 from gbaseg.cases import Case, read_table, write_table
 from gbaseg.stages import adapt, augment
-from gbaseg.stages.train_segmentation import source_items
 from gbaseg.volume import Grid, Volume
 from gbaseg.workflow import appearances, copies, layout, singans
 from gbaseg.workflow.changes import changes_of
 from gbaseg.workflow.context import read_json, write_json
+from gbaseg.workflow.training_sets import source_items
 from gbaseg.workflow.verdict import Verdict
 
 ROOT = Path(__file__).parents[2]
