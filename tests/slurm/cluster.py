@@ -20,7 +20,7 @@ ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={ports[0]}
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge.socket
+AuthInfo=socket={folder}/munge.socket,cred_expire=6
 SlurmUser=root
 SlurmdUser=root
 StateSaveLocation={folder}/state
@@ -52,6 +52,10 @@ PartitionName=closed Nodes=n1 AllowAccounts=somebody State=UP
 """
 
 
+# That of the tests' begin, whatever one of them sets.
+PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
+
+
 class CannotStart(Exception):
     """Why there is no SLURM here."""
 
@@ -66,7 +70,7 @@ class Cluster:
 
     def start(self) -> None:
         """Start it; raises `CannotStart`."""
-        missing = [name for name in PROGRAMS if shutil.which(name, path=_path()) is None]
+        missing = [name for name in PROGRAMS if shutil.which(name, path=PATH) is None]
         if missing:
             raise CannotStart(f"no {', '.join(missing)}: apt-get install slurm-wlm munge")
         if os.getuid() != 0:
@@ -95,22 +99,25 @@ class Cluster:
         self._start("slurmctld", "-D", "-f", str(self.folder / "slurm.conf"))
         for node in NODES:
             self.start_node(node)
-        self._until(self._is_idle, "its nodes are not idle")
+        self._until(self.is_idle, "its nodes are not idle")
 
     def start_node(self, node: str) -> None:
         """Start a node's slurmd."""
         self._start("slurmd", "-D", "-N", node, "-f", str(self.folder / "slurm.conf"), name=node)
 
     def lose_node(self, node: str) -> None:
-        """As if its power were cut: its slurmd and all of its jobs' processes are gone."""
+        """As if its power were cut: its slurmd and all of its jobs' processes are gone, and a health check says so.
+
+        SLURM by itself takes two minutes to find that out.
+        """
         slurmd = self._running.pop(node)
-        # Steps are children of init; what they are at is found by the node's name in their environment or arguments.
-        for pid in _of_node(node, self.folder):
-            _kill(pid)
         slurmd.kill()
         slurmd.wait()
-        for pid in _of_node(node, self.folder):
-            _kill(pid)
+        while processes := _of_node(node, self.folder):
+            for pid in processes:
+                _kill(pid)
+            time.sleep(0.1)
+        self.said("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=lost")
 
     def stop(self) -> None:
         """End all of it."""
@@ -127,10 +134,10 @@ class Cluster:
 
     def said(self, *command: str) -> str:
         """Standard output of one of SLURM's programs."""
-        environment = {**os.environ, **self.environment, "PATH": _path()}
+        environment = {**os.environ, **self.environment, "PATH": PATH}
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=False).stdout.strip()
 
-    def _is_idle(self) -> bool:
+    def is_idle(self) -> bool:
         lines = {tuple(line.split()) for line in self.said("sinfo", "-h", "-N", "-o", "%N %T").splitlines()}
         return lines == {(node, "idle") for node in NODES}
 
@@ -139,7 +146,7 @@ class Cluster:
         return self.said("squeue", "-h", "-r", "-o", "%i %T %N").splitlines()
 
     def _start(self, *command: str, name: str = "") -> None:
-        environment = {**os.environ, **self.environment, "PATH": _path()}
+        environment = {**os.environ, **self.environment, "PATH": PATH}
         with (self.folder / "programs.log").open("ab") as log:
             self._running[name or command[0]] = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
 
@@ -150,10 +157,6 @@ class Cluster:
                 words = (self.folder / "programs.log").read_text(errors="replace").splitlines()[-5:]
                 raise CannotStart(f"{what}; {' / '.join(words)}")
             time.sleep(0.1)
-
-
-def _path() -> str:
-    return f"{os.environ['PATH']}:/usr/sbin:/sbin"
 
 
 def _free_ports(count: int) -> list[int]:

@@ -7,6 +7,7 @@ again here, passes over what is handed back already, and a training goes on from
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import signal
@@ -26,8 +27,8 @@ from gbaseg.runtime.family import end_forks_with_this
 from gbaseg.runtime.memory import keep_freed
 from gbaseg.runtime.progress import REPORT_FOLDER, log
 
-# A pack that begins so often without being further than before is given up.
-_STARTS = 5
+# A pack of which so many jobs in a row got no further than those before is given up.
+_IN_VAIN = 4
 # Of the time between SLURM's signal and its limit: until what is under way has to end, until the job has.
 _GRACE, _LAST = 0.7, 0.9
 
@@ -71,13 +72,14 @@ def _run_tasks(call: Call, record: Record, pack: int) -> None:
     # How far it is: tasks, and the steps of the one under way, as the last job has told them.
     at = [done, sum(report["done"] for report in call.reports(pack))]
     starts = call.begin_pack(pack, {"job": job, "node": node, "at": at})
-    stuck = starts[-_STARTS:]
+    best = max((start["at"] for start in starts[:-_IN_VAIN]), default=[math.inf])
+    is_stuck = all(start["at"] <= best for start in starts[-_IN_VAIN:]) and len(starts) > _IN_VAIN
     for number in record.packs[pack]:
         if number in finished:
             continue
         task = call.tasks[number]
-        if len(starts) >= _STARTS and all(start["at"] <= stuck[0]["at"] for start in stuck):
-            call.put(number, Done(_given_up(task.name, [start["node"] for start in stuck], where), None, where))
+        if is_stuck:
+            call.put(number, Done(_given_up(task.name, [start["node"] for start in starts], where), None, where))
             continue
         log(f"{task.name}{where}")
         failure, result = attempt(task)
@@ -88,7 +90,7 @@ def _run_tasks(call: Call, record: Record, pack: int) -> None:
 
 def _given_up(name: str, nodes: Sequence[str], where: str) -> UserError:
     return UserError(
-        f"{name}: begun {len(nodes)} times (on {', '.join(nodes)}) and never further than before; last{where}. "
+        f"{name}: begun {len(nodes)} times (on {', '.join(nodes)}), lately never further than before; last{where}. "
         "Its time limit, or whatever else ends its jobs, comes too soon: engine.yaml: time"
     )
 

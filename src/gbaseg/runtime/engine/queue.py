@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -41,6 +42,16 @@ class Job:
     reason: str
 
 
+def check_slurm() -> None:
+    """Check that SLURM's programs are here.
+
+    Raises:
+        UserError: some are not.
+    """
+    if not all(map(shutil.which, ("sbatch", "squeue", "scancel", "srun"))):
+        raise _no_slurm()
+
+
 def submit(call: Call, submission: Submission, request: Request, at_once: int, networks: bool, ahead_s: int) -> None:
     """Submit an array of jobs, one a pack.
 
@@ -51,17 +62,12 @@ def submit(call: Call, submission: Submission, request: Request, at_once: int, n
         from submitit import SlurmExecutor
         from submitit.core.utils import FailedJobError, FailedSubmissionError
     except ImportError as error:
-        raise UserError(f"engine.yaml: engine: slurm: {error}; install it: pip install 'gbaseg[slurm]'") from error
-    try:
-        executor = SlurmExecutor(call.logs)
-    except RuntimeError as error:
-        raise _no_slurm() from error
+        raise UserError(f"engine.yaml: engine: slurm: {error}: install it: pip install 'gbaseg[slurm]'") from error
+    executor = SlurmExecutor(call.logs)
     executor.update_parameters(**_parameters(submission, request, at_once, networks, ahead_s))
     with _as_from_a_login_node():
         try:
             executor.map_array(run_pack, [str(call.folder.absolute())] * len(submission.packs), submission.packs)
-        except FileNotFoundError as error:
-            raise _no_slurm() from error
         except (FailedJobError, FailedSubmissionError) as error:
             # It may have been taken all the same, where only the answer was lost.
             cancel([submission.name])
@@ -175,7 +181,7 @@ def _own_words(text: str) -> str:
 
 def _no_slurm() -> UserError:
     return UserError(
-        f"engine.yaml: engine: slurm, and no sbatch, squeue and scancel on the PATH of {os.uname().nodename}; run this "
+        f"engine.yaml: engine: slurm, and no sbatch, squeue, scancel and srun on the PATH of {os.uname().nodename}; run this "
         "where they are, or here without SLURM: GBASEG_ENGINE=local"
     )
 

@@ -45,6 +45,7 @@ def run(tasks: Sequence[Task], place: Place, name: str, *, networks: bool, lasti
         place: where the jobs go.
         networks: the tasks train or use a GPU; else they are cases on one core.
     """
+    queue.check_slurm()
     request = place.request(networks)
     call, content = call_of(place.folder, tasks)
     record = call.read()
