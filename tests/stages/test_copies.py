@@ -235,7 +235,7 @@ def test_copies_are_altered_as_asked_and_told(adaptive):
     adapt.run("round_0")
     plain = {case.case: volume.read(layout.adapted("round_0") / case.image).array for case in copies_of_round_0()}
     path = Path("params.yaml")
-    text = path.read_text()
+    text = settings_before = path.read_text()
     for kind in ("size", "compartments", "texture", "edges"):
         assert f"    {kind}: 0 " in text
         text = text.replace(f"    {kind}: 0 ", f"    {kind}: 1 ")
@@ -252,6 +252,13 @@ def test_copies_are_altered_as_asked_and_told(adaptive):
         assert image.grid == label.grid == original.grid
         assert not np.array_equal(image.array, plain[case.case])
     assert min(sizes) < 0 < max(sizes), "smaller and larger ones"
+    path.write_text(settings_before.replace("adaptive_size: false", "adaptive_size: true"))
+    adapt.run("round_0")
+    told = read_json(layout.adapted("round_0") / "alterations.json")
+    assert {tuple(one) for one in told.values()} == {("size",)}
+    assert {one["size"] for name, one in told.items() if name.startswith("s1")} == {0.8}, (
+        "216 mm3, the target's have 45"
+    )
 
 
 def copies_of_round_0():

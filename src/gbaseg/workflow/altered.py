@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -53,16 +54,19 @@ def draw_alterations(settings: Params, copies: Sequence[Copy], round_id: str, fo
         folder: where what was drawn is told.
     """
     asked = settings.augmentation.alterations
-    if not copies or not any(share for _, share in asked):
+    resized = any(copy.diameter != 1.0 for copy in copies)
+    if not copies or not (resized or any(share for _, share in asked)):
         return {}
     shown = _shown(settings, round_id) if asked.texture else {}
     found: dict[str, Drawn] = {}
     for copy in copies:
         of = shown.get(copy.structure, {})
         drawn = sample_alterations(asked, copy.name, settings.seed, sorted(of))
+        if copy.diameter != 1.0:
+            drawn = replace(drawn, size=copy.diameter)  # one that the target shows, in the place of any
         found[copy.name] = Drawn(drawn, of[drawn.texture] if drawn.texture is not None else None)
     write_json(folder / _FILE, {name: one.alterations.told() for name, one in found.items()})
-    kinds = {kind: sum(kind in one.alterations.told() for one in found.values()) for kind, share in asked if share}
+    kinds = Counter(kind for one in found.values() for kind in one.alterations.told())
     log(f"{len(found)} copies, altered: {', '.join(f'{count} in {kind}' for kind, count in kinds.items())}")
     return found
 
