@@ -48,7 +48,7 @@ def watch() -> None:
     context.check_fits = timed("outputs", context.check_fits)
     context.keep = timed("outputs", context.keep)
     scratch.replace = timed("outputs", scratch.replace)
-    engine.forked_workers = _first_worker(fork_server.forked_workers)
+    engine.local.forked_workers = _first_worker(fork_server.forked_workers)
 
 
 def _first_worker(make: Callable[..., Any]) -> Callable[..., Any]:

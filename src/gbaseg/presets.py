@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from gbaseg.errors import UserError
-from gbaseg.runtime.scratch import written_whole
+from gbaseg.runtime.whole import written_whole
 from gbaseg.text_file import parse_yaml, read_yaml, text_of
 from gbaseg.yaml_edit import edited
 

@@ -73,7 +73,7 @@ class Project:
             patch.chdir(self.folder)
             for name in OF_ONE_CORE:
                 patch.setenv(name, "1")
-            patch.setattr(engine, "ProcessPoolExecutor", Here)
+            patch.setattr(engine.local, "ProcessPoolExecutor", Here)
             patch.setattr(SpawnContext, "Pool", lambda _, processes: ThreadPool(processes))  # nnU-Net's, likewise
             result = CliRunner().invoke(main, arguments, catch_exceptions=False)
         assert result.exit_code == 0, f"gbaseg {' '.join(arguments)}\n{result.output}"

@@ -116,7 +116,7 @@ def test_tasks_of_a_moment_run_in_threads_of_this_process(monkeypatch):
 
 def test_those_that_take_longer_than_processes_take_to_start_go_to_processes(monkeypatch):
     monkeypatch.setenv(WORKERS, "2")
-    monkeypatch.setattr(engine, "_START_S", 0.15)
+    monkeypatch.setattr(engine.local, "_START_S", 0.15)
     found = run([Task(f"{n}", where, {"seconds": 0.1}) for n in range(8)], light=True)
     here = found.count(os.getpid())
     assert 2 <= here < 8 and found[:here] == [os.getpid()] * here

@@ -12,19 +12,20 @@ from gbaseg.params import Params
 from gbaseg.runtime.ledger import read_lines
 from gbaseg.stages import train_singan
 from gbaseg.stages.train_singan import what_matters
-from gbaseg.workflow.singans import TRAINED, Chosen, banks_of, train
+from gbaseg.workflow.singans import TRAINED, Chosen, banks_of, train, train_all
 
 SINGAN = SinGANSettings(min_size=16, scale_factor=0.7, iterations=1, width=4, max_width=4)
 
 
 def settings(factor=1.4, **changes):
     rules = [Rule(name="all", lambdas=[factor], k_star=[1])]
-    return Params(augmentation=AugmentationSettings(rules=rules, singan=SINGAN.model_copy(update=changes)))
+    singan = SINGAN.model_copy(update={"models_at_once": 8, **changes})
+    return Params(augmentation=AugmentationSettings(rules=rules, singan=singan))
 
 
 @pytest.fixture
 def trained(tmp_path, monkeypatch):
-    """Calls `train`; counts models trained."""
+    """Calls `train_all`; counts models trained."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GBASEG_DEVICE", "cpu")
     count = 0
@@ -44,7 +45,8 @@ def trained(tmp_path, monkeypatch):
         folder = tmp_path / str(calls)
         folder.mkdir()
         before = count
-        now = train({"shared": image, **others}, what, folder / "work", folder, folder / "curves")
+        chosen = {name: Chosen(one, {}) for name, one in {"shared": image, **others}.items()}
+        now = train_all(chosen, what, folder / "work", folder, folder / "curves")
         assert now == count - before
         assert {path.stem for path in folder.glob("*.safetensors")} == {"shared", *others}
         curves = {path.name: path.read_bytes() for path in (folder / "curves" / "shared").iterdir()}
@@ -112,7 +114,7 @@ def test_a_training_that_fails_leaves_nothing_to_be_found(tmp_path, monkeypatch)
     monkeypatch.setattr(training, "train_bank", fail)
     images = dict(zip("ab", np.random.default_rng(0).random((2, 24, 24), dtype=np.float32), strict=True))
     with pytest.raises(MemoryError):
-        train(images, settings(), tmp_path / "work", tmp_path, tmp_path / "curves")
+        train(images, settings(), tmp_path / "work")
     assert not list(TRAINED.folder.iterdir()) and not list(tmp_path.glob("*.safetensors"))
 
 

@@ -30,7 +30,7 @@ from gbaseg.planning.page import PAGE
 from gbaseg.planning.writing import stamp_of
 from gbaseg.runtime.ledger import read_ledger
 from gbaseg.runtime.progress import log
-from gbaseg.runtime.scratch import written_whole
+from gbaseg.runtime.whole import written_whole
 from gbaseg.stages.baseline import NAME as BASELINE
 from gbaseg.stages.summarise import appearance_figures, read_rounds, scores_of
 from gbaseg.text_file import read_yaml, text_of

@@ -16,7 +16,7 @@ import numpy as np
 from gbaseg import __version__
 from gbaseg.errors import UserError
 from gbaseg.inference.segment import Segmentation
-from gbaseg.runtime.scratch import written_whole
+from gbaseg.runtime.whole import written_whole
 from gbaseg.volume.dicom import is_series, slice_files
 
 if TYPE_CHECKING:

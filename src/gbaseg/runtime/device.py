@@ -70,13 +70,17 @@ def gpus_to_share() -> list[str]:
 
 
 def is_gpu() -> bool:
-    """Whether this process and its workers compute on a GPU; without torch, which takes a second, where none is.
+    """Whether tasks compute on a GPU, here or where they go to; without torch, which takes a second, where none is.
 
     Raises:
         UserError: the device that was asked for is not there.
     """
+    from gbaseg.runtime.engine.place import elsewhere
+
     wanted = os.environ.get(VARIABLE, "auto")
     check_name(wanted)
+    if wanted != PROCESSOR and (place := elsewhere()) is not None:
+        return place.request(networks=True).has_gpu
     if wanted == PROCESSOR or (wanted == "auto" and "torch" not in sys.modules and not _may_have_one()):
         return False
     return choose_device().type == "cuda"

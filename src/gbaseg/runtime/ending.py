@@ -2,7 +2,8 @@
 
 The first of them raises `Ended` where the process is, so that everything is put away on the way out, and the exit code
 is 128 + its number. Work that is near a checkpoint may put the end off (`put_off`). Whatever happens, the process and
-its children are gone `LAST_S` later: batch systems kill after 30 s.
+its children are gone `LAST_S` later: batch systems kill after 30 s. A job of SLURM is told ahead of its time limit, by
+SIGUSR1, and has more time (`allow`).
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from typing import NoReturn
 
 # How long an end is put off for a checkpoint; how long a stage waits for its workers; when all is over.
 GRACE_S, WORKERS_S, LAST_S = 15.0, 18.0, 25.0
-ASKING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+ASKING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+# Those that `on_signals` hears; SIGUSR1 is heard in jobs alone.
+_USUAL = ASKING[:3]
 # A second Ctrl-C after so long is meant.
 _AGAIN_S = 1.0
 # Of this process, as early as anything is known of it.
@@ -55,11 +58,17 @@ class _State:
     told: list[Callable[[], None]] = field(default_factory=list)
     # Where the system writes the number of a signal.
     bell: int | None = None
+    # Signal -> how long an end is put off, and when all is over, where that is not as for the others.
+    times: dict[int, tuple[float, float]] = field(default_factory=dict)
+
+    @property
+    def grace_s(self) -> float:
+        return self.times.get(self.number or 0, (GRACE_S, LAST_S))[0]
 
     def is_due(self, now: float) -> bool:
         """Whether `Ended` is to be raised."""
         asked = self.number is not None and not self.raised
-        return asked and (not self.put_off or now - self.since > GRACE_S)
+        return asked and (not self.put_off or now - self.since > self.grace_s)
 
 
 _state = _State()
@@ -71,7 +80,7 @@ def on_signals() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield  # Python allows handlers in the main thread alone
         return
-    before = {number: signal.getsignal(number) for number in ASKING}
+    before = {number: signal.getsignal(number) for number in _USUAL}
     listen(*(number for number, handler in before.items() if handler != signal.SIG_IGN))
     try:
         yield
@@ -91,6 +100,11 @@ def listen(*numbers: signal.Signals) -> None:
     signal.set_wakeup_fd(_state.bell, warn_on_full_buffer=False)
     for number in numbers:
         signal.signal(number, _asked)
+
+
+def allow(number: signal.Signals, grace_s: float, last_s: float) -> None:
+    """For this signal an end may be put off for `grace_s`; all is over after `last_s`."""
+    _state.times[number] = (grace_s, last_s)
 
 
 def forget_in_fork() -> None:
@@ -163,8 +177,8 @@ def _asked(number: int, _: FrameType | None) -> None:
 def _keep_time(heard: int) -> None:
     """In a thread of its own: what the main thread may be too busy for."""
     number = next(number for number in iter(lambda: os.read(heard, 1)[0], None) if number in ASKING)
-    started = time.monotonic()
-    while (now := time.monotonic()) < started + LAST_S:
+    started, last_s = time.monotonic(), _state.times.get(number, (GRACE_S, LAST_S))[1]
+    while (now := time.monotonic()) < started + last_s:
         if _state.is_due(now):
             # To the handler again: a blocking call of the main thread is interrupted.
             _state.reminded = True

@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
@@ -117,6 +117,16 @@ class Display:
             log(f"{name}: {done}/{total} in {_clock(spent)}{left}{' · ' + note if note else ''}")
         if done >= total:
             self._finished.add(name)
+
+    def keep(self, names: Collection[str]) -> None:
+        """Forget all meters but these: of thousands of tasks those are shown that are under way."""
+        for name in self._started.keys() - names:
+            for known in (self._started, self._printed):
+                known.pop(name, None)
+            self._finished.discard(name)
+        for name in self._ids.keys() - names:
+            if self._bars is not None:
+                self._bars.remove_task(self._ids.pop(name))  # type: ignore[arg-type]
 
     def poll(self, folder: Path) -> None:
         """Show what workers have written into `folder`."""

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from gbaseg.errors import UserError
-from gbaseg.runtime.leftovers import beside, clear_beside, discard, lock_of, remove, tidy
+from gbaseg.runtime.leftovers import clear_beside, discard, lock_of, tidy
 from gbaseg.runtime.locks import locked
+from gbaseg.runtime.whole import replace
 
 ROOT = Path(".scratch")
 
@@ -78,6 +77,7 @@ def atomic_outputs(name: str, *paths: str | Path, keep_work: bool = True) -> Ite
         for path in paths:
             clear_beside(Path(path))
         staged, work = folder / "outputs", folder / "work"
+        _see_to_jobs(folder, keep_work)
         discard(staged)  # half-written by an interrupted run; never resumed
         if not keep_work:
             discard(work)
@@ -93,35 +93,24 @@ def atomic_outputs(name: str, *paths: str | Path, keep_work: bool = True) -> Ite
         missing = [path for path, target in outputs.items() if not target.exists()]
         if missing:
             raise RuntimeError(f"stage {name} did not write {', '.join(missing)}")
+        _see_to_jobs(folder, lasting=False)
         for path, target in outputs.items():
             replace(target, Path(path))
         discard(folder)
 
 
-@contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
-    """Where to write a file that appears at `path` when the block has succeeded, and not before."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = beside(path)
-    try:
-        yield partial
-        replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+def jobs_of(folder: Path) -> Path:
+    """Where a stage's jobs, if it has some on other machines, are noted: in its scratch folder."""
+    return folder / "jobs"
 
 
-def replace(source: Path, destination: Path) -> None:
-    """Move a file or folder to `destination`, in the place of what stands there."""
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    if destination.is_dir() and not destination.is_symlink():
-        discard(destination)
-    try:
-        source.replace(destination)
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
-        # Another file system: copied beside the destination first, so that it too appears whole.
-        copied = beside(destination)
-        remove(copied)  # of a move that was broken off: a folder would be put inside it
-        shutil.move(source, copied)
-        copied.replace(destination)
+def _see_to_jobs(folder: Path, lasting: bool) -> None:
+    """Cancel the jobs that a killed run has left, before anything is written that they are at.
+
+    Args:
+        lasting: the stage is resumable, and may wait for those of them whose work stays.
+    """
+    if jobs_of(folder).is_dir():
+        from gbaseg.runtime.engine.slurm import abandon_all
+
+        abandon_all(jobs_of(folder), lasting)

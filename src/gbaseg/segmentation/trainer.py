@@ -83,6 +83,12 @@ class Trainer(nnUNetTrainer):
         self.save_every = CHECKPOINT_EVERY
         self._on_epoch, self._name = on_epoch, name
 
+    def work_in(self, name: str) -> None:
+        """Put checkpoints and nnU-Net's log into a folder of this name, not the fold's, which its members share."""
+        self.output_folder = str(Path(self.output_folder_base) / name)
+        Path(self.output_folder).mkdir(parents=True, exist_ok=True)
+        self.log_file: str = str(Path(self.output_folder) / "training_log.txt")
+
     def initialize(self) -> None:
         super().initialize()
         suit(self.plain_network, self.device)

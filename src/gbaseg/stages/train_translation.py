@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import get_args
 
@@ -12,6 +13,9 @@ from gbaseg.cases import Case, Domain, read_table, select
 from gbaseg.errors import UserError
 from gbaseg.params import Params
 from gbaseg.runtime.device import choose_device
+from gbaseg.runtime.engine import Task
+from gbaseg.runtime.engine import run as run_tasks
+from gbaseg.runtime.leftovers import discard
 from gbaseg.runtime.seeds import derive
 from gbaseg.runtime.threads import mixed_computing
 from gbaseg.standardise.intensity import foreground
@@ -21,6 +25,9 @@ from gbaseg.workflow.choice import Translation, candidates
 from gbaseg.workflow.context import need, stage, write_json
 from gbaseg.workflow.foresight import check_ahead
 from gbaseg.workflow.models import MODE, QUANTILES, WEIGHTS
+
+# In the folder of a candidate's work: what came of it.
+_FINISHED = "finished"
 
 
 def run() -> None:
@@ -42,27 +49,46 @@ def run() -> None:
         asked["candidates"] = [one.name for one in candidates(translation)]
     outputs = [layout.TRANSLATION_MODEL, curves]
     with stage("train_translation", asked, [layout.STANDARD], outputs, resumable=True) as scratch:
+        cyclegans = []
         for one in candidates(translation):
             folders = [scratch.output(layout.TRANSLATION_MODEL), scratch.output(curves), scratch.work]
             model, of_curves, work = (folder / one.name for folder in folders)
             for folder in (model, of_curves, work):
                 folder.mkdir(parents=True, exist_ok=True)
-            _train(settings, one, model, of_curves, work)
+            if one.mode == "histogram":
+                quantiles = {domain: quantiles_of_domain(settings, domain).tolist() for domain in get_args(Domain)}
+                write_json(model / QUANTILES, quantiles)
+            if one.mode == "cyclegan":
+                cyclegans.append((one, model, of_curves, work))
+            else:
+                write_json(model / MODE, {"mode": one.mode})
+        run_tasks(
+            [
+                Task(one.name or "CycleGAN", train, {"settings": settings, "one": one, "work": work})
+                for one, _, _, work in cyclegans
+            ],
+            exclusive=True,
+            lasting=True,
+        )
+        for _, model, of_curves, work in cyclegans:
+            shutil.copytree(work / _FINISHED / "model", model, dirs_exist_ok=True)
+            shutil.copytree(work / _FINISHED / "curves", of_curves, dirs_exist_ok=True)
 
 
-def _train(settings: Params, one: Translation, model: Path, curves: Path, work: Path) -> None:
-    """Write the model of one translation; `work`: what a rerun goes on from."""
-    if one.mode != "cyclegan":
-        if one.mode == "histogram":
-            quantiles = {domain: quantiles_of_domain(settings, domain).tolist() for domain in get_args(Domain)}
-            write_json(model / QUANTILES, quantiles)
-        write_json(model / MODE, {"mode": one.mode})
-        return
+def train(settings: Params, one: Translation, work: Path) -> None:
+    """Train a CycleGAN, going on from what an earlier call has left in `work`; may run in a worker.
+
+    Its model and curves are put there, too, in `finished/`.
+    """
     from gbaseg.runtime.curves import curves as log_curves
     from gbaseg.translation.training import train_cyclegan
     from gbaseg.translation.weights import save_generators
 
     translation = settings.translation
+    model, curves = work / _FINISHED / "model", work / _FINISHED / "curves"
+    for folder in (model, curves):
+        discard(folder)
+        folder.mkdir(parents=True)
     source, target = (slices_of(domain, translation.centre, work / f"{domain}.slices") for domain in get_args(Domain))
     with log_curves(work / "live", curves) as live:
         trained = train_cyclegan(
@@ -73,6 +99,7 @@ def _train(settings: Params, one: Translation, model: Path, curves: Path, work: 
             device=choose_device(),
             scratch=work,
             on_epoch=live.log,
+            name=one.name or "CycleGAN",
         )
     save_generators(trained, model / WEIGHTS)
     write_json(model / MODE, {"mode": one.mode, **mixed_computing(work)})

@@ -32,6 +32,7 @@ def train_cyclegan(
     device: torch.device,
     scratch: Path,
     on_epoch: OnEpoch | None = None,
+    name: str = "CycleGAN",
 ) -> Generators:
     """Train both generators.
 
@@ -45,6 +46,7 @@ def train_cyclegan(
             to the same weights.
         on_epoch: called with the epoch (from 1) and its mean losses; after a resume also, first, for each
             epoch done before, so that a log written from it is whole.
+        name: what its progress is called, unique among the trainings that run side by side.
 
     Raises:
         UserError: a domain has no slice with enough tissue, the domains' slices differ in size, or a crop does
@@ -71,7 +73,7 @@ def train_cyclegan(
         if on_epoch:
             on_epoch(epoch, means)
 
-    with two_at_once(device) as both, meter("CycleGAN", epochs * steps, done=len(state.history) * steps) as bar:
+    with two_at_once(device) as both, meter(name, epochs * steps, done=len(state.history) * steps) as bar:
         note_computing(scratch, "CycleGAN", len(state.history), epochs, device)
         step = Step(state, settings, size_yx, device, both)
         for epoch in range(len(state.history) + 1, epochs + 1):

@@ -15,14 +15,17 @@ from gbaseg.errors import UserError
 from gbaseg.runtime.device import computed_on
 from gbaseg.runtime.ending import Ended
 from gbaseg.runtime.engine import threads_for
+from gbaseg.runtime.engine.place import elsewhere, placed
 from gbaseg.runtime.family import end_forks_with_this, end_with_dvc
 from gbaseg.runtime.json_files import read_json
 from gbaseg.runtime.ledger import entry
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.room import DiskFault, disk_fault, in_bytes
-from gbaseg.runtime.scratch import ROOT, Scratch, atomic_outputs, fingerprint, written_whole
+from gbaseg.runtime.scratch import ROOT, Scratch, atomic_outputs, fingerprint
+from gbaseg.runtime.whole import written_whole
 from gbaseg.text_file import read_yaml
 from gbaseg.workflow.counted import size_here, whole_work
+from gbaseg.workflow.needs import place_of
 from gbaseg.workflow.preflight import check_room
 from gbaseg.workflow.saved import bring_back, check_fits, keep, keep_lock, release
 
@@ -63,27 +66,32 @@ def stage(
         where = {"device": computed_on(), "cpus": len(os.sched_getaffinity(0)), "threads": threads_for(1)}
         if scratch.found_done:
             return {**where, "found_done": scratch.found_done}
+        if elsewhere() is not None:
+            return {**where, "engine": "slurm"}  # of several machines, and of waiting: no speed of this one
         return {**where, **whole_work(ran_with)} if ran_with else where
 
     end_with_dvc()
     end_forks_with_this()
     keep_lock()
     release()
-    wanted = 0.0
+    wanted, size = 0.0, None
     asked = ran_with or (params.load() if name == "train_oracle" else None)
-    if asked and name != "standardise" and (size := size_here(asked)) is not None:
-        wanted = check_room(name, asked, size, folder)
-    with (
-        _said(name, ROOT / folder, resumable, wanted),
-        entry(name, about),
-        atomic_outputs(folder, *outputs, keep_work=resumable) as scratch,
-    ):
-        if resumable:
-            bring_back(folder, scratch)
-        yield scratch
-        check_fits(name, scratch.outputs, resumable)
-        if resumable:
-            keep(folder, scratch)
+    if asked and name != "standardise":
+        size = size_here(asked)
+    with placed(place_of(name, ROOT / folder, asked, size)):
+        if asked and size is not None:
+            wanted = check_room(name, asked, size, folder)
+        with (
+            _said(name, ROOT / folder, resumable, wanted),
+            entry(name, about),
+            atomic_outputs(folder, *outputs, keep_work=resumable) as scratch,
+        ):
+            if resumable:
+                bring_back(folder, scratch)
+            yield scratch
+            check_fits(name, scratch.outputs, resumable)
+            if resumable:
+                keep(folder, scratch)
 
 
 @contextmanager

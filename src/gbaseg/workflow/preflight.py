@@ -14,6 +14,7 @@ from gbaseg.errors import UserError
 from gbaseg.params import Params
 from gbaseg.runtime.device import is_gpu
 from gbaseg.runtime.engine import WORKERS, workers_for
+from gbaseg.runtime.engine.place import elsewhere
 from gbaseg.runtime.leftovers import tidy
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.room import SHARED, device_of, free_bytes, free_memory, in_bytes
@@ -69,7 +70,9 @@ def check_room(name: str, settings: Params, size: DataSize, folder: str, raw_vox
     if found is None:
         return 0.0
     tidy(ROOT, folder)
-    fewest = count_room(settings, size, replace(machine, processes=1, folds_at_once=1, cases_a_process=1), raw_voxels)
+    fewest = count_room(
+        settings, size, replace(machine, processes=1, networks_at_once=1, cases_a_process=1), raw_voxels
+    )
     demands = demands_of(found, done_in(folder), fewest[rooms.index(found)])
     log(f"{name}: takes about {'; '.join(map(str, demands))}")
     short = [demand for demand in demands if demand.free < _SURELY * demand.surely]
@@ -128,7 +131,10 @@ def demands_of(room: Room, done: float = 0.0, least: Room | None = None) -> list
             found[device_of(path)] = Demand(
                 f"{before.place}, {label}", before.wanted + wanted, before.surely + surely, before.free
             )
-    demands = [*found.values(), Demand(_MEMORY, room.memory, least.memory, free_memory())]
+    demands = list(found.values())
+    if elsewhere() is not None:
+        return demands  # what tasks take of memory is asked for where they go
+    demands.append(Demand(_MEMORY, room.memory, least.memory, free_memory()))
     if room.shared:
         demands.append(Demand(str(SHARED), room.shared, least.shared, free_bytes(SHARED)))
     return demands
@@ -137,10 +143,10 @@ def demands_of(room: Room, done: float = 0.0, least: Room | None = None) -> list
 def this_machine(settings: Params, size: DataSize) -> Machine:
     """How work is dealt out here."""
     cases = size.source + size.target + size.held_out
-    folds = settings.segmentation.folds
+    networks = settings.segmentation.networks
     if not is_gpu():
-        return Machine(workers_for(cases), workers_for(folds))
-    at_once = workers_for(folds, exclusive=True)
+        return Machine(workers_for(cases), workers_for(networks))
+    at_once = workers_for(networks, exclusive=True)
     asked = os.environ.get(AUGMENTERS, "")
     dealt = min(max(1, len(os.sched_getaffinity(0)) // at_once), MOST_AUGMENTERS)
     return Machine(

@@ -19,7 +19,7 @@ from gbaseg.augmentation.singan.slices import Candidate, central_tumour_slice, c
 from gbaseg.cases import read_table, select
 from gbaseg.errors import UserError
 from gbaseg.params import Params
-from gbaseg.runtime.device import choose_device
+from gbaseg.runtime.device import choose_device, is_gpu
 from gbaseg.runtime.engine import Task
 from gbaseg.runtime.engine import run as run_tasks
 from gbaseg.runtime.progress import log
@@ -121,7 +121,16 @@ def singan_of(rule: Rule, round_id: str) -> Path:
 
 
 def train_all(slices: Mapping[str, Chosen], settings: Params, work: Path, folder: Path, curves: Path) -> int:
-    """Train what was not trained before; see `train`, which it deals slices out to.
+    """Write models' weights and curves, trained now or by an earlier run on the same.
+
+    Args:
+        slices: by model name.
+        settings: all.
+        work: for what a later call goes on from.
+        folder, curves: where a model's weights and its folder of curves are put.
+
+    Returns:
+        How many were trained now.
 
     Raises:
         UserError: a rule's start scale is below the coarsest of a slice.
@@ -138,16 +147,23 @@ def train_all(slices: Mapping[str, Chosen], settings: Params, work: Path, folder
             Task(
                 f"SinGAN {', '.join(bank)}",
                 train,
-                {"slices": bank, "settings": settings, "work": work, "folder": folder, "curves": curves},
+                {"slices": bank, "settings": settings, "work": work},
             )
             for bank in banks
         ],
         # A single bank has all cores to itself.
-        exclusive=choose_device().type == "cuda" or len(banks) == 1,
+        exclusive=is_gpu() or len(banks) == 1,
+        lasting=True,
     )
+    for name, key in (pair for keys, _ in trained for pair in keys.items()):
+        found = TRAINED.find(key)
+        if found is None:
+            raise UserError(f"SinGAN {name}: gone from {TRAINED.folder} meanwhile; the same command trains it again")
+        shutil.copyfile(found / _WEIGHTS, folder / f"{name}.safetensors")
+        shutil.copytree(found / _CURVES, curves / name)
     # Here, where no other model is under way.
     TRAINED.prune()
-    return sum(trained)
+    return sum(count for _, count in trained)
 
 
 def banks_of(slices: Mapping[str, np.ndarray], at_once: int) -> list[dict[str, np.ndarray]]:
@@ -161,38 +177,28 @@ def banks_of(slices: Mapping[str, np.ndarray], at_once: int) -> list[dict[str, n
     ]
 
 
-def train(slices: Mapping[str, np.ndarray], settings: Params, work: Path, folder: Path, curves: Path) -> int:
-    """Write models' weights and curves, trained now or by an earlier run on the same; may run in a worker.
+def train(slices: Mapping[str, np.ndarray], settings: Params, work: Path) -> tuple[dict[str, str], int]:
+    """Train what the store does not have; may run in a worker.
 
     Args:
         slices: (Y, X), of one shape, by model name.
         settings: all.
         work: for what a later call goes on from.
-        folder, curves: where a model's weights and its folder of curves are put.
 
     Returns:
-        How many were trained now.
+        Each model's key in the store, and how many were trained now.
     """
     keys = {name: _key(name, slice_yx, settings) for name, slice_yx in slices.items()}
 
-    def take(name: str) -> bool:
-        found = TRAINED.find(keys[name])
-        if found is not None:
-            shutil.copyfile(found / _WEIGHTS, folder / f"{name}.safetensors")
-            shutil.copytree(found / _CURVES, curves / name)
-        return found is not None
-
     missing = {}
     for name, slice_yx in slices.items():
-        if take(name):
+        if TRAINED.find(keys[name]) is not None:
             log(f"SinGAN {name}: trained before on this slice with these settings")
         else:
             missing[name] = slice_yx
     if missing:
         _train(missing, settings, work, keys)
-    for name in missing:
-        take(name)
-    return len(missing)
+    return keys, len(missing)
 
 
 def _seed(name: str, settings: Params) -> int:

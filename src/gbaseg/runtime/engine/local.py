@@ -1,8 +1,8 @@
-"""Tasks that do not need each other, run side by side: folds, models, cases.
+"""Tasks side by side on this machine.
 
-A stage hands over a list of calls. Where they run is settled here: in this process when a task takes the machine to
-itself, in its threads while they are over sooner than a process has started, else in worker processes. How many threads
-a task has follows from the tasks and the machine, not from the number of workers, and so do the numbers that come out.
+In this process when a task takes the machine to itself, in its threads while they are over sooner than a process has
+started, else in worker processes. How many threads a task has follows from the tasks and the machine, not from the
+number of workers, and so do the numbers that come out.
 """
 
 from __future__ import annotations
@@ -13,12 +13,10 @@ import signal
 import sys
 import tempfile
 import time
-import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 from typing import Any
@@ -26,17 +24,16 @@ from typing import Any
 from gbaseg.errors import UserError
 from gbaseg.runtime.device import VISIBLE, gpus_to_share
 from gbaseg.runtime.ending import Ended, end_children, kill_children, listen
+from gbaseg.runtime.engine.task import Outcome, Task, attempt, raise_failure
 from gbaseg.runtime.family import end_with_engine
 from gbaseg.runtime.fork_server import begin_worker, forked_workers
 from gbaseg.runtime.leftovers import TEMPORARY, lock_inside
 from gbaseg.runtime.locks import wait_for
 from gbaseg.runtime.memory import keep_freed
 from gbaseg.runtime.progress import REPORT_FOLDER, Display, log
-from gbaseg.runtime.room import disk_fault, shared_memory_fault
+from gbaseg.runtime.room import shared_memory_fault
 from gbaseg.runtime.threads import torch_threads
 
-# Where libraries that do not name a file have most likely written to.
-_SCRATCH = Path(".scratch")
 # Worker processes on the processor's cores; default: one a core.
 WORKERS = "GBASEG_WORKERS"
 # Tasks that share a GPU; default: one.
@@ -45,22 +42,6 @@ GPU_TASKS = "GBASEG_GPU_TASKS"
 _SAID_S = 1.0
 # What it takes to start processes and their libraries: within it threads are done with small tasks.
 _START_S = 2.0
-
-# What a task has raised, and what it has returned.
-_Outcome = tuple[UserError | str | None, Any]
-
-
-@dataclass(frozen=True)
-class Task:
-    """One call: `function(**arguments)`. Function and arguments travel to another process (picklable)."""
-
-    name: str
-    function: Callable[..., Any]
-    arguments: dict[str, Any] = field(default_factory=dict)
-
-
-class TaskFailed(RuntimeError):
-    """A task raised; the message holds its name and its own traceback."""
 
 
 def workers_for(tasks: int, exclusive: bool = False) -> int:
@@ -95,38 +76,14 @@ def threads_for(tasks: int) -> int:
     return max(1, min(_cores(), int(limit) if limit.isdigit() else _cores()) // max(tasks, 1))
 
 
-def run(
-    tasks: Sequence[Task],
-    *,
-    name: str = "",
-    exclusive: bool = False,
-    light: bool = False,
-    deal_cores: bool = False,
-) -> list[Any]:
-    """Run every task; return their results in order.
-
-    Args:
-        tasks: the calls.
-        name: show how many of the tasks are done under this name; empty: the tasks show their own progress.
-        exclusive: a task takes a GPU, or all cores, to itself: one after the other in this process; with several GPUs
-            in a worker process for each. `GBASEG_GPU_TASKS` says how many share one.
-        light: tasks of a moment, which may run in threads (they use nothing that a process has one of, and most of
-            their work is numpy's and scipy's): what is not begun before processes would have started goes to those.
-        deal_cores: few and long tasks, such as folds: the cores are dealt out among them. Else each has one thread.
-
-    Raises:
-        UserError: as a task raised it; or a process of a task was ended from outside.
-        TaskFailed: any other failure of a task. Tasks under way are let finish (a fold's days of work stay in its
-            scratch folder for the rerun), tasks not yet started are dropped.
-    """
-    if exclusive and workers_for(len(tasks), exclusive) == 1:
-        keep_freed()
-        return [task.function(**task.arguments) for task in tasks]
-    done = _in_threads(tasks, name) if light and not exclusive else []
-    return [*done, *_in_processes(tasks[len(done) :], name, exclusive, deal_cores)]
+def in_this_process(tasks: Sequence[Task]) -> list[Any]:
+    """Results of tasks that take a GPU, or all cores, one after the other."""
+    keep_freed()
+    return [task.function(**task.arguments) for task in tasks]
 
 
-def _in_processes(tasks: Sequence[Task], name: str, exclusive: bool, deal_cores: bool) -> list[Any]:
+def in_processes(tasks: Sequence[Task], name: str, exclusive: bool, deal_cores: bool) -> list[Any]:
+    """Results of tasks in worker processes; the arguments are those of `engine.run`."""
     if not tasks:
         return []
     workers = workers_for(len(tasks), exclusive)
@@ -162,7 +119,7 @@ def _in_processes(tasks: Sequence[Task], name: str, exclusive: bool, deal_cores:
                 if name:
                     display.show(name, len(futures) - len(pending), len(futures), "")
                 for future in done:
-                    _raise_failure(futures[future], future)
+                    _raise_of(futures[future], future)
             return [future.result()[1] for future in futures]
 
 
@@ -213,18 +170,18 @@ def _ended_with(pool: ProcessPoolExecutor) -> Iterator[None]:
         raise
 
 
-def _in_threads(tasks: Sequence[Task], name: str) -> list[Any]:
+def in_threads(tasks: Sequence[Task], name: str) -> list[Any]:
     """Results of the first tasks, as many as were begun within `_START_S`; of all where processes would be no more."""
     keep_freed()
     threads, started = workers_for(len(tasks)), time.monotonic()
-    futures: dict[Future[_Outcome], str] = {}
-    pending: set[Future[_Outcome]] = set()
+    futures: dict[Future[Outcome], str] = {}
+    pending: set[Future[Outcome]] = set()
 
     def wait_for_one() -> None:
         done, left = wait(pending, return_when=FIRST_COMPLETED)
         pending.intersection_update(left)
         for future in done:
-            _raise_failure(futures[future], future)
+            _raise_of(futures[future], future)
         if name and time.monotonic() - started > _SAID_S:
             display.show(name, len(futures) - len(pending), len(tasks), "")
 
@@ -244,7 +201,7 @@ def _in_threads(tasks: Sequence[Task], name: str) -> list[Any]:
     return [future.result()[1] for future in futures]
 
 
-def _raise_failure(name: str, future: Future[_Outcome]) -> None:
+def _raise_of(name: str, future: Future[Outcome]) -> None:
     try:
         failure, _ = future.result()
     except BrokenProcessPool as error:
@@ -254,10 +211,7 @@ def _raise_failure(name: str, future: Future[_Outcome]) -> None:
         ) from error
     if failure is not None:
         log(f"{name} failed")
-    if isinstance(failure, UserError):
-        raise failure
-    if failure is not None:
-        raise TaskFailed(f"{name} failed:\n{failure}")
+        raise_failure(name, failure)
 
 
 def _start_worker(
@@ -274,10 +228,10 @@ def _start_worker(
     if share is not None:
         os.environ[WORKERS] = str(share)  # its part of the cores, for what it does beside its GPU
     if threads is not None:
-        _use_threads(threads)
+        use_threads(threads)
 
 
-def _use_threads(threads: int) -> None:
+def use_threads(threads: int) -> None:
     """Never more than there are cores for: two threads on a shared core take three times as long."""
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"):
         os.environ[name] = str(threads)
@@ -285,14 +239,10 @@ def _use_threads(threads: int) -> None:
         sys.modules["torch"].set_num_threads(threads)
 
 
-def _call(task: Task) -> _Outcome:
-    """Run in a worker. Failures travel as text: an exception of a library may not survive pickling."""
+def _call(task: Task) -> Outcome:
+    """Run in a worker."""
     try:
-        return None, task.function(**task.arguments)
-    except UserError as error:
-        return error, None
-    except Exception as error:
-        return disk_fault(error, [_SCRATCH]) or traceback.format_exc(), None
+        return attempt(task)
     except Ended as ended:
         # The pool would take it for a result, and the next task.
         kill_children()
