@@ -9,8 +9,11 @@ const MESSAGE_MS = 6000;
 // Of the structures in their order: amber, blue, green, pink.
 const COLOURS = [[255, 150, 50], [80, 170, 255], [110, 220, 130], [240, 120, 200]];
 
+// The brightest tissue's value in the scans as the server sends them (shown.py).
+const WHITE = 65535;
+
 const page = { state: null, current: 0, timer: 0 };
-const viewer = new Viewer({ canvas: byId("view"), source, windowChanged: showWindow });
+const viewer = new Viewer({ canvas: byId("view"), source, white: WHITE, windowChanged: showWindow });
 const saver = new Saver({ changed: showCase, told: showSaved, refused });
 
 async function start() {
@@ -133,13 +136,14 @@ function facts(known) {
 // A mask that was corrected meanwhile is another one.
 function source({ number, mask }) {
   return [
-    [`image ${number}`, () => fetched(`/image/${number}.nii.gz`)],
+    [`image ${number}`, () => fetched(`/image/${number}.nii`)],
     [`mask ${number} ${mask}`, () => fetched(`/mask/${number}.nii.gz`)],
   ];
 }
 
 async function fetched(path) {
   const answer = await fetch(path);
+  if (answer.status === 422) throw new Error((await answer.json()).error);
   if (!answer.ok) throw new Error(`no file (${answer.status})`);
   return answer.arrayBuffer();
 }
@@ -178,7 +182,7 @@ function message(text, wrong = false, stays = false) {
 }
 
 function showWindow(low, high) {
-  byId("window").textContent = `${low.toFixed(2)} – ${high.toFixed(2)}`;
+  byId("window").textContent = `${(low / WHITE).toFixed(2)} – ${(high / WHITE).toFixed(2)}`;
 }
 
 // ---- what is done ----
