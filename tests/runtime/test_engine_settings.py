@@ -46,7 +46,9 @@ def test_all_faults_are_said_at_once(tmp_path):
 @pytest.mark.parametrize("content", ["", "- slurm", "slurm", "partition: gpu"])
 def test_a_file_that_names_no_engine_is_a_fault(tmp_path, content):
     (tmp_path / "engine.yaml").write_text(content)
-    with pytest.raises(UserError, match=r"engine.yaml.*(expected lines such as 'engine: slurm'|(?s:.*)allowed: slurm, local)"):
+    with pytest.raises(
+        UserError, match=r"engine.yaml.*(expected lines such as 'engine: slurm'|(?s:.*)allowed: slurm, local)"
+    ):
         read_engine(tmp_path / "engine.yaml")
 
 
@@ -77,7 +79,10 @@ def test_a_stages_own_line_comes_before_that_of_its_kind_and_the_files():
     asked = found.request(ROUND, True, Needs())
     assert (asked.partition, asked.time, asked.constraint) == ("long", 300, "a100")
     assert asked.options == {"reservation": "a", "nice": 5}
-    assert found.request("train_singan", True, Needs()).time == 120 and found.request("translate", False, Needs()).time == 60
+    assert (
+        found.request("train_singan", True, Needs()).time == 120
+        and found.request("translate", False, Needs()).time == 60
+    )
 
 
 def test_the_cost_model_fills_what_the_file_leaves_open_and_cases_take_no_gpu():

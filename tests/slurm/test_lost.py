@@ -45,5 +45,3 @@ def test_ahead_of_its_time_limit_a_job_writes_a_checkpoint_and_goes_back_into_th
     assert done == 450 and len(starts) >= 2 and site.submissions() == 1
     # Between two checkpoints of its own: it was asked, and wrote one.
     assert int(starts[1].split()[1]) > 0
-
-

@@ -69,7 +69,7 @@ def test_a_failure_says_its_own_traceback_node_and_log_and_others_finish(site, c
         run([other, Task("fold 3", stubs.fail), *where(3)], lasting=True)
     said = str(caught.value)
     assert said.startswith("fold 3 failed on n") and said.rstrip().endswith("ValueError: the seventh seal")
-    log = Path(said.split("log ", 1)[1].split(":\n")[0])
+    log = Path(said.split("log ", 1)[1].split(":\n", maxsplit=1)[0])
     assert "the seventh seal" in log.read_text()
     assert (site.folder / "other" / "checkpoint").read_text() == "25"
     error = capfd.readouterr().err
@@ -117,6 +117,9 @@ def test_what_slurm_does_not_take_is_said_in_its_own_words(site, asked, words):
 
 def test_without_slurm_there_is_a_word(site, monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
-    with site.stage(), pytest.raises(UserError, match="no sbatch, squeue, scancel and srun on the PATH of .*GBASEG_ENGINE"):
+    with (
+        site.stage(),
+        pytest.raises(UserError, match="no sbatch, squeue, scancel and srun on the PATH of .*GBASEG_ENGINE"),
+    ):
         run(where(2))
     assert not site.jobs.exists()
