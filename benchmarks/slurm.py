@@ -77,11 +77,14 @@ def overhead(folder: Path) -> list[Figure]:
         packed = seconds(lambda: run(tasks, name="nothing")) / _TASKS
     with stage(folder, worth_min=0):
         single = seconds(lambda: run(tasks[:20], name="nothing")) / 20
+    measured = {
+        f"{_TASKS} tasks that do nothing, each, in processes here": (here, _HERE_S),
+        f"{_TASKS} of them, each, in jobs of 5": (packed, _AS_JOBS_S),
+        "20 of them, each, in a job of its own, two at a time": (single, _AS_JOBS_S),
+    }
     return [
-        Figure(f"{_TASKS} tasks that do nothing, each, in processes here", here, _HERE_S, "s", "allowed", _HERE_S / here, 1, 1),
-        Figure(f"{_TASKS} of them, each, in jobs of 5", packed, _AS_JOBS_S, "s", "allowed", _AS_JOBS_S / packed, 1, 1),
-        Figure("20 of them, each, in a job of its own, two at a time", single, _AS_JOBS_S, "s", "allowed", _AS_JOBS_S / single, 1, 1),
-    ]  # fmt: skip
+        Figure(what, took, allowed, "s", "allowed", allowed / took, 1, 1) for what, (took, allowed) in measured.items()
+    ]
 
 
 def two_folds(folder: Path, tiny: object, epochs: int, turns: int) -> Figure:
@@ -95,7 +98,9 @@ def two_folds(folder: Path, tiny: object, epochs: int, turns: int) -> Figure:
         workspace = Workspace(work / "nnunet")
         shutil.copytree(tiny.workspace.root, workspace.root)  # type: ignore[attr-defined]
         with stage(work, at_once=nodes, worth_min=0):
-            train_folds(workspace, work / "model", work / "curves", settings, range(2), epochs, seed=5, name="benchmark")
+            train_folds(
+                workspace, work / "model", work / "curves", settings, range(2), epochs, seed=5, name="benchmark"
+            )
         weights.append([path.read_bytes() for path in sorted((work / "model").glob("*.safetensors"))])
 
     figure = in_turns(

@@ -96,7 +96,8 @@ def main(tasks: int, nodes: int, seconds: float) -> None:
         [
             Figure(
                 f"driver of {tasks} stub tasks on {nodes} simulated nodes: memory at the end", last, settled, "MiB",
-                "after a quarter of them", settled / last, 1, 0.95, f"{wall:.0f} s by the clock, {busy:.1f} s of them its own",
+                "after a quarter of them", settled / last, 1, 0.95,
+                f"{wall:.0f} s by the clock, {busy:.1f} s of them its own",
             ),
             Figure(
                 "squeue's calls for all of them", float(asked), wall, "", "seconds", wall / asked, 1,

@@ -12,6 +12,8 @@ from gbaseg.runtime.engine.place import Needs, Place, engine_asked_for
 from gbaseg.runtime.scratch import jobs_of
 
 _GIB = 2.0**30
+# By their files: none of them is imported here.
+_STAGES = {path.stem for path in (Path(__file__).parents[1] / "stages").glob("*.py")} - {"__init__"}
 
 
 def place_of(stage: str, folder: Path, settings: Params | None, size: DataSize | None) -> Place | None:
@@ -29,6 +31,11 @@ def place_of(stage: str, folder: Path, settings: Params | None, size: DataSize |
     engine = engine_asked_for()
     if engine is None:
         return None
+    if unknown := sorted(name for name in engine.stages if name.split("/", maxsplit=1)[0] not in _STAGES):
+        raise UserError(
+            f"engine.yaml: stages: no stage {', '.join(unknown)}; allowed: {', '.join(sorted(_STAGES))}, alone or with "
+            "a round, such as train_segmentation/round_1"
+        )
     place = Place(stage, jobs_of(folder), engine)
     if settings is None or size is None:
         return place
