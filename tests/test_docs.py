@@ -11,6 +11,8 @@ from gbaseg import params
 from gbaseg.cases import read_table
 from gbaseg.presets import preset_content
 from gbaseg.runtime import device, engine
+from gbaseg.runtime.engine.place import ENGINE, Needs
+from gbaseg.runtime.engine.settings import Engine
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
@@ -75,9 +77,23 @@ def test_files_that_pages_name_are_there(page):
     assert missing == []
 
 
+def test_engine_files_are_allowed():
+    found = blocks("docs/scaling.md", "yaml")
+    engines = [Engine.model_validate(YAML(typ="safe").load(block)) for block in found]
+    assert len(engines) == 4 and [one.request("survey", True, Needs()).has_gpu for one in engines] == [
+        True,
+        True,
+        False,
+        True,
+    ]
+    assert not any(one.request("translate", False, Needs()).has_gpu for one in engines)
+
+
 def test_variables_are_named_as_the_code_reads_them():
     text = (ROOT / "docs/running.md").read_text()
-    assert {device.VARIABLE, device.VISIBLE, engine.WORKERS, engine.GPU_TASKS} <= set(re.findall(r"`([A-Z_]+)`", text))
+    assert {device.VARIABLE, device.VISIBLE, engine.WORKERS, engine.GPU_TASKS, ENGINE} <= set(
+        re.findall(r"`([A-Z_]+)`", text)
+    )
 
 
 def test_times_of_stages_are_those_of_the_benchmark():

@@ -84,7 +84,11 @@ def _write_scans(folder: Path) -> list[TrainingItem]:
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory) -> Tiny:
     """The training set; nothing may be written into its workspace."""
-    folder = tmp_path_factory.mktemp("segmentation")
+    return make(tmp_path_factory.mktemp("segmentation"))
+
+
+def make(folder: Path) -> Tiny:
+    """A prepared training set."""
     items, workspace = _write_scans(folder / "scans"), Workspace(folder / "nnunet")
     with _cpu():
         plans = prepare(items, STRUCTURES, SETTINGS, 3, workspace, Store(folder / "store"), SPACING_ZYX_MM)

@@ -95,7 +95,7 @@ class Cluster:
             f"--pid-file={self.folder}/munge.pid", f"--seed-file={self.folder}/munge.seed",
             f"--log-file={self.folder}/munge.log",
         )  # fmt: skip
-        self._until(lambda: (self.folder / "munge.socket").exists(), "munged has no socket")
+        self._until((self.folder / "munge.socket").exists, "munged has no socket")
         self._start("slurmctld", "-D", "-f", str(self.folder / "slurm.conf"))
         for node in NODES:
             self.start_node(node)

@@ -1,4 +1,4 @@
-"""Jobs of a real SLURM that do not end as planned: nodes lost, limits hit, drivers ended; nothing lost, nothing twice."""
+"""Jobs of a real SLURM whose driver is ended or killed: none is left, nothing is lost, and nothing done twice."""
 
 import json
 import os

@@ -20,7 +20,7 @@ def test_a_lost_node_costs_what_was_done_since_the_last_checkpoint(site):
     lost = []
 
     def lose():
-        site.until(lambda: (site.folder / "fold 0" / "checkpoint").exists(), "a checkpoint")
+        site.until((site.folder / "fold 0" / "checkpoint").exists, "a checkpoint")
         [node] = {line.split()[2] for line in site.cluster.jobs()}
         lost.append(node)
         site.cluster.lose_node(node)

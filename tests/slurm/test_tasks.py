@@ -119,7 +119,7 @@ def test_without_slurm_there_is_a_word(site, monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     with (
         site.stage(),
-        pytest.raises(UserError, match="no sbatch, squeue, scancel and srun on the PATH of .*GBASEG_ENGINE"),
+        pytest.raises(UserError, match=r"no sbatch, squeue, scancel and srun on the PATH of .*GBASEG_ENGINE"),
     ):
         run(where(2))
     assert not site.jobs.exists()

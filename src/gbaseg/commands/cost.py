@@ -13,6 +13,7 @@ from rich.console import Console
 from gbaseg import params
 from gbaseg.cost.counted import DataSize
 from gbaseg.cost.room import count_room, whole_run
+from gbaseg.cost.several import grid_on, hours_on
 from gbaseg.cost.speeds import Speed, speeds_here
 from gbaseg.cost.work import Work, count_work
 from gbaseg.errors import UserError
@@ -32,6 +33,8 @@ _PAPER = DataSize(source=210, target=210, held_out=64, slices=120, copies=288 / 
 _PAPERS_SCAN = 512.0 * 512 * 120
 # Its folder in README and preset.
 _PAPERS_ROOT = "crossmoda2022"
+# How many GPUs (or machines without), and seeds x arms of the grids of experiments, are foretold.
+_SEVERAL, _GRIDS = (1, 5, 20, 100), ((3, 3), (5, 9))
 
 
 def run(preset: str | None, presets: Path, gpu: str | None, size: Mapping[str, float | None]) -> None:
@@ -69,6 +72,7 @@ def run(preset: str | None, presets: Path, gpu: str | None, size: Mapping[str, f
         console.print("what no stage here has done yet may be far off: the demonstration, run here, measures all")
     _print_stages(console, work, speeds)
     _print_growth(console, settings, whole, speeds)
+    _print_several(console, settings, whole, work, speeds)
     _print_room(console, settings, whole)
 
 
@@ -113,6 +117,27 @@ def _print_growth(console: Console, settings: Params, size: DataSize, speeds: Ma
         table.add_row(what, f"{_hours(count_work(changed, other), speeds):.2f}")
     console.print()
     console.print(table)
+
+
+def _print_several(
+    console: Console, settings: Params, size: DataSize, work: Sequence[Work], speeds: Mapping[str, Speed]
+) -> None:
+    """What more machines like this one would save, and where they stop to."""
+    table = plain_table("On several of them, each task on one (docs/scaling.md)")
+    for heading in ("of them", "hours of a run", *(f"{seeds * arms} experiments" for seeds, arms in _GRIDS)):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for count in _SEVERAL:
+        alone = hours_on(count, work, speeds, settings, size)
+        grids = (grid_on(count, seeds, arms, work, speeds, settings, size) for seeds, arms in _GRIDS)
+        table.add_row(str(count), f"{sum(alone.values()):.2f}", *(f"{hours:.1f}" for hours in grids))
+    console.print()
+    console.print(table)
+    most = sorted(alone, key=lambda stage: -alone[stage])[:3]
+    words = ", ".join(f"{stage} ({alone[stage]:.2f})" for stage in most)
+    console.print(
+        f"experiments: {' and '.join(f'{seeds} seeds x {arms} arms' for seeds, arms in _GRIDS)}, at the least"
+    )
+    console.print(f"what more of them do not shorten: {words}")
 
 
 def variants(settings: Params, size: DataSize) -> dict[str, tuple[Params, DataSize]]:

@@ -120,10 +120,13 @@ class Trainer(nnUNetTrainer):
 
     def validation_step(self, batch: dict) -> dict:
         self.loss.unknown = [self._unknown.get(name, ()) for name in batch["keys"]]
-        if self._ignores:
-            for target in batch["target"] if isinstance(batch["target"], list) else [batch["target"]]:
-                target[target == IGNORED] = 0  # no class of the Dice that nnU-Net shows
-        return super().validation_step(batch)
+        # For this step alone nnU-Net has an ignore label, and leaves its voxels out of the Dice, too: in training it
+        # would draw patches otherwise.
+        self.label_manager._ignore_label = IGNORED if self._ignores else None
+        try:
+            return super().validation_step(batch)
+        finally:
+            self.label_manager._ignore_label = None
 
     @staticmethod
     def get_training_transforms(*args: Any, **kwargs: Any) -> Any:

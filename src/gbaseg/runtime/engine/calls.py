@@ -1,7 +1,8 @@
 """The folder of one call of the engine: what jobs are handed, and what they hand back.
 
 `record.json` says which jobs there are, and is there before the first of them is. A folder without one belongs to
-nobody: its call is over, and a failed one's logs are kept in it. All files appear whole, and no two processes write one.
+nobody: its call is over, and a failed one's logs are kept in it. All files appear whole, and of two processes only one
+ever writes a file.
 """
 
 from __future__ import annotations

@@ -26,10 +26,16 @@ class Needs:
     Args:
         minutes: of all of them, one after the other.
         memory_gib: of one.
+        trains: those minutes are a training's, and say nothing of cases that are prepared for it.
     """
 
     minutes: float | None = None
     memory_gib: float | None = None
+    trains: bool = False
+
+    def minutes_of(self, networks: bool) -> float | None:
+        """Minutes of one call's tasks together, which train or use a GPU (`networks`) or not; None: not known."""
+        return None if self.trains and not networks else self.minutes
 
 
 @dataclass(frozen=True)

@@ -181,8 +181,8 @@ def _own_words(text: str) -> str:
 
 def _no_slurm() -> UserError:
     return UserError(
-        f"engine.yaml: engine: slurm, and no sbatch, squeue, scancel and srun on the PATH of {os.uname().nodename}; run this "
-        "where they are, or here without SLURM: GBASEG_ENGINE=local"
+        f"engine.yaml: engine: slurm, and no sbatch, squeue, scancel and srun on the PATH of {os.uname().nodename}; "
+        "run this where they are, or here without SLURM: GBASEG_ENGINE=local"
     )
 
 

@@ -107,7 +107,7 @@ class Engine(Request):
             update={
                 "cpus": asked.cpus or (_CORES_BESIDE_GPU if asked.has_gpu else 1),
                 "memory_gib": asked.memory_gib or max(_MEMORY_GIB, _SURELY * (needs.memory_gib or 0.0)),
-                "time": asked.time or _time(needs.minutes),
+                "time": asked.time or _time(needs.minutes_of(networks)),
             }
         )
 

@@ -34,6 +34,8 @@ _LOOK_S = 1.0
 _AGAIN = {"NODE_FAIL", "TIMEOUT", "PREEMPTED", "BOOT_FAIL", "DEADLINE", "REVOKED", ""}
 # A job that ends before it begins to work is tried once more; an outcome may be seen a little later than its job's end.
 _UNBEGUN, _MISSED = 2, 2
+# So long after a job has ended well: NFS shows a folder's new files to another machine within a minute.
+_SEEN_S = 90.0
 # A job that SLURM shows no more may have been over for long, or SLURM has just begun anew.
 _UNKNOWN = 5
 
@@ -69,7 +71,8 @@ def run(tasks: Sequence[Task], place: Place, name: str, *, networks: bool, lasti
 def packed(tasks: int, place: Place, networks: bool) -> list[Pack]:
     """Task numbers of each job: so many together that a job is worth its start, and an array holds all."""
     # Where the cost model says nothing: a case takes a minute, a training longer than any job is worth.
-    minutes = place.needs.minutes / tasks if place.needs.minutes else None if networks else 1.0
+    together = place.needs.minutes_of(networks)
+    minutes = together / tasks if together else None if networks else 1.0
     size = 1 if minutes is None else math.ceil(place.engine.worth_min / max(minutes, 1e-3))
     jobs = min(max(1, math.ceil(tasks / max(1, size))), queue.MOST_JOBS)
     bounds = [tasks * number // jobs for number in range(jobs + 1)]
@@ -147,10 +150,11 @@ class _Driver:
     names: Sequence[str]
     title: str
     record: Record = field(init=False)
-    # By task, what came of it; by pack, its job as squeue showed it last, and looks in a row that did not find one.
+    # By task, what came of it; by pack, its job as squeue showed it last, and looks in a row that found none, and since when.
     outcomes: dict[int, Done] = field(default_factory=dict)
     jobs: dict[int, Job] = field(default_factory=dict)
     missed: Counter[int] = field(default_factory=Counter)
+    since: dict[int, float] = field(default_factory=dict)
     dropped: set[int] = field(default_factory=set)
     failed: tuple[str, Done] | None = None
     unbegun: Counter[int] = field(default_factory=Counter)
@@ -164,6 +168,7 @@ class _Driver:
         for pack in packs:
             self.jobs.pop(pack, None)
             self.missed[pack] = 0
+            self.since.pop(pack, None)
         engine = self.place.engine
         queue.submit(self.call, submission, self.request, engine.at_once, self.networks, engine.ahead_s)
         asked = ", ".join(f"{key} {value}" for key, value in queue.describe(self.request).items())
@@ -224,9 +229,14 @@ class _Driver:
         for pack in range(len(self.record.packs)):
             if not self.left(pack) or (pack in seen and self.jobs[pack].state not in OVER):
                 self.missed[pack] = 0
+                self.since.pop(pack, None)
                 continue
             self.missed[pack] += 1
+            self.since.setdefault(pack, time.monotonic())
             enough = _MISSED if pack in seen else _UNKNOWN
+            ended_well = pack in seen and self.jobs[pack].state == "COMPLETED"
+            if ended_well and time.monotonic() - self.since[pack] < _SEEN_S:
+                continue
             if self.missed[pack] >= enough and self.is_to_begin_again(pack, self.jobs.get(pack)):
                 again.append(pack)
         if again:
