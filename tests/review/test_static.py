@@ -48,4 +48,4 @@ def test_every_key_and_button_has_something_to_do():
 
 
 def test_the_page_knows_the_servers_white():
-    assert re.search(r"const WHITE = (\d+);", text("review.js"))[1] == str(WHITE)
+    assert re.search(r"const WHITE = (\d+);", text("scans.js"))[1] == str(WHITE)

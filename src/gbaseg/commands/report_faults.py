@@ -22,9 +22,9 @@ Line = tuple[str, str, str, str]
 _DOUBTS = {
     "empty": "segmentation.prediction.threshold down; copies in the contrast that it has",
     "in pieces": "pieces of dataset.structures; segmentation.prediction.threshold up",
-    "volume outside the source's range": "the source has none of that size: look at it",
-    "folds disagree": "look at it; more epochs",
-    "no fold finds it by itself": "look at it; more epochs",
+    "volume outside the source's range": "the source has none of that size",
+    "folds disagree": "more epochs",
+    "no fold finds it by itself": "more epochs",
 }
 _REVIEW = "gbaseg review"
 
@@ -92,14 +92,12 @@ def _of_pseudo_labels(settings: Params) -> Iterator[Line]:
     last = settings.self_training.last
     trained_on = {case.case for case in training_cases()}
     for row in read_rows(layout.pseudo_labelled(last)):
-        for doubt in filter(None, row["doubts"].split("; ")):
-            do = _DOUBTS.get(doubt, "look at it")
-            yield (
-                row["case"],
-                row["structure"],
-                _with_number(doubt, row),
-                (f"{_REVIEW} --round {last}; {do}" if row["case"] in trained_on else do),
-            )
+        doubts = [doubt for doubt in row["doubts"].split("; ") if doubt]
+        if doubts:
+            said = "; ".join(_with_number(doubt, row) for doubt in doubts)
+            seen = [f"{_REVIEW} --round {last} shows it"] if row["case"] in trained_on else []
+            todo = dict.fromkeys([*seen, *(_DOUBTS.get(doubt, "look at it") for doubt in doubts)])
+            yield row["case"], row["structure"], said, "; ".join(todo)
 
 
 def _with_number(doubt: str, row: Mapping[str, Any]) -> str:

@@ -25,6 +25,7 @@ _STATIC = {
     "/static/review.css": ("review.css", f"text/css{_TEXT}"),
     "/static/review.js": ("review.js", f"text/javascript{_TEXT}"),
     "/static/saver.js": ("saver.js", f"text/javascript{_TEXT}"),
+    "/static/scans.js": ("scans.js", f"text/javascript{_TEXT}"),
     "/static/viewer.js": ("viewer.js", f"text/javascript{_TEXT}"),
     "/static/niivue.js": ("niivue.js", f"text/javascript{_TEXT}"),
 }

@@ -9,7 +9,7 @@ import numpy as np
 
 from gbaseg.volume import read, write
 
-# The brightest tissue's value; review.js has the same.
+# The brightest tissue's value; scans.js has the same.
 WHITE = 65535
 
 

@@ -1,16 +1,11 @@
 // The page of `gbaseg review`: the cases, what is decided of each, and the keys. The images are viewer.js's.
 import { Saver } from "./saver.js";
+import { coloursOf, source, WHITE } from "./scans.js";
 import { Viewer } from "./viewer.js";
 
 const byId = (id) => document.getElementById(id);
 const SIGNS = { accepted: "✓", rejected: "✕", corrected: "✎" };
 const MESSAGE_MS = 6000;
-
-// Of the structures in their order: amber, blue, green, pink.
-const COLOURS = [[255, 150, 50], [80, 170, 255], [110, 220, 130], [240, 120, 200]];
-
-// The brightest tissue's value in the scans as the server sends them (shown.py).
-const WHITE = 65535;
 
 const page = { state: null, current: 0, timer: 0 };
 const viewer = new Viewer({ canvas: byId("view"), source, white: WHITE, windowChanged: showWindow });
@@ -22,8 +17,7 @@ async function start() {
   await reload();
   const first = page.state.cases.findIndex((one) => !one.decision);
   select(Math.max(first, 0));
-  const values = Object.values(page.state.labels);
-  await viewer.start(Object.fromEntries(values.map((value, n) => [value, COLOURS[n % COLOURS.length]])));
+  await viewer.start(coloursOf(page.state.labels));
   select(page.current);
 }
 
@@ -131,21 +125,6 @@ function facts(known) {
   if (known.folds !== null) found.push(line("folds agree ", known.folds.toFixed(2)));
   if (known.change !== null) found.push(line("since the round before ", `${signed(known.change)} ml (${Math.round(100 * known.share)} %)`));
   return [...found, ...known.doubts.map((doubt) => line("", doubt, "doubt"))];
-}
-
-// A mask that was corrected meanwhile is another one.
-function source({ number, mask }) {
-  return [
-    [`image ${number}`, () => fetched(`/image/${number}.nii`)],
-    [`mask ${number} ${mask}`, () => fetched(`/mask/${number}.nii.gz`)],
-  ];
-}
-
-async function fetched(path) {
-  const answer = await fetch(path);
-  if (answer.status === 422) throw new Error((await answer.json()).error);
-  if (!answer.ok) throw new Error(`no file (${answer.status})`);
-  return answer.arrayBuffer();
 }
 
 function select(number) {
