@@ -37,6 +37,17 @@ def text_of(path: Path) -> str:
     return text.replace("\r\n", "\n")
 
 
+def tail(path: Path, lines: int = 20) -> str:
+    """The last lines of a log; empty where there is none."""
+    try:
+        with path.open("rb") as stream:
+            stream.seek(max(0, path.stat().st_size - 16384))
+            text = stream.read().decode("utf-8", errors="replace")
+    except OSError:
+        return ""
+    return "\n".join(text.splitlines()[-lines:])
+
+
 def read_yaml(path: Path) -> Any:
     """The content of a YAML file.
 

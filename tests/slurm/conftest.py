@@ -1,6 +1,7 @@
 """A SLURM for the session, and a folder in which tasks go to it."""
 
 import importlib.util
+import sys
 import tempfile
 import time
 from contextlib import contextmanager

@@ -75,6 +75,18 @@ set_option = click.option(
     "-S", "--set", "extra", multiple=True, metavar="KEY=VALUE", help="Set in each; may be repeated."
 )
 now_option = click.option("--run", "now", is_flag=True, help="Run here, one after the other, instead of queueing.")
+at_once_option = click.option(
+    "--at-once", type=click.IntRange(min=1), help="With --run: so many side by side, each in a clone of this folder."
+)
+
+
+def side_by_side(now: bool, at_once: int | None) -> int:
+    """What `--at-once` asks for; one where it is not said."""
+    if at_once is not None and not now:
+        raise click.UsageError("--at-once goes with --run; DVC's queue has `dvc queue start --jobs N`")
+    return at_once or 1
+
+
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
 

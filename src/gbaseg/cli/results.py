@@ -6,7 +6,18 @@ from pathlib import Path
 
 import click
 
-from gbaseg.cli.options import OUT_FILE, OUT_FOLDER, Number, names, now_option, percents, set_option, whole_numbers
+from gbaseg.cli.options import (
+    OUT_FILE,
+    OUT_FOLDER,
+    Number,
+    at_once_option,
+    names,
+    now_option,
+    percents,
+    set_option,
+    side_by_side,
+    whole_numbers,
+)  # fmt: skip
 
 # As evaluation.ranking.PERCENTS, which takes seconds to import.
 _PERCENTS = "0,1,5,25,50,75,95,99,100"
@@ -210,11 +221,14 @@ def ablation() -> None:
 )
 @set_option
 @now_option
-def arms(seeds: list[int], arms: list[str], translation: str, extra: tuple[str, ...], now: bool) -> None:
+@at_once_option
+def arms(
+    seeds: list[int], arms: list[str], translation: str, extra: tuple[str, ...], now: bool, at_once: int | None
+) -> None:
     """Arms x seeds (Table II)."""
     from gbaseg.commands.ablation import plan_arms, run
 
-    run(plan_arms(arms, seeds, translation), extra, now)
+    run(plan_arms(arms, seeds, translation), extra, now, side_by_side(now, at_once))
 
 
 @ablation.command()
@@ -224,13 +238,20 @@ def arms(seeds: list[int], arms: list[str], translation: str, extra: tuple[str, 
 @click.option("--seeds", default="1", show_default=True, callback=whole_numbers)
 @set_option
 @now_option
+@at_once_option
 def translations(
-    centres: list[str], runs: list[int], arms: list[str], seeds: list[int], extra: tuple[str, ...], now: bool
+    centres: list[str],
+    runs: list[int],
+    arms: list[str],
+    seeds: list[int],
+    extra: tuple[str, ...],
+    now: bool,
+    at_once: int | None,
 ) -> None:
     """Centres x retrainings x arms (Table I)."""
     from gbaseg.commands.ablation import plan_translations, run
 
-    run(plan_translations(centres, runs, arms, seeds), extra, now)
+    run(plan_translations(centres, runs, arms, seeds), extra, now, side_by_side(now, at_once))
 
 
 @click.command()

@@ -103,7 +103,7 @@ class Standing:
         return [one for one in self.planned if one.name not in self.done | self.waiting]
 
 
-def run(planned: Sequence[Experiment], extra: Sequence[str], now: bool) -> None:
+def run(planned: Sequence[Experiment], extra: Sequence[str], now: bool, at_once: int = 1) -> None:
     """Queue the experiments that the present commit does not have yet, or run them here one after the other.
 
     Args:
@@ -111,12 +111,20 @@ def run(planned: Sequence[Experiment], extra: Sequence[str], now: bool) -> None:
             run cache hands the stages that they share on.
         extra: `KEY=VALUE`, set in each of them.
         now: run in this folder instead of queueing. params.yaml is put back; the outputs are the last experiment's.
+        at_once: with `now`, so many at a time, in clones of this folder.
 
     Raises:
         UserError: settings that params.yaml does not allow, an experiment of this name with other settings (nothing is
             begun then), or one that fails; those before it stay done.
     """
-    carry_out(stand(planned, extra, queued=not now), now)
+    standing = stand(planned, extra, queued=not now or at_once > 1)
+    if now and at_once > 1:
+        from gbaseg.commands.side_by_side import run_side_by_side
+
+        _say_what_is_done(standing)
+        run_side_by_side(standing.todo, standing.settings, at_once)
+    else:
+        carry_out(standing, now)
 
 
 def stand(planned: Sequence[Experiment], extra: Sequence[str], queued: bool) -> Standing:
@@ -152,9 +160,7 @@ def carry_out(standing: Standing, now: bool, then: str = "gbaseg tables") -> Non
     Raises:
         UserError: an experiment fails; those before it stay done.
     """
-    for one in standing.planned:
-        if one.name in standing.done | standing.waiting:
-            log(f"{one.name}: {'done' if one.name in standing.done else 'queued before'}, passed over")
+    _say_what_is_done(standing)
     todo = standing.todo
     original = params.PATH.read_bytes()
     for number, one in enumerate(todo, start=1):
@@ -172,6 +178,12 @@ def carry_out(standing: Standing, now: bool, then: str = "gbaseg tables") -> Non
         log(f"`dvc queue start` runs them, `dvc queue status` tells how far they are; then `{then}`")
     if todo and now:
         log(f"this folder has the outputs of {todo[-1].name}; `dvc repro` brings those of params.yaml back")
+
+
+def _say_what_is_done(standing: Standing) -> None:
+    for one in standing.planned:
+        if one.name in standing.done | standing.waiting:
+            log(f"{one.name}: {'done' if one.name in standing.done else 'queued before'}, passed over")
 
 
 def settings_with(overrides: Sequence[str]) -> dict[str, Any]:

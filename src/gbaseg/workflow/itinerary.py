@@ -63,6 +63,26 @@ def made_of(values: Mapping[str, Any]) -> dict[str, str]:
         return {_name(unrolled[place]["cmd"]): digest for place, digest in found.items()}
 
 
+def targets(values: Mapping[str, Any]) -> dict[str, str]:
+    """Every stage, by its name in the ledger -> what DVC calls it: `train_segmentation@round1`.
+
+    Args:
+        values: content of a params.yaml.
+
+    Raises:
+        UserError: as `itinerary`.
+    """
+    with _refused():
+        stages = read_yaml(PIPELINE)["stages"]
+        found = {}
+        for name, stage in stages.items():
+            unrolled = list(_unrolled({name: stage}, values))
+            variable = next(iter(stage.get("matrix", {"": None})))
+            for number, one in enumerate(unrolled):
+                found[_name(one["cmd"])] = f"{name}@{variable}{number}" if variable else name
+        return found
+
+
 @contextmanager
 def _refused() -> Iterator[None]:
     """A dvc.yaml that is not read here is somebody's own."""

@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from gbaseg.errors import UserError
 from gbaseg.runtime.ending import WORKERS_S
@@ -160,17 +159,6 @@ def wait_until_gone(names: Sequence[str], most_s: float = WORKERS_S) -> bool:
             return True
         time.sleep(0.5)
     return False
-
-
-def tail(path: Path, lines: int = 20) -> str:
-    """The last lines of a job's log; empty where there is none."""
-    try:
-        with path.open("rb") as stream:
-            stream.seek(max(0, path.stat().st_size - 16384))
-            text = stream.read().decode("utf-8", errors="replace")
-    except OSError:
-        return ""
-    return "\n".join(text.splitlines()[-lines:])
 
 
 def _own_words(text: str) -> str:

@@ -27,6 +27,7 @@ from gbaseg.runtime.engine.settings import Request
 from gbaseg.runtime.engine.task import Task, raise_failure
 from gbaseg.runtime.leftovers import discard
 from gbaseg.runtime.progress import Display, log
+from gbaseg.text_file import tail
 
 # Between looks for outcomes; SLURM is asked as often as `engine.yaml: poll_s` says, sooner in the beginning.
 _LOOK_S = 1.0
@@ -150,7 +151,8 @@ class _Driver:
     names: Sequence[str]
     title: str
     record: Record = field(init=False)
-    # By task, what came of it; by pack, its job as squeue showed it last, and looks in a row that found none, and since when.
+    # By task, what came of it; by pack, its job as squeue showed it last, and how often in a row, and since when, there
+    # was none.
     outcomes: dict[int, Done] = field(default_factory=dict)
     jobs: dict[int, Job] = field(default_factory=dict)
     missed: Counter[int] = field(default_factory=Counter)
@@ -263,7 +265,7 @@ class _Driver:
             if self.unbegun[pack] < _UNBEGUN:
                 log(f"{self.names[left[0]]}: its job{where} ended before it began ({state}); submitted again")
                 return True
-        words = queue.tail(path)
+        words = tail(path)
         failure = f"its job is over ({state}) without a word; {_ADVICE.get(state, _ADVICE['FAILED'])}"
         where += f", log {path}"
         log(f"{self.names[left[0]]}: {failure}\n{words}")

@@ -1,0 +1,251 @@
+"""Experiments side by side: each in a clone of its own under .scratch, with this folder's DVC cache and store.
+
+A clone and no git worktree: worktrees share the references by which DVC knows which experiment it is making. What
+several experiments share is made by one of them while the others do something else; DVC's run cache hands it on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gbaseg import params
+from gbaseg.errors import UserError
+from gbaseg.git import below_the_top, git
+from gbaseg.runtime.durations import took
+from gbaseg.runtime.engine import WORKERS
+from gbaseg.runtime.engine.place import ENGINE, FILE
+from gbaseg.runtime.family import hears_of_parent
+from gbaseg.runtime.leftovers import discard
+from gbaseg.runtime.locks import locked
+from gbaseg.runtime.progress import log
+from gbaseg.runtime.scratch import ROOT
+from gbaseg.text_file import tail
+from gbaseg.workflow.itinerary import made_of, targets
+from gbaseg.workflow.saved import cache_folder
+
+if TYPE_CHECKING:
+    from gbaseg.commands.ablation import Experiment
+
+FOLDER = ROOT / "experiments"
+_DVC = [sys.executable, "-m", "dvc"]
+_LOOK_S, _ENDING_S = 0.2, 30.0
+
+# Stages that the same experiments share, and these experiments.
+Group = tuple[frozenset[str], tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A command of an experiment; `group`: it makes what others wait for."""
+
+    command: Sequence[str]
+    group: Group | None = None
+
+
+@dataclass
+class _Under:
+    """An experiment under way: the steps that are left, and the process of the one that runs."""
+
+    one: Experiment
+    clone: Path
+    steps: list[_Step]
+    running: _Step | None = None
+    process: subprocess.Popen[bytes] | None = None
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def log(self) -> Path:
+        """What its commands say."""
+        return self.clone.with_name(f"{self.clone.name}.log")
+
+
+def run_side_by_side(todo: Sequence[Experiment], settings: Mapping[str, Mapping[str, Any]], at_once: int) -> None:
+    """Run experiments, so many at a time. They end as experiments of this folder, whose files stay as they are.
+
+    Args:
+        todo: those that are left to run, the most urgent first.
+        settings: name -> its params.yaml.
+        at_once: how many commands run at a time.
+
+    Raises:
+        UserError: some fail, with the ends of their logs; the others are run all the same. The same command goes on.
+    """
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with locked(FOLDER.with_name(f"{FOLDER.name}.lock"), f"experiments in {FOLDER}"):
+        shares = shared_stages({one.name: settings[one.name] for one in todo})
+        left = [_Under(one, _clone(one, settings[one.name]), _steps(one, shares[one.name])) for one in todo]
+        failed: list[_Under] = []
+        environment = _environment(at_once)
+        try:
+            while left:
+                _begin(left, at_once, environment)
+                time.sleep(_LOOK_S)
+                for under in [one for one in left if one.process is not None and one.process.poll() is not None]:
+                    assert under.process is not None
+                    status, under.process, under.running = under.process.returncode, None, None
+                    if status == 0 and under.steps:
+                        continue
+                    left.remove(under)
+                    spent = took(time.monotonic() - under.began)
+                    if status:
+                        failed.append(under)
+                        log(f"{under.one.name}: failed after {spent}; {under.log}")
+                    else:
+                        _bring_here(under)
+                        log(f"{under.one.name}: done in {spent}")
+        finally:
+            _end([under.process for under in left if under.process is not None])
+    if failed:
+        ends = [f"{under.one.name} failed ({under.log}):\n{tail(under.log)}" for under in failed]
+        raise UserError("\n".join([*ends, "mend it and say this command again: what is done is not done again"]))
+
+
+def shared_stages(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, list[Group]]:
+    """Of each experiment the stages that others make, too, by their names in DVC: groups in their order.
+
+    Args:
+        settings: name -> its params.yaml.
+    """
+    digests = {name: made_of(values) for name, values in settings.items()}
+    makers: dict[str, set[str]] = defaultdict(set)
+    for name, made in digests.items():
+        for digest in made.values():
+            makers[digest].add(name)
+    found: dict[str, list[Group]] = {}
+    for name, made in digests.items():
+        called, groups = targets(settings[name]), dict[frozenset[str], list[str]]()
+        for stage, digest in made.items():
+            if len(makers[digest]) > 1:
+                groups.setdefault(frozenset(makers[digest]), []).append(called[stage])
+        # What more of them share comes first: no stage is made before those that it follows from.
+        found[name] = sorted(
+            ((sharing, tuple(stages)) for sharing, stages in groups.items()), key=lambda group: -len(group[0])
+        )
+    return found
+
+
+def _steps(one: Experiment, groups: Sequence[Group]) -> list[_Step]:
+    options = [part for override in one.overrides for part in ("-S", override)]
+    return [
+        _Step([*_DVC, "checkout", "--quiet", "--allow-missing"]),
+        *(_Step([*_DVC, "repro", *group[1]], group) for group in groups),
+        _Step([*_DVC, "exp", "run", "--name", one.name, *options]),
+    ]
+
+
+def _begin(left: Sequence[_Under], at_once: int, environment: Mapping[str, str]) -> None:
+    """Begin the next steps that may begin, as long as there is room: a group is made by one experiment at a time."""
+    for under in left:
+        busy = [other.running for other in left if other.running is not None]
+        if len(busy) >= at_once:
+            return
+        step = under.steps[0] if under.steps and under.process is None else None
+        if step is None or (step.group is not None and step.group in [other.group for other in busy]):
+            continue
+        if not under.log.exists():
+            log(f"{under.one.name}: begun; its words: {under.log}")
+        with under.log.open("ab") as stream:
+            # Ctrl-C goes to this process alone, which tells it and its stage; killed, it takes dvc with it.
+            under.process = subprocess.Popen(
+                step.command,
+                cwd=under.clone,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=stream,
+                process_group=0,
+                # The one other thread here tells the lock's time, and holds nothing.
+                preexec_fn=partial(hears_of_parent, os.getpid(), signal.SIGTERM),  # noqa: PLW1509
+            )
+        under.running = under.steps.pop(0)
+
+
+def _environment(at_once: int) -> dict[str, str]:
+    """Each experiment has its part of the cores, and this folder's engine."""
+    part = str(max(1, len(os.sched_getaffinity(0)) // at_once))
+    found = {**os.environ, WORKERS: os.environ.get(WORKERS, part)}
+    found["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", part)
+    asked = Path(os.environ.get(ENGINE) or FILE)
+    if asked.is_file():
+        found[ENGINE] = str(asked.absolute())
+    return found
+
+
+def _clone(one: Experiment, settings: Mapping[str, Any]) -> Path:
+    """The clone in which an experiment runs: a new one, or that of a run that was broken off.
+
+    It has this folder's files as they are (those that git knows), the experiment's params.yaml, this folder's cache and
+    store.
+    """
+    from dvc.config import Config
+    from dvc.utils.hydra import apply_overrides
+
+    if inside := below_the_top():
+        raise UserError(f"--at-once: this project lies in {inside} of its repository; allowed: one of its own")
+    commit, changed = git("rev-parse", "HEAD"), git("stash", "create")
+    files = git("rev-parse", f"{changed or commit}^{{tree}}")
+    key = hashlib.blake2b(repr((commit, files, one.overrides)).encode(), digest_size=4).hexdigest()
+    clone = FOLDER / f"{one.name}-{key}"
+    if clone.is_dir():
+        return clone
+    half = clone.with_name(f".partial-{clone.name}")
+    discard(half)
+    git("clone", "--quiet", "--shared", "--no-checkout", ".", str(half))
+    git("checkout", "--quiet", "--detach", commit, folder=half)
+    git("read-tree", "-u", "--reset", files, folder=half)
+    for name in ("user.name", "user.email"):
+        git("config", name, _git_config(name), folder=half)
+    local = Path(".dvc/config.local")
+    if local.is_file():
+        shutil.copyfile(local, half / local)
+    cache = cache_folder()
+    assert cache is not None, "experiments_of_this_commit has asked DVC"
+    with Config(str(half / ".dvc")).edit("local") as config:
+        config.setdefault("cache", {})["dir"] = str(cache.absolute())
+    store = ROOT / "store"
+    store.mkdir(parents=True, exist_ok=True)
+    (half / ROOT).mkdir(exist_ok=True)
+    (half / store).symlink_to(store.absolute())
+    apply_overrides(str(half / params.PATH), one.overrides)
+    half.rename(clone)
+    return clone
+
+
+def _git_config(name: str) -> str:
+    try:
+        return git("config", name)
+    except UserError:
+        return "gbaseg"  # of an experiment's commit; DVC wants some
+
+
+def _bring_here(under: _Under) -> None:
+    """Make a finished experiment one of this folder; its clone goes."""
+    references = git("for-each-ref", "--format=%(refname)", "refs/exps", folder=under.clone).splitlines()
+    [reference] = [name for name in references if name.endswith(f"/{under.one.name}") and "/exec/" not in name]
+    git("fetch", "--quiet", str(under.clone.absolute()), f"+{reference}:{reference}")
+    discard(under.clone)
+    under.log.unlink()
+
+
+def _end(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Ask commands to end, as Ctrl-C would, and wait until their stages have written checkpoints."""
+    for process in processes:
+        os.killpg(process.pid, signal.SIGINT)
+    deadline = time.monotonic() + _ENDING_S
+    for process in processes:
+        try:
+            process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
