@@ -1,15 +1,18 @@
 """The page needs nothing but itself, and what is data stays data."""
 
+import io
 import re
 from importlib.resources import files
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from gbaseg.evaluation.drawing import save_to
 from gbaseg.evaluation.figures import dice_assd_by_round
 from gbaseg.evaluation.image_figures import OverlayRow, segmentation_overlays
 from gbaseg.evaluation.overlays import PanelImage, case_panel
-from gbaseg.evaluation.report import Section, Viewer, as_image, as_vector, render
+from gbaseg.evaluation.report import Section, Viewer, as_image, as_vector, in_few_colours, render
 from gbaseg.evaluation.report_readings import Reading
 from gbaseg.evaluation.report_tables import Column, Table
 from gbaseg.evaluation.report_views import View, cut_out, room_for
@@ -48,6 +51,20 @@ def test_names_inside_vector_figures_are_used_once_in_the_page(page):
     assert len(names) == len(set(names)) > 10
     referred = set(re.findall(r'(?:xlink:)?href="#([^"]+)"|url\(#([^)]+)\)', page))
     assert {name for pair in referred for name in pair if name} <= set(names)
+
+
+def test_a_picture_in_few_colours_is_what_was_drawn():
+    ramp = np.linspace(0, 1, 128 * 128).reshape(128, 128)
+    mask = np.zeros(ramp.shape, bool)
+    mask[40:80, 40:80] = True
+    whole = io.BytesIO()
+    rows = [OverlayRow("a", ramp, mask, {"round_1": np.roll(mask, 9)}, {}, (0.5, 0.5))]
+    save_to(segmentation_overlays(rows, 45.0), whole, "png", 110)
+    few = in_few_colours(whole.getvalue())
+    before, after = (np.asarray(Image.open(file).convert("RGB")).astype(int) for file in (whole, io.BytesIO(few)))
+    coloured = np.abs(before[..., 0] - before[..., 2]) > 100  # outlines
+    assert coloured.sum() > 100 and np.abs(before - after).max() <= 10
+    assert len(few) < len(whole.getvalue()) / 2
 
 
 def test_equal_contents_give_equal_pages(page):

@@ -5,6 +5,7 @@ With the cochleas as a second structure, so that all that the pipeline writes is
 
 import csv
 import json
+import re
 
 import numpy as np
 import pytest
@@ -184,6 +185,11 @@ def test_both_structures_are_in_every_table_and_picture(paper, tmp_path):
     page = (paper.folder / "report/index.html").read_text()
     for part in ("Rounds", "Known without the target&#39;s labels", "Augmentation", "Cases by round", "Every case"):
         assert f"{part}: VS</h2>" in page and f"{part}: Cochlea</h2>" in page
+    rows = re.findall(r'<tr data-view="(view-\d)" data-value="(\d)">', page)
+    assert sorted(rows) == [(f"view-{case}", value) for case in range(2) for value in "12"]
+    assert {"rounds_VS.csv", "cases_Cochlea.csv"} <= {
+        path.name for path in (paper.folder / "report/index_tables").iterdir()
+    }
 
 
 def test_no_mask_keeps_more_pieces_than_its_structure_has(paper):

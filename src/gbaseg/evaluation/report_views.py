@@ -13,8 +13,8 @@ from gbaseg.volume import Volume, write
 
 # Around the masks, as far as there is room for it.
 MARGINS_MM = (30.0, 20.0, 12.0, 6.0)
-# Of the views of a page, as base64: the rest of 30 MB is for pictures (64 cases: 8 MB) and the viewer (1 MB).
-_ALL_BYTES = 18_000_000
+# Of the views of a page, as base64: the rest of 30 MB is for pictures (64 cases: 5 MB) and the viewer (1 MB).
+_ALL_BYTES = 20_000_000
 # A case is never cut smaller than this for others' sake, and never larger than it is worth.
 _LEAST, _MOST = 100_000, 1_000_000
 _BASE64 = 4 / 3
