@@ -45,15 +45,16 @@ _spec.loader.exec_module(_scans)
 
 # An optimiser's steps in a test or a fixture, to look at one; with more it trains, and `make check` leaves it out.
 MOST_STEPS = 3
-# The files that take longest (60 to 10 s), in the order in which processes of xdist are to have them: none is left with a
-# long one at the end. The first makes the tiny project, and the others that look at it come when it is there.
+# The files that take longest (60 to 10 s), in the order in which processes of xdist are to have them: none is left with
+# a long one at the end. The first makes the tiny project, and others that look at it come when it is there.
 LONGEST = [
     "pipeline/test_queue.py", "pipeline/test_paper.py", "pipeline/test_few_slices.py", "pipeline/test_auto.py",
     "review/test_page.py", "pipeline/test_kills.py", "workflow/test_roots.py", "inference/test_nnunet_zip.py",
     "faults/test_processes.py", "runtime/test_stage_server.py", "runtime/test_fork_server.py", "pipeline/test_blind.py",
     "commands/test_study_run.py", "commands/test_experiments.py", "pipeline/test_sharing.py", "pipeline/test_tiny.py",
     "translation/test_training.py", "augmentation/test_training.py", "augmentation/test_equivalence.py",
-    "pipeline/test_review.py", "review/test_command.py", "segmentation/test_training.py", "segmentation/test_prediction.py",
+    "pipeline/test_review.py", "review/test_command.py", "segmentation/test_training.py",
+    "segmentation/test_prediction.py",
 ]  # fmt: skip
 
 
