@@ -175,7 +175,7 @@ def test_arms_share_the_stages_before_the_copies_and_seeds_the_data(monkeypatch)
     assert {"standardise", "train_translation", "survey", "pseudo_label_survey"} <= {*of_seed[1]}
     stages = YAML(typ="safe").load(Path("dvc.yaml").read_text())["stages"]
     assert {*of_seed[1]} <= stages.keys() and "train_singan" not in of_seed[1]
-    # Rounds are shared, too, where the scores alone differ; DVC calls them by number.
+    # A round is shared, too, up to its scores where these differ; DVC calls it by number.
     later = {**base, "evaluation": {**base["evaluation"], "low_dice": [0.25]}}
     [(_, named)] = shared_stages({"one": base, "other": later})["one"]
-    assert {"train_segmentation@round0", "train_segmentation@round1"} <= {*named}
+    assert "train_segmentation@round0" in named and "train_segmentation@round1" not in named
