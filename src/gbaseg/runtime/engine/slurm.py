@@ -21,11 +21,11 @@ from gbaseg.errors import UserError
 from gbaseg.runtime.ending import Ended
 from gbaseg.runtime.engine import queue
 from gbaseg.runtime.engine.calls import Call, Done, Pack, Record, Submission, call_of, calls_in, new_name
-from gbaseg.runtime.engine.place import Place, elsewhere
 from gbaseg.runtime.engine.queue import OVER, Job
 from gbaseg.runtime.engine.settings import Request
 from gbaseg.runtime.engine.task import Task, raise_failure
 from gbaseg.runtime.leftovers import discard
+from gbaseg.runtime.place import Place, elsewhere
 from gbaseg.runtime.progress import Display, log
 from gbaseg.text_file import tail
 
@@ -90,7 +90,13 @@ def abandon(call: Call) -> None:
     names = [one.name for one in record.submissions] if record else []
     if names:
         log(f"{call.folder}: cancelling what jobs a run before has left")
-        queue.cancel(names)
+        try:
+            queue.cancel(names)
+        except UserError as error:
+            raise UserError(
+                f"{call.folder}: a run before has left jobs of SLURM, which cannot be cancelled from here ({error}). "
+                "Run this where they can, or remove that folder when they are gone"
+            ) from error
         if not queue.wait_until_gone(names):
             raise UserError(f"{call.folder}: its jobs do not end; look: squeue --name={','.join(names)}")
     discard(call.folder)
@@ -192,6 +198,7 @@ class _Driver:
                         break
                 self.show(display)
                 time.sleep(min(_LOOK_S, self.place.engine.poll_s))
+            self.show(display)
         if self.failed is not None:
             raise_failure(self.failed[0], self.failed[1].failure, self.failed[1].where)
         return [self.outcomes[number].result for number in range(len(self.names))]
