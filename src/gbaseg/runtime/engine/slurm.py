@@ -33,8 +33,8 @@ from gbaseg.text_file import tail
 _LOOK_S = 1.0
 # States after which what a job was at is submitted again.
 _AGAIN = {"NODE_FAIL", "TIMEOUT", "PREEMPTED", "BOOT_FAIL", "DEADLINE", "REVOKED", ""}
-# A job that ends before it begins to work is tried once more; an outcome may be seen a little later than its job's end.
-_UNBEGUN, _MISSED = 2, 2
+# Jobs that end before they begin to work are given up after so many. An outcome may be seen later than its job's end.
+_UNBEGUN, _MISSED = 3, 2
 # So long after a job has ended well: NFS shows a folder's new files to another machine within a minute.
 _SEEN_S = 90.0
 # A job that SLURM shows no more may have been over for long, or SLURM has just begun anew.
@@ -165,6 +165,8 @@ class _Driver:
     since: dict[int, float] = field(default_factory=dict)
     dropped: set[int] = field(default_factory=set)
     failed: tuple[str, Done] | None = None
+    # By pack, how often its jobs have begun, and how many of them, in a row, have not.
+    begun: Counter[int] = field(default_factory=Counter)
     unbegun: Counter[int] = field(default_factory=Counter)
     said: str = ""
 
@@ -261,19 +263,19 @@ class _Driver:
         if self.failed is not None:
             self.dropped.update(left)
             return False
-        starts = self.call.starts(pack)
+        began = len(self.call.starts(pack))
+        self.unbegun[pack] = self.unbegun[pack] + 1 if began == self.begun[pack] else 0
+        self.begun[pack] = began
         where = f" on {job.node or 'no node'}, job {job.id}" if job else ""
         path = self.call.logs / f"{job.id if job else '?'}_0_log.out"
-        if state in _AGAIN or (self.call.was_asked_to_end(pack) and state != "CANCELLED"):
+        asked = self.call.was_asked_to_end(pack) or state in _AGAIN or self.unbegun[pack]
+        if asked and state != "CANCELLED" and self.unbegun[pack] < _UNBEGUN:
             log(f"{self.names[left[0]]}: its job{where} is over ({state or 'unknown to SLURM'}); submitted again")
             return True
-        if job is not None and not any(start["job"] == job.id for start in starts) and state != "CANCELLED":
-            self.unbegun[pack] += 1
-            if self.unbegun[pack] < _UNBEGUN:
-                log(f"{self.names[left[0]]}: its job{where} ended before it began ({state}); submitted again")
-                return True
         words = tail(path)
-        failure = f"its job is over ({state}) without a word; {_ADVICE.get(state, _ADVICE['FAILED'])}"
+        failure = (
+            f"its job is over ({state or 'unknown to SLURM'}) without a word; {_ADVICE.get(state, _ADVICE['FAILED'])}"
+        )
         where += f", log {path}"
         log(f"{self.names[left[0]]}: {failure}\n{words}")
         self.take(left[0], Done(UserError(f"{self.names[left[0]]}{where}: {failure}\n{words}".rstrip()), None, where))
