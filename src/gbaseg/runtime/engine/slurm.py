@@ -255,7 +255,7 @@ class _Driver:
 
     def left(self, pack: int) -> list[int]:
         """Tasks of a pack of which nothing has come, and something may."""
-        return [number for number in self.record.packs[pack] if number not in self.outcomes.keys() | self.dropped]
+        return [one for one in self.record.packs[pack] if one not in self.outcomes and one not in self.dropped]
 
     def is_to_begin_again(self, pack: int, job: Job | None) -> bool:
         """Whether a pack whose job is over is submitted again; else its tasks have failed, or are dropped."""
