@@ -96,6 +96,7 @@ def test_jobs_that_never_begin_are_given_up(site):
         run(where(2), lasting=True)
     said = str(caught.value)
     assert "where 0 on n" in said and "over (FAILED) without a word" in said and "no such module" in said
+    assert "none of its jobs began: is this folder" in said
     assert site.submissions() == 3
 
 
