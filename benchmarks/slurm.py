@@ -20,8 +20,8 @@ import click
 from harness import Figure, in_turns, publish, seconds
 
 from gbaseg.runtime.engine import Task, run
-from gbaseg.runtime.engine.place import Place, placed
 from gbaseg.runtime.engine.settings import Engine
+from gbaseg.runtime.place import Place, placed
 from gbaseg.segmentation.training import train_folds
 from gbaseg.segmentation.workspace import Workspace
 

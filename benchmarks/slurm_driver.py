@@ -17,8 +17,8 @@ from harness import Figure, publish
 
 from gbaseg.runtime.engine import Task, run
 from gbaseg.runtime.engine.calls import Call, Done
-from gbaseg.runtime.engine.place import Place, placed
 from gbaseg.runtime.engine.settings import Engine
+from gbaseg.runtime.place import Place, placed
 
 _PROGRAMS = {
     "sbatch": 'sed -n "s/^#SBATCH --job-name=//p" "$1" > {folder}/name; echo "Submitted batch job 1"',

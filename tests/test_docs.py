@@ -11,8 +11,8 @@ from gbaseg import params
 from gbaseg.cases import read_table
 from gbaseg.presets import preset_content
 from gbaseg.runtime import device, engine
-from gbaseg.runtime.engine.place import ENGINE, Needs
 from gbaseg.runtime.engine.settings import Engine
+from gbaseg.runtime.place import ENGINE, Needs
 
 ROOT = Path(__file__).parents[1]
 PAGES = [

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from gbaseg.errors import UserError
-from gbaseg.runtime.engine.place import ENGINE, Needs, Place, engine_asked_for
 from gbaseg.runtime.engine.settings import Engine, read_engine
 from gbaseg.runtime.engine.slurm import packed
+from gbaseg.runtime.place import ENGINE, Needs, Place, engine_asked_for
 
 ROUND = "train_segmentation/round_1"
 

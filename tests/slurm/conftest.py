@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gbaseg.runtime.engine.place import Place, placed
 from gbaseg.runtime.engine.settings import Engine
+from gbaseg.runtime.place import Place, placed
 
 HERE = Path(__file__).parent
 _spec = importlib.util.spec_from_file_location("slurm_cluster", HERE / "cluster.py")

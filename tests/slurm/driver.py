@@ -9,8 +9,8 @@ import stubs
 from gbaseg.errors import UserError
 from gbaseg.runtime.ending import Ended, on_signals
 from gbaseg.runtime.engine import Task, run
-from gbaseg.runtime.engine.place import Place, placed
 from gbaseg.runtime.engine.settings import Engine
+from gbaseg.runtime.place import Place, placed
 from gbaseg.runtime.scratch import atomic_outputs, jobs_of
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gbaseg.runtime.engine.place import placed
+from gbaseg.runtime.place import placed
 from gbaseg.segmentation.training import train_folds
 from gbaseg.segmentation.workspace import Workspace
 

@@ -12,7 +12,7 @@ import pytest
 from gbaseg.errors import UserError
 from gbaseg.runtime.engine import Task, run
 from gbaseg.runtime.engine.calls import Call
-from gbaseg.runtime.engine.place import placed
+from gbaseg.runtime.place import placed
 from gbaseg.runtime.scratch import atomic_outputs
 
 pytestmark = pytest.mark.processes

@@ -91,6 +91,15 @@ def test_what_a_task_does_wrong_is_said(site, task, kind, words):
         run([Task(task, getattr(stubs, task))])
 
 
+def test_jobs_that_never_begin_are_given_up(site):
+    with site.stage(setup=["echo no such module; exit 3"]), pytest.raises(UserError) as caught:
+        run(where(2), lasting=True)
+    said = str(caught.value)
+    assert "where 0 on n" in said and "over (FAILED) without a word" in said and "no such module" in said
+    assert "none of its jobs began: is this folder" in said
+    assert site.submissions() == 3
+
+
 def test_a_full_disk_on_a_node_is_said_in_one_line(site):
     import stubs
 

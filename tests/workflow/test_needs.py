@@ -8,7 +8,7 @@ from gbaseg.commands.cost import _PAPER
 from gbaseg.errors import UserError
 from gbaseg.params import check
 from gbaseg.presets import preset_content
-from gbaseg.runtime.engine.place import Needs
+from gbaseg.runtime.place import Needs
 from gbaseg.workflow.needs import needs_of, place_of
 
 FOLDER = Path(".scratch/survey-1")

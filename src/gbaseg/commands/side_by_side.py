@@ -25,10 +25,10 @@ from gbaseg.errors import UserError
 from gbaseg.git import below_the_top, git
 from gbaseg.runtime.durations import took
 from gbaseg.runtime.engine import WORKERS
-from gbaseg.runtime.engine.place import ENGINE, FILE
 from gbaseg.runtime.family import hears_of_parent
 from gbaseg.runtime.leftovers import discard
 from gbaseg.runtime.locks import locked
+from gbaseg.runtime.place import ENGINE, FILE
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.scratch import ROOT
 from gbaseg.text_file import tail

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gbaseg.errors import UserError
+from gbaseg.runtime.place import elsewhere
 
 if TYPE_CHECKING:
     import torch
@@ -75,8 +76,6 @@ def is_gpu() -> bool:
     Raises:
         UserError: the device that was asked for is not there.
     """
-    from gbaseg.runtime.engine.place import elsewhere
-
     wanted = os.environ.get(VARIABLE, "auto")
     check_name(wanted)
     if wanted != PROCESSOR and (place := elsewhere()) is not None:

@@ -15,10 +15,10 @@ from gbaseg.errors import UserError
 from gbaseg.runtime.device import computed_on
 from gbaseg.runtime.ending import Ended
 from gbaseg.runtime.engine import threads_for
-from gbaseg.runtime.engine.place import elsewhere, placed
 from gbaseg.runtime.family import end_forks_with_this, end_with_dvc
 from gbaseg.runtime.json_files import read_json
 from gbaseg.runtime.ledger import entry
+from gbaseg.runtime.place import elsewhere, placed
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.room import DiskFault, disk_fault, in_bytes
 from gbaseg.runtime.scratch import ROOT, Scratch, atomic_outputs, fingerprint

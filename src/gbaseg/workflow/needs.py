@@ -8,7 +8,7 @@ from pathlib import Path
 from gbaseg.cost.counted import DataSize
 from gbaseg.errors import UserError
 from gbaseg.params import Params
-from gbaseg.runtime.engine.place import Needs, Place, engine_asked_for
+from gbaseg.runtime.place import Needs, Place, engine_asked_for
 from gbaseg.runtime.scratch import jobs_of
 
 _GIB = 2.0**30

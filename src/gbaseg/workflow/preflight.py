@@ -14,8 +14,8 @@ from gbaseg.errors import UserError
 from gbaseg.params import Params
 from gbaseg.runtime.device import is_gpu
 from gbaseg.runtime.engine import WORKERS, workers_for
-from gbaseg.runtime.engine.place import elsewhere
 from gbaseg.runtime.leftovers import tidy
+from gbaseg.runtime.place import elsewhere
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.room import SHARED, device_of, free_bytes, free_memory, in_bytes
 from gbaseg.runtime.scratch import ROOT

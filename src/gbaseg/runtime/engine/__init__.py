@@ -12,8 +12,8 @@ from typing import Any
 
 from gbaseg.runtime.engine import local
 from gbaseg.runtime.engine.local import GPU_TASKS, WORKERS, threads_for
-from gbaseg.runtime.engine.place import elsewhere
 from gbaseg.runtime.engine.task import Task, TaskFailed
+from gbaseg.runtime.place import elsewhere
 
 __all__ = ["GPU_TASKS", "WORKERS", "Task", "TaskFailed", "cores_for", "run", "threads_for", "workers_for"]
 

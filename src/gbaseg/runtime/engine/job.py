@@ -21,10 +21,10 @@ from gbaseg.errors import UserError
 from gbaseg.runtime.ending import Ended, allow, kill_children, listen, on_first_signal
 from gbaseg.runtime.engine.calls import Call, Done, Record
 from gbaseg.runtime.engine.local import WORKERS, use_threads
-from gbaseg.runtime.engine.place import ENGINE, LOCAL
 from gbaseg.runtime.engine.task import attempt
 from gbaseg.runtime.family import end_forks_with_this
 from gbaseg.runtime.memory import keep_freed
+from gbaseg.runtime.place import ENGINE, LOCAL
 from gbaseg.runtime.progress import REPORT_FOLDER, log
 
 # A pack of which so many jobs in a row got no further than those before is given up.

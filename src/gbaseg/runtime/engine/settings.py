@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from gbaseg.errors import UserError
-from gbaseg.runtime.engine.place import ENGINE, LOCAL, Needs
+from gbaseg.runtime.place import ENGINE, LOCAL, Needs
 from gbaseg.text_file import read_yaml
 
 # Of a job, where neither the file nor the cost model says more: a case on the paper's grid, with all that is imported.

@@ -1,0 +1,73 @@
+"""Six experiments (two seeds, three arms) two at a time against one after the other, both from nothing.
+
+    python benchmarks/experiments_at_once.py
+
+Each stage has one core in both. Outputs are compared, and it is counted how often each stage was made.
+"""
+
+import shutil
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+import click
+from finished_project import finished_project, run_in
+from harness import Figure, publish, seconds
+from ruamel.yaml import YAML
+
+from gbaseg.git import git
+
+_ONE_CORE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "GBASEG_WORKERS"), "1")
+_GRID = ("gbaseg", "ablation", "arms", "--seeds", "1,2", "--run")
+# The bar: of the time of one after the other.
+_OF_SERIAL = 0.6
+
+
+def made(folder: Path) -> dict[str, dict[str, str]]:
+    """Experiment -> its outputs' hashes."""
+    found = {}
+    for reference in git("for-each-ref", "--format=%(refname)", "refs/exps", folder=folder).splitlines():
+        if "/exec/" in reference or reference.endswith("/stash"):
+            continue
+        lock = YAML(typ="safe").load(git("show", f"{reference}:dvc.lock", folder=folder))
+        outputs = [output for stage in lock["stages"].values() for output in stage.get("outs", [])]
+        found[reference.rpartition("/")[2]] = {output["path"]: output["md5"] for output in outputs}
+    return found
+
+
+def kept(folder: Path) -> Counter[str]:
+    """How often a stage's command is in DVC's cache of runs, once for each set of inputs."""
+    files = [path for path in (folder / ".dvc/cache/runs").rglob("*") if path.is_file()]
+    return Counter(YAML(typ="safe").load(path.read_text(encoding="utf-8"))["cmd"] for path in files)
+
+
+@click.command(help=__doc__)
+@click.option("--project", type=click.Path(path_type=Path, exists=True, file_okay=False), help="A finished one.")
+def main(project: Path | None) -> None:
+    with finished_project(project) as finished, tempfile.TemporaryDirectory() as name:
+        folders = {way: Path(name) / way for way in ("at_once", "serial")}
+        times = {}
+        for way, options in (("at_once", ("--at-once", "2")), ("serial", ())):
+            shutil.copytree(finished, folders[way], symlinks=True)
+            # From nothing: neither cache nor store.
+            for of_runs in (".dvc/cache", ".dvc/tmp", ".scratch", "data", "models"):
+                shutil.rmtree(folders[way] / of_runs, ignore_errors=True)
+            git("checkout", "--", ".", folder=folders[way])
+            times[way] = seconds(lambda way=way, options=options: run_in(folders[way], *_GRID, *options, **_ONE_CORE))
+        results = {way: made(folder) for way, folder in folders.items()}
+        assert len(results["serial"]) == 6 and results["at_once"] == results["serial"], "results differ"
+        shared = {stage: count for stage, count in kept(folders["at_once"]).items() if count < 6}
+        publish(
+            "experiments_at_once",
+            [
+                Figure(
+                    "six experiments of the tiny preset, two at a time", times["at_once"], times["serial"], "s",
+                    "one after the other", times["serial"] / times["at_once"], 1, 1 / _OF_SERIAL,
+                    f"all outputs equal; stages that several share were made {sorted(set(shared.values()))} times",
+                )
+            ],
+        )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
