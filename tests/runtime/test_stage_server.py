@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from gbaseg.runtime import stage_client
+from gbaseg.runtime import stage_client, stage_server
 from gbaseg.runtime.stage_client import SWITCH
 
 pytestmark = pytest.mark.processes
@@ -167,6 +167,19 @@ def test_the_second_stage_is_a_fork_and_says_and_returns_what_the_first_did(read
     assert ready.run(f"{GBASEG} outlook") == ready.first
     assert len(ready.servers()) == 1
     assert ready.run(f"{GBASEG} --version")[:2] == [0, ready.run(f"{GBASEG} --version", **{SWITCH: "0"})[1]]
+
+
+@pytest.mark.parametrize(
+    ("command", "first", "last"),
+    [
+        ("train-singan", ["augment", "adapt"], "train_singan"),
+        ("phantom", ["standardise", "train_translation"], "summarise"),
+    ],
+)
+def test_what_the_next_stages_want_is_imported_first(command, first, last):
+    program, *stages = stage_server._in_order(command)
+    assert sorted([program, *stages]) == sorted(stage_server._IMPORTED) and program == "gbaseg.cli"
+    assert stages[:2] == [f"gbaseg.stages.{name}" for name in first] and stages[-1] == f"gbaseg.stages.{last}"
 
 
 def test_a_fork_has_the_folder_and_streams_of_its_caller(ready, tmp_path):

@@ -1,8 +1,8 @@
 """A stage's process as dvc has started it: it hands its work to a fork of one that has imported all (`stage_server`).
 
-So it is on Linux, without a GPU, in the stages of a `dvc repro` once that process is there, some seconds after the
-first has begun; else, and with `GBASEG_FORK_STAGES=0`, a stage runs where it was started. Nothing that a stage computes
-depends on it.
+So it is on Linux, without a GPU, in the stages of a `dvc repro` once that process has what they need, a second or two
+after the first has begun; else, and with `GBASEG_FORK_STAGES=0`, a stage runs where it was started. Nothing that a
+stage computes depends on it.
 """
 
 from __future__ import annotations
@@ -108,11 +108,12 @@ def _start(folder: Path, dvc: int) -> None:
         _clear(left)
     if folder.exists():
         return
-    module = ["-m", "gbaseg.runtime.stage_server"]
+    command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+    module = ["-m", "gbaseg.runtime.stage_server", str(folder), str(dvc), command]
     with suppress(OSError):
         # Whoever reads what dvc says up to its end would wait for this process, too.
         subprocess.Popen(
-            [sys.executable, *subprocess._args_from_interpreter_flags(), "-P", *module, str(folder), str(dvc)],  # type: ignore[attr-defined]
+            [sys.executable, *subprocess._args_from_interpreter_flags(), "-P", *module],  # type: ignore[attr-defined]
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -33,8 +33,9 @@ from gbaseg.runtime.stage_client import SIZE, SOCKET, STARTED, STATUS
 
 # Standard input, output and error of the caller, and the pipe that it tells signals by.
 _DESCRIPTORS = 4
-# What stages take long to import, in the order in which a run wants it. None of it may start threads that a fork would
-# miss, nor ask for a GPU (`fork_server.import_for_workers`).
+# What stages take long to import, in the order in which a run wants it; it begins behind the stage that has started
+# this process. None of it may start threads that a fork would miss, nor ask for a GPU
+# (`fork_server.import_for_workers`).
 _IMPORTED = (
     "gbaseg.cli",
     "gbaseg.stages.standardise",
@@ -54,15 +55,20 @@ _IMPORTED = (
 )
 
 
-def main(folder: Path, dvc: int) -> None:
-    """Import, then fork a stage for everyone who asks, until dvc has ended.
+# Of these it has what the next stage wants: before, a stage is sooner done where it was started than forked.
+_BEFORE_IT_LISTENS = 3
+
+
+def main(folder: Path, dvc: int, command: str) -> None:
+    """Import, and fork a stage for everyone who asks, until dvc has ended.
 
     Args:
         folder: to be made; its socket is where stages ask.
         dvc: process that this one ends with.
+        command: of the stage that has started it, as `gbaseg` has it.
     """
     server = os.getpid()
-    request = _serve(folder, dvc)
+    request = _serve(folder, dvc, _in_order(command))
     if request is not None:
         _become(request, server)
         from gbaseg.cli import main as gbaseg
@@ -70,7 +76,15 @@ def main(folder: Path, dvc: int) -> None:
         run_to_its_end(partial(gbaseg.main, prog_name="gbaseg"))
 
 
-def _serve(folder: Path, dvc: int) -> dict[str, Any] | None:
+def _in_order(command: str) -> list[str]:
+    """What to import: first what stages after this one want, then the others, which dvc may have done."""
+    program, *others = _IMPORTED
+    this = f"gbaseg.stages.{command.replace('-', '_')}"
+    place = others.index(this) + 1 if this in others else 0
+    return [program, *others[place:], *others[:place]]
+
+
+def _serve(folder: Path, dvc: int, modules: list[str]) -> dict[str, Any] | None:
     """Returns what is to be run in a fork; nothing in the process itself, once all is over."""
     for number in ASKING:
         # A terminal's, and a batch system's, go to all processes at once, and are the stages' to hear.
@@ -82,31 +96,37 @@ def _serve(folder: Path, dvc: int) -> dict[str, Any] | None:
         listener.bind(str(folder / SOCKET))
         events.register(owner, selectors.EVENT_READ)
         try:
-            for module in _IMPORTED:
+            for module in modules[:_BEFORE_IT_LISTENS]:
                 import_module(module)
                 if events.select(0):
                     return None
-            # Pages that no collection touches stay shared.
-            gc.collect()
-            gc.freeze()
-            # Not before: a stage that comes meanwhile is sooner done where it was started than it could be forked.
             listener.listen()
             events.register(listener, selectors.EVENT_READ)
-            return _fork_stages(listener, events, owner)
+            return _fork_stages(listener, events, owner, modules[_BEFORE_IT_LISTENS:])
         finally:
             if os.getpid() == this:
                 shutil.rmtree(folder, ignore_errors=True)
     return None
 
 
-def _fork_stages(listener: socket.socket, events: selectors.BaseSelector, owner: int) -> dict[str, Any] | None:
-    """As `_serve`."""
+def _fork_stages(
+    listener: socket.socket, events: selectors.BaseSelector, owner: int, modules: list[str]
+) -> dict[str, Any] | None:
+    """As `_serve`; while nobody asks, what is left is imported."""
     stages: set[int] = set()
+    # Pages that no collection touches stay shared.
+    gc.collect()
+    gc.freeze()
     while owner in events.get_map() or stages:
-        for key, _ in events.select():
+        heard = events.select(0 if modules else None)
+        if not heard and modules:
+            import_module(modules.pop(0))
+            gc.freeze()
+        for key, _ in heard:
             if key.fd == owner:
                 events.unregister(owner)
                 events.unregister(listener)
+                modules.clear()
                 for stage in stages:
                     os.kill(stage, signal.SIGTERM)
             elif key.fileobj is listener:
@@ -188,4 +208,4 @@ def _become(request: Mapping[str, Any], server: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
