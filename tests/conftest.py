@@ -39,7 +39,7 @@ MOST_STEPS = 3
 # Of the files without a whole pipeline those that take longest, in processes of their own.
 WAITS = {
     "test_page.py", "test_processes.py", "test_experiments.py", "test_study_run.py", "test_run.py", "test_engine.py",
-    "test_lost.py", "test_interrupted.py", "test_tasks.py",
+    "test_lost.py", "test_interrupted.py", "test_tasks.py", "test_side_by_side.py",
 }  # fmt: skip
 
 
