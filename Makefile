@@ -3,27 +3,32 @@
 PYTHON ?=
 VENV := .venv
 # One after the other: two at a time would disturb each other.
-BENCHMARKS := start_up surface_distance bfloat16 singan cyclegan cpu_steps round_data stage_overhead one_more_experiment slurm_driver
+BENCHMARKS := start_up surface_distance bfloat16 singan cyclegan cpu_steps round_data stage_overhead one_more_experiment slurm_driver review
 BIN := $(VENV)/bin
 # A file is one process's, for its fixtures; in the order of tests/conftest.py.
 PYTEST := OMP_NUM_THREADS=1 python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 # Without what waits for processes, and with no fixture that is dear: a worker a core, each with whatever is left.
 QUICK := OMP_NUM_THREADS=1 python -m pytest -n $$(nproc) --dist worksteal
+# mypy takes one core for 20 s where it has no cache: beside the tests, and what it says after them.
+beside_mypy = said=$$(mktemp); mypy > "$$said" 2>&1 & types=$$!; $(1); tests=$$?; \
+	wait $$types; types=$$?; cat "$$said"; rm "$$said"; test $$tests = 0 && test $$types = 0
 # dvc and gbaseg are called by name in dvc.yaml
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # dvc sends usage statistics to its makers otherwise
 export DVC_NO_ANALYTICS := 1
+# What pytest makes of the tests' assertions is kept, or each process makes it again, in four seconds.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run check test lint types bench python clean
 
 run: $(VENV)/installed
 	@gbaseg run
 
-check: $(VENV)/installed lint types
-	$(QUICK) -m "not training and not processes"
+check: $(VENV)/installed lint
+	@$(call beside_mypy,$(QUICK) -m "not training and not processes")
 
-test: $(VENV)/installed lint types
-	$(PYTEST)
+test: $(VENV)/installed lint
+	@$(call beside_mypy,$(PYTEST))
 
 lint: $(VENV)/installed
 	ruff check .

@@ -1,5 +1,6 @@
 """What tests of several rooms share: test scans, their order, and which of them train."""
 
+import gc
 import importlib.util
 import os
 import sys
@@ -9,6 +10,14 @@ from pathlib import Path
 
 import dvc  # noqa: F401 - its log goes where standard output led when it was imported: not to a test's, which is closed
 import pytest
+
+# What is imported and collected stays: looked through again and again for garbage, it takes a fifth of all time.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 class NoDistutils:
@@ -36,11 +45,20 @@ _spec.loader.exec_module(_scans)
 
 # An optimiser's steps in a test or a fixture, to look at one; with more it trains, and `make check` leaves it out.
 MOST_STEPS = 3
-# Of the files without a whole pipeline those that take longest, in processes of their own.
-WAITS = {
-    "test_page.py", "test_processes.py", "test_experiments.py", "test_study_run.py", "test_run.py", "test_engine.py",
-    "test_lost.py", "test_interrupted.py", "test_tasks.py", "test_side_by_side.py",
-}  # fmt: skip
+# The files that take longest (60 to 10 s), in the order in which processes of xdist are to have them: none is left with
+# a long one at the end. The first makes the tiny project, and others that look at it come when it is there.
+LONGEST = [
+    "pipeline/test_queue.py", "pipeline/test_paper.py", "pipeline/test_few_slices.py", "pipeline/test_auto.py",
+    "slurm/test_lost.py", "commands/test_side_by_side.py", "review/test_page.py", "pipeline/test_kills.py",
+    "slurm/test_folds.py",
+    "workflow/test_roots.py", "inference/test_nnunet_zip.py", "faults/test_processes.py",
+    "slurm/test_interrupted.py", "slurm/test_tasks.py", "pipeline/test_tutorials.py",
+    "runtime/test_stage_server.py", "runtime/test_fork_server.py", "pipeline/test_blind.py",
+    "commands/test_study_run.py", "commands/test_experiments.py", "pipeline/test_sharing.py",
+    "pipeline/test_tiny.py", "translation/test_training.py", "augmentation/test_training.py",
+    "augmentation/test_equivalence.py", "pipeline/test_review.py", "review/test_command.py",
+    "segmentation/test_training.py", "segmentation/test_prediction.py",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -82,19 +100,10 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files of whole pipelines come first, so that no process of xdist has a long one left at the end.
-
-    Last of these the ones that look at the tiny project, which another process makes by then. Then those that wait for
-    processes, and others by their length.
-    """
+    """The longest files come first, then those of many tests."""
     counts = Counter(item.path for item in items)
-    others = {item.path for item in items if item.get_closest_marker("pipeline") is None}
-    look = {item.path for item in items if "tiny" in getattr(item, "fixturenames", ())}
-    items.sort(
-        key=lambda item: (
-            item.path in others, item.path in look, item.path.name not in WAITS, -counts[item.path], item.path
-        )
-    )  # fmt: skip
+    places = {Path(__file__).parent / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: (places.get(item.path, len(places)), -counts[item.path], item.path))
 
 
 class Steps:

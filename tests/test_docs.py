@@ -1,5 +1,6 @@
 """What the docs tell people to write is what the code takes."""
 
+import json
 import re
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from gbaseg.runtime.place import ENGINE, Needs
 ROOT = Path(__file__).parents[1]
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "data/README.md", "models/README.md")),
-    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
 ]
 
 
@@ -93,3 +94,12 @@ def test_variables_are_named_as_the_code_reads_them():
     assert {device.VARIABLE, device.VISIBLE, engine.WORKERS, engine.GPU_TASKS, ENGINE} <= set(
         re.findall(r"`([A-Z_]+)`", text)
     )
+
+
+def test_times_of_stages_are_those_of_the_benchmark():
+    [section] = re.findall(r"^## How long stages take$(.*?)^## ", (ROOT / "docs/running.md").read_text(), re.M | re.S)
+    rows = json.loads((ROOT / "benchmarks/results/against_run.json").read_text())["table"]["rows"]
+    took = {stage: seconds for stage, seconds, _ in rows}
+    said = {name: float(seconds) for name, seconds in re.findall(r"^\| `?([^`|]+?)`? \| ([\d.]+) s \|$", section, re.M)}
+    assert len(said) > 10 and said == {name: took["all" if name == "all stages" else name] for name in said}
+    assert all(seconds <= 0.5 for name, seconds in took.items() if seconds and name not in {*said, "all", "baseline"})

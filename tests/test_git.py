@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from gbaseg import doctor
 from gbaseg.cli import main
-from gbaseg.git import GitRefuses, below_the_top, check_repository
+from gbaseg.git import GitRefuses, below_the_top, check_repository, taken_by_git
 
 ROOT = Path(__file__).parents[1]
 
@@ -124,3 +124,14 @@ def test_words_are_gits_whatever_the_language(project, monkeypatch):
     with pytest.raises(GitRefuses, match="not a git repository"):
         check_repository()
     assert os.environ["LANG"] == "de_DE.UTF-8"
+
+
+def test_whether_git_would_take_a_file(project, tmp_path):
+    Path(".gitignore").write_text("/report/\n")
+    for name in ("report/index.html", "page.html", "sub/page.html", "params.yaml"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).touch()
+    assert not taken_by_git(Path("report/index.html"))
+    assert taken_by_git(Path("page.html")) and taken_by_git(Path("sub/page.html")) and taken_by_git(Path("params.yaml"))
+    (tmp_path / "elsewhere.html").touch()
+    assert not taken_by_git(tmp_path / "elsewhere.html")

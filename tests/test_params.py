@@ -276,7 +276,7 @@ def test_the_reports_second_structure_is_all_that_its_preset_adds_to_the_paper(c
     ("key", "value", "says"),
     [
         ("sed", 1, "sed: no such key; did you mean 'seed'? (allowed here: seed, dataset, phantom, standardise"),
-        ("segmentation.fold", 5, "segmentation.fold: no such key; did you mean 'folds'? (allowed here: folds, epochs"),
+        ("segmentation.fold", 5, "segmentation.fold: no such key; did you mean 'folds'? (allowed here: folds, members"),
         ("segmentation.network.depth", 3, "network.depth: no such key (allowed here: patch_size_zyx, batch_size"),
         ("segmentation.epochs", "ten", "segmentation.epochs: found 'ten'; input should be a valid integer"),
         ("segmentation.epochs", 0, "segmentation.epochs: found 0; input should be greater than or equal to 1"),

@@ -6,7 +6,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from gbaseg.errors import UserError
-from gbaseg.presets import apply_preset, describe, list_presets
+from gbaseg.presets import SHIPPED, apply_preset, describe, list_presets, preset_folder
 
 DEFAULT = """\
 # Every number that changes a result.
@@ -331,3 +331,14 @@ def test_the_list_says_what_each_changes(project):
     }
     text = describe(list(presets.values()))
     assert 'lgg\n  Gliomas.\n  Bright on FLAIR.\n    dataset.root: "data/raw/lgg"\n' in text
+
+
+def test_presets_of_the_folder_come_before_those_of_the_package(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert preset_folder() == SHIPPED and "tiny" in {preset.name for preset in list_presets(SHIPPED)}
+    Path("presets").mkdir()
+    assert preset_folder() == Path("presets")
+
+
+def test_those_of_a_clone_are_those_of_the_package():
+    assert (Path(__file__).parents[1] / "presets").resolve() == SHIPPED.resolve()

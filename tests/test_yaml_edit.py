@@ -16,6 +16,8 @@ from gbaseg.yaml_edit import commented, edited
         ("a: # why\n  - 1\n  - 2 # two\n# next\nb: 0\n", "a: []\n", "a: [] # why\n# next\nb: 0\n"),
         ("a:\n  - 1\n# next\nb: 0\n", "a:\n    - x:\n        y: 1\n", "a:\n    - x:\n        y: 1\n# next\nb: 0\n"),
         ("a: 1", "a:\n  b: 2", "a:\n  b: 2"),
+        ("a: # why\nb: 2\n", "a: 1\n", "a: 1 # why\nb: 2\n"),
+        ("a:\nb: 2\n", "a:\n  - 1\n", "a:\n  - 1\nb: 2\n"),
     ],
 )
 def test_one_value(text, source, expected):

@@ -59,3 +59,13 @@ def below_the_top(folder: Path = Path()) -> str:
         GitRefuses: as `git`.
     """
     return git("rev-parse", "--show-prefix", folder=folder)
+
+
+def taken_by_git(path: Path) -> bool:
+    """Whether `git add` of its folder takes a file along: it lies in a repository, and nothing there ignores it."""
+    folder = path.absolute().parent
+    try:
+        git("rev-parse", "--is-inside-work-tree", folder=folder)
+        return bool(git("ls-files", "--cached", "--others", "--exclude-standard", "--", path.name, folder=folder))
+    except GitRefuses:
+        return False

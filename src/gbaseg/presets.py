@@ -18,10 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from gbaseg.errors import UserError
-from gbaseg.runtime.scratch import written_whole
+from gbaseg.runtime.whole import written_whole
 from gbaseg.text_file import parse_yaml, read_yaml, text_of
 from gbaseg.yaml_edit import edited
 
+# Of a project; in a clone a link to those of the package, which come with a wheel too.
+OWN, SHIPPED = Path("presets"), Path(__file__).with_name("shipped_presets")
 # The shipped params.yaml, and a preset's key for the preset that it is laid on.
 DEFAULT, BASE = "default", "base"
 # Mappings whose keys are the user's own names: a preset gives them whole.
@@ -55,6 +57,11 @@ class Overwritten:
             return f"the text could not stay; {self.kept_as} is the file as it was"
         title = f"{len(self.values)} value(s) set by hand were overwritten; {self.kept_as} is the file as it was:"
         return "\n".join([title, *(f"  {value}" for value in self.values)])
+
+
+def preset_folder() -> Path:
+    """`presets` of this folder where there is one, else what is shipped in the package."""
+    return OWN if OWN.is_dir() else SHIPPED
 
 
 def list_presets(folder: Path) -> list[Preset]:

@@ -77,7 +77,7 @@ def test_copies_are_not_cut_off_at_black_or_white(ring, contrast):
     image, mask = ball(0.05, ring=ring, sd=0.04)
     seen = measure(image, mask, SPACING)
     target = [look(contrast + 0.01 * n, std=0.04) for n in range(6)]
-    for change in draw([seen], target, 8, np.random.default_rng(0))[0]:
+    for change, _ in draw([seen], target, 8, np.random.default_rng(0))[0]:
         values = rescale(image, mask, *change)[mask]
         assert np.mean((values <= 0) | (values >= 1)) < 0.25 and values.std() > 0.02
 
@@ -88,12 +88,12 @@ def test_what_is_absent_or_has_no_ring_is_not_changed():
     assert towards(Appearance(10.0, 0.5, 0.1, float("nan")), 0.1) is None
 
 
-def contrasts(sources, changes):
+def contrasts(sources, wanted):
     return np.array(
         [
             source.mean * change.factor + change.offset - (source.mean - source.contrast)
-            for source, of_case in zip(sources, changes, strict=True)
-            for change in of_case
+            for source, of_case in zip(sources, wanted, strict=True)
+            for change, _ in of_case
         ]
     )
 
@@ -124,6 +124,30 @@ def test_large_tumours_get_the_looks_of_large_ones():
     assert found[20:].mean() - found[:10].mean() > 0.2
 
 
+def test_copies_take_the_target_s_sizes_where_asked():
+    """Half as wide as the target's: what a diameter times 1.25 can do is done; half of the sources need less."""
+    rng = np.random.default_rng(0)
+    sources = [look(0.1, volume_mm3=volume) for volume in rng.lognormal(6.3, 0.5, 40)]
+    target = [look(0.2 + 0.01 * n, volume_mm3=volume) for n, volume in enumerate(rng.lognormal(7.0, 0.5, 20))]
+    plain, sized = (draw(sources, target, 4, np.random.default_rng(1), sizes) for sizes in (False, True))
+    assert [[one.change for one in case] for case in plain] == [[one.change for one in case] for case in sized]
+    assert {one.diameter for case in plain for one in case} == {1.0}
+    diameters = np.array([[one.diameter for one in case] for case in sized])
+    assert diameters.max() == 1.25 and diameters.min() >= 0.8 and np.median(diameters) > 1.15
+
+    def copies(wanted):
+        return [
+            look(
+                one.change.offset + one.change.factor * source.mean - 0.5,
+                volume_mm3=source.volume_mm3 * one.diameter**3,
+            )
+            for source, case in zip(sources, wanted, strict=True)
+            for one in case
+        ]
+
+    assert energy_distance(copies(sized), target) < 0.5 * energy_distance(copies(plain), target)
+
+
 def test_the_distance_of_equal_sets_is_nothing_and_copies_halve_it():
     rng = np.random.default_rng(0)
 
@@ -135,7 +159,8 @@ def test_the_distance_of_equal_sets_is_nothing_and_copies_halve_it():
     copies = [
         look(one.mean * change.factor + change.offset - 0.5, volume_mm3=one.volume_mm3)
         for one, of_case in zip(source, draw(source, target, 4, rng), strict=True)
-        for change in of_case
+        for change, diameter in of_case
+        if diameter == 1.0
     ]
     assert energy_distance(source + copies, target) < 0.5 * energy_distance(source, target)
     assert np.isnan(energy_distance(target[:1], target))

@@ -157,6 +157,27 @@ def test_methods_say_what_was_done_and_nothing_else(run, mode, arm, has, has_not
     assert "average symmetric surface distance" in text
 
 
+def test_methods_say_which_structure_was_rescaled_how_and_what_else_copies_were_given(run):
+    rules = [
+        {"name": "vs", "structure": "VS", "lambdas": [0.5, 2]},
+        {"name": "c", "structure": "Cochlea", "lambdas": [3], "adaptive": 1},
+    ]
+    settings = params.check(
+        {
+            "dataset": {"structures": {"VS": 1, "Cochlea": 2}},
+            "segmentation": {"members": 3},
+            "augmentation": {"arm": "naive", "rules": rules, "alterations": {"size": 0.5, "edges": 0.25}},
+        }
+    )
+    text = one_line(methods(replace(read_facts("round_1"), settings=settings), ABOUT))
+    for part in (
+        "rescaled (VS: times 0.5, 2; Cochlea: times 3 and by factors drawn from what the target showed)",
+        "Of these copies 50 % were given another size (diameter times 0.8 to 1.25), 25 % sharper or softer edges.",
+        "5 folds of 3 networks each split by patient",
+    ):
+        assert part in text
+
+
 def test_the_first_round_and_the_survey_are_said_to_be_them(run):
     facts = read_facts("round_1")
     first = one_line(methods(replace(facts, round_id="round_0", about_model={"trained_in": "round_0"}), ABOUT))

@@ -6,7 +6,7 @@ import numpy as np
 
 from gbaseg import params
 from gbaseg.commands import report
-from gbaseg.commands.report import interesting_slices
+from gbaseg.commands.report_cases import interesting_slices
 from gbaseg.planning.page import PAGE
 from gbaseg.planning.writing import params_text, stamp_of
 

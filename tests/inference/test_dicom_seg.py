@@ -1,10 +1,12 @@
 """Masks as DICOM segmentations: read again they are the masks, of the series that they are of."""
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from gbaseg import volume
 from gbaseg.commands import predict
@@ -16,6 +18,7 @@ from gbaseg.inference.find import Described
 from gbaseg.inference.scans import accepted, standardised
 from gbaseg.inference.segment import segment
 from gbaseg.volume import Grid
+from gbaseg.volume.resampling import to_sitk
 
 hd = pytest.importorskip("highdicom", reason="of the extra gbaseg[dicom]")
 _spec = importlib.util.spec_from_file_location("series", Path(__file__).parents[1] / "volume/test_dicom.py")
@@ -54,6 +57,33 @@ def test_what_is_written_is_the_mask_of_that_series(coronal, sure, tmp_path):
     where = placed.map_indices_to_reference(np.argwhere(placed.array == 1)).mean(axis=0)
     index = np.argwhere(found.mask.array == 1).mean(axis=0)[::-1] * np.array(GRID.spacing_zyx_mm[::-1])
     assert where == pytest.approx(np.array(GRID.origin_xyz_mm) + np.reshape(GRID.direction, (3, 3)) @ index, abs=1e-3)
+
+
+def blocks(*places):
+    """A mask on the series' grid with a block in some of its slices, here and there."""
+    mask = np.zeros(GRID.shape, np.uint8)
+    for z in places:
+        mask[z, 3 + z : 9 + z, 50 - z : 52] = 1
+    return mask
+
+
+@pytest.mark.parametrize(
+    "places", [(5, 9, 12), (0,), (17,), (28, 29), tuple(range(30))], ids=["gaps", "first", "one", "last", "all"]
+)
+def test_a_reader_of_another_make_finds_the_same_voxels_in_the_same_place(places, coronal, sure, tmp_path):
+    """ITK's GDCM, which shares no line with highdicom and pydicom, takes the frames for a stack."""
+    segmentation = segmented(sure(0.0), coronal)
+    mask = segmentation.mask.with_array(blocks(*places))
+    write_seg(replace(segmentation, mask=mask), coronal, tmp_path / "seg.dcm", "round_1")
+    stack = sitk.ReadImage(str(tmp_path / "seg.dcm"))
+    on_series = sitk.Resample(stack, to_sitk(mask), sitk.Transform(), sitk.sitkNearestNeighbor, 0.0, sitk.sitkUInt8)
+    assert np.array_equal(sitk.GetArrayFromImage(on_series) > 0, mask.array > 0)
+    # Its own voxels, not between them.
+    index = [
+        stack.TransformPhysicalPointToContinuousIndex(to_sitk(mask).TransformIndexToPhysicalPoint((3, 4, z)))
+        for z in places
+    ]
+    assert np.abs(np.array(index) - np.round(index)).max() < 1e-2
 
 
 def test_equal_masks_have_equal_uids(coronal, sure, tmp_path):

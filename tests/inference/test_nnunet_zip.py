@@ -1,5 +1,6 @@
 """nnU-Net's own commands, without our trainer, on what `export --nnunet` writes."""
 
+import json
 import os
 import subprocess
 import sys
@@ -23,15 +24,25 @@ from gbaseg.workflow import layout
 MODEL = layout.model_of("round_1")
 
 
-def nnunet(command, *arguments):
-    """One of nnU-Net's commands in a process of its own, as somebody would call it who has nnU-Net alone."""
+# Importing takes longer than what the commands do.
+ONE_AFTER_THE_OTHER = """
+import json, sys
+from importlib.metadata import entry_points
+for sys.argv in json.loads(sys.argv[1]):
+    entry_points(group="console_scripts")[sys.argv[0]].load()()
+"""
+
+
+def nnunet(*commands):
+    """Commands of nnU-Net's in a process of their own, as somebody would call them who has nnU-Net alone."""
     folders = {name: str(Path(name).absolute()) for name in ("nnUNet_results", "nnUNet_raw", "nnUNet_preprocessed")}
+    said = json.dumps([list(map(str, command)) for command in commands])
     done = subprocess.run(
-        [str(Path(sys.executable).parent / command), *map(str, arguments)],
+        [sys.executable, "-c", ONE_AFTER_THE_OTHER, said],
         env={**os.environ, **folders, "OMP_NUM_THREADS": "1", "nnUNet_compile": "f"},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+    assert done.returncode == 0, f"{said}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
 
 
 @pytest.fixture
@@ -47,14 +58,15 @@ def test_stock_nnunet_gives_our_masks(exported, head, drawn, settings, monkeypat
     images = {name: standardised(scan, settings, False).image for name, scan in scans.items()}
     for name, image in images.items():
         volume.write(image, f"standardised/{name}_0000.nii.gz")
-    nnunet("nnUNetv2_install_pretrained_model_from_zip", exported)
     prediction = settings.segmentation.prediction
-    options = ["-step_size", prediction.tile_step, "-device", "cpu", "-npp", 1, "-nps", 1, "--save_probabilities"]
+    options = ["-step_size", prediction.tile_step, "-device", "cpu", "-npp", 0, "-nps", 0, "--save_probabilities"]
     options += [] if prediction.mirroring else ["--disable_tta"]
-    for fold in range(2):
-        given = ["-d", DATASET, "-c", "3d_fullres", "-i", "standardised", "-o", f"fold_{fold}", "-f", fold]
-        nnunet("nnUNetv2_predict", *given, *options)
-    nnunet("nnUNetv2_ensemble", "-i", "fold_0", "fold_1", "-o", "masks", "-np", 1)
+    given = ["-d", DATASET, "-c", "3d_fullres", "-i", "standardised", *options]
+    nnunet(
+        ["nnUNetv2_install_pretrained_model_from_zip", exported],
+        *(["nnUNetv2_predict", *given, "-o", f"fold_{fold}", "-f", fold] for fold in range(2)),
+        ["nnUNetv2_ensemble", "-i", "fold_0", "fold_1", "-o", "masks", "-np", 1],
+    )
 
     # nnU-Net computes in float32 on every processor.
     monkeypatch.setattr(precision, "has_bfloat16", lambda: False)

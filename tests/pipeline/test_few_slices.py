@@ -1,6 +1,7 @@
 """Stacks of 2, 3 and 6 slices, in one set: a heart's short axis, or a brain in thick slices."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -12,27 +13,35 @@ pytestmark = pytest.mark.pipeline
 SLICES = (2, 3, 6)
 
 
+SETTINGS = {
+    "standardise.spacing_xyz_mm": [2.0, 2.0, 4.0],
+    "standardise.crop_z_px": None,
+    "phantom.centre_a.spacing_zyx_mm": [4.0, 1.5, 1.5],
+    "phantom.centre_b.spacing_zyx_mm": [4.0, 1.5, 1.5],
+}
+
+
+@pytest.fixture(scope="module")
+def stacks(new_project):
+    """A project that has come as far as its networks do not matter."""
+    project = new_project("tiny", SETTINGS)
+    project.stages(stop="standardise")
+    cut_short(project.folder / "data/raw/phantom/generated")
+    project.stages(start="standardise", stop="choose-translation")
+    return project
+
+
 @pytest.mark.unusual(
     "Scans and masks",
     "stacks of few slices (2, 3 and 6 in one set)",
     "they are trained on and segmented; patches of more slices are padded, with a warning where that is most of them",
 )
 @pytest.mark.parametrize("patch", [2, 8])
-def test_they_go_through_every_stage(new_project, patch):
+def test_they_go_through_every_stage(stacks, tmp_path, patch):
+    project = type(stacks)(shutil.copytree(stacks.folder, tmp_path / "project"))
     network = {"patch_size_zyx": [patch, 32, 32], "batch_size": 2, "features": [4, 8, 16], "convs_per_stage": 1}
-    project = new_project(
-        "tiny",
-        {
-            "standardise.spacing_xyz_mm": [2.0, 2.0, 4.0],
-            "standardise.crop_z_px": None,
-            "phantom.centre_a.spacing_zyx_mm": [4.0, 1.5, 1.5],
-            "phantom.centre_b.spacing_zyx_mm": [4.0, 1.5, 1.5],
-            "segmentation.network": network,
-        },
-    )
-    project.stages(stop="standardise")
-    cut_short(project.folder / "data/raw/phantom/generated")
-    project.stages(start="standardise")
+    project.settle("tiny", {**SETTINGS, "segmentation.network": network})
+    project.stages(start="choose-translation")
 
     shapes = {read(path).grid.shape[0] for path in (project.folder / "data/standard/images").iterdir()}
     assert shapes == set(SLICES)

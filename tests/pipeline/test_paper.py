@@ -12,6 +12,7 @@ from scipy.ndimage import binary_dilation
 
 from gbaseg.augmentation.singan.model import load_singan
 from gbaseg.cases import read_table
+from gbaseg.evaluation import baselines
 from gbaseg.segmentation.components import components
 from gbaseg.volume import read
 
@@ -59,7 +60,11 @@ def paper(new_project):
     content = (project.folder / "params.yaml").read_text()
     assert "std_above: 0.1\n" in content
     (project.folder / "params.yaml").write_text(content.replace("std_above: 0.1\n", "std_above: 0.0\n"))
-    project.stages()
+    with pytest.MonkeyPatch.context() as patch:
+        # A sixth of the thresholds that the baseline tries: tests/evaluation and the tiny project have all of them.
+        patch.setattr(baselines, "_SHARES_PERCENT", (0.5, 2.0, 8.0))
+        patch.setattr(baselines, "_SCALPS_MM", (10.0,))
+        project.stages()
     return project
 
 

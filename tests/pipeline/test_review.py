@@ -11,8 +11,7 @@ from gbaseg import volume
 from gbaseg.commands.review import make_session
 from gbaseg.params import load
 from gbaseg.runtime.scratch import digest_of
-from gbaseg.stages import train_segmentation
-from gbaseg.workflow import layout
+from gbaseg.workflow import layout, training
 
 pytestmark = pytest.mark.pipeline
 MODEL = "models/segmentation/round_1"
@@ -53,11 +52,9 @@ def test_the_next_round_learns_from_what_was_left(reviewed, tiny):
         [project.folder / "models/segmentation/round_0", project.folder / "data/pseudo_labelled/round_0"]
     )
     sets = []
-    prepare = train_segmentation.prepare
+    prepare = training.prepare
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            train_segmentation, "prepare", lambda items, *a, **k: (sets.append(items), prepare(items, *a, **k))[1]
-        )
+        patch.setattr(training, "prepare", lambda items, *a, **k: (sets.append(items), prepare(items, *a, **k))[1])
         for command in ("adapt", "train-segmentation"):
             project.call(command, "round_1", "--last", "true")
         project.call("pseudo-label", "round_1")

@@ -1,11 +1,18 @@
 """A finished project through a DVC remote to a colleague, whose clone has no more than git at first."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
+from gbaseg.text_file import read_yaml
+
 pytestmark = pytest.mark.pipeline
+ROOT = Path(__file__).parents[2]
 GIT = ("git", "-c", "user.name=test", "-c", "user.email=test@localhost")
 
 
@@ -73,3 +80,65 @@ def test_a_model_is_taken_from_another_repository(pushed, tmp_path):
         pushed.call("predict", str(scan_of(pushed)), "-o", str(tmp_path / place), *more)
         masks += [path.read_bytes() for path in (tmp_path / place).glob("*.nii.gz")]
     assert len(masks) == 2 and masks[0] == masks[1]
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """A folder into which the wheel of this code was installed, and nothing else."""
+    base = tmp_path_factory.mktemp("wheel")
+    for name in ("pyproject.toml", "README.md", "src"):  # building leaves folders behind
+        source, copy = ROOT / name, base / "code" / name
+        copy.parent.mkdir(exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, copy, ignore=shutil.ignore_patterns("*.egg-info", "__pycache__"))
+        else:
+            shutil.copyfile(source, copy)
+    pip = [sys.executable, "-m", "pip", "-q", "--disable-pip-version-check", "--no-input"]
+    quiet = {**os.environ, "PIP_ROOT_USER_ACTION": "ignore"}
+    wheel = ["wheel", "--no-deps", "--no-index", "--no-build-isolation", "-w", str(base), str(base / "code")]
+    subprocess.run([*pip, *wheel], env=quiet, check=True, capture_output=True)
+    [built] = base.glob("gbaseg-*.whl")
+    subprocess.run(
+        [*pip, "install", "--no-deps", "--no-index", "--target", str(base / "installed"), str(built)],
+        env=quiet,
+        check=True,
+        capture_output=True,
+    )
+    return base / "installed"
+
+
+def test_what_a_wheel_installs_segments_from_an_empty_folder_and_has_the_presets(pushed, installed, tmp_path):
+    """Dependencies are this environment's; gbaseg is the wheel's alone."""
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    shutil.copyfile(pushed.folder / "models/model.zip", tmp_path / "model.zip")
+    environment = {**os.environ, "PYTHONPATH": str(installed), "GBASEG_WORKERS": "1", "OMP_NUM_THREADS": "1"}
+
+    def gbaseg(*arguments, code=0):
+        done = subprocess.run(
+            [sys.executable, "-m", "gbaseg.cli", *arguments],
+            cwd=empty,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    gbaseg("predict", str(scan_of(pushed)), "-o", "masks", "--model", str(tmp_path / "model.zip"))
+    [mask] = (empty / "masks").glob("*.nii.gz")
+    pushed.call("predict", str(scan_of(pushed)), "-o", str(tmp_path / "theirs"))
+    assert mask.read_bytes() == (tmp_path / "theirs" / mask.name).read_bytes()
+    assert "\ncrossmoda2022\n" in gbaseg("preset")
+    gbaseg("preset", "tiny")
+    assert read_yaml(empty / "params.yaml") == read_yaml(pushed.folder / "params.yaml")
+    assert "no dvc.yaml here" in gbaseg("plan", str(empty), code=1)
+    shutil.copyfile(ROOT / "dvc.yaml", empty / "dvc.yaml")
+    assert "nothing here in the layout" in gbaseg(
+        "plan", "masks", code=1
+    )  # it has looked at the data: all else is there
+    where = [sys.executable, "-c", "import gbaseg; print(gbaseg.__file__)"]
+    assert subprocess.run(
+        where, env=environment, cwd=empty, capture_output=True, text=True, check=True
+    ).stdout.startswith(str(installed))

@@ -13,7 +13,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +94,16 @@ class Browser:
     def picture(self) -> bytes:
         return base64.b64decode(self.call("GET", "/screenshot"))
 
+    def complaints(self) -> list[str]:
+        """What it has written to its console since this was last asked."""
+        return [line["message"] for line in self.call("POST", "/se/log", {"type": "browser"})]
+
+    def requests(self) -> list[str]:
+        """Addresses that it has asked for since this was last asked, whether it got an answer or not."""
+        lines = self.call("POST", "/se/log", {"type": "performance"})
+        events = [json.loads(line["message"])["message"] for line in lines]
+        return [one["params"]["request"]["url"] for one in events if one["method"] == "Network.requestWillBeSent"]
+
     def wait(self, script: str, what: str = "", seconds: float = 60.0) -> Any:
         """What a script returns as soon as that is something; an AssertionError after `seconds`."""
         deadline = time.monotonic() + seconds
@@ -104,8 +114,8 @@ class Browser:
 
 
 @contextlib.contextmanager
-def browser(folder: Path, width: int = 1440, height: int = 900) -> Iterator[Browser]:
-    """A window with an empty profile in `folder`; gone with all its processes at the end."""
+def browser(folder: Path, width: int = 1440, height: int = 900, arguments: Sequence[str] = ()) -> Iterator[Browser]:
+    """A window with an empty profile in `folder`; gone with all its processes at the end. `arguments`: more of them."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -116,9 +126,10 @@ def browser(folder: Path, width: int = 1440, height: int = 900) -> Iterator[Brow
     binary = next(path for path in map(shutil.which, BROWSERS) if path)
     options = {
         "binary": binary,
-        "args": [*ARGUMENTS, f"--user-data-dir={folder / 'profile'}", f"--window-size={width},{height}"],
+        "args": [*ARGUMENTS, *arguments, f"--user-data-dir={folder / 'profile'}", f"--window-size={width},{height}"],
     }
-    wanted = {"capabilities": {"alwaysMatch": {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}}}
+    logs = {"browser": "ALL", "performance": "ALL"}
+    wanted = {"capabilities": {"alwaysMatch": {"goog:chromeOptions": options, "goog:loggingPrefs": logs}}}
     window = Browser(f"http://127.0.0.1:{port}")
     try:
         deadline = time.monotonic() + 60

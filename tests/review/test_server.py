@@ -5,13 +5,16 @@ import json
 import socket
 import threading
 
+import numpy as np
 import pytest
 
+from gbaseg import volume
 from gbaseg.review.access import HEADER, Access
 from gbaseg.review.decisions import read_decisions
+from gbaseg.review.shown import WHITE
 from gbaseg.workflow import layout
 
-PATHS = ["/", "/api/state", "/image/0.nii.gz", "/mask/0.nii.gz", "/static/review.js", "/static/niivue.js", "/nothing"]
+PATHS = ["/", "/api/state", "/image/0.nii", "/mask/0.nii.gz", "/static/review.js", "/static/niivue.js", "/nothing"]
 REBOUND = {"Host": "evil.example:80", "Origin": "http://evil.example:80"}
 POSTS = ["/api/decide", "/api/undo", "/api/edit", "/api/take"]
 
@@ -20,14 +23,18 @@ def without(headers, *names):
     return {name: value for name, value in headers.items() if name not in names}
 
 
-def test_with_the_token_everything_is_there(asked):
+def test_with_the_token_everything_is_there(asked, tmp_path):
     token = asked.server.access.token
     status, page, headers = asked.raw("GET", f"/?token={token}", {"Host": asked.host})
     assert status == 200 and b"<!doctype html>" in page
     cookie = headers["Set-Cookie"]
     assert cookie == f"{asked.server.access.cookie}={token}; Path=/; HttpOnly; SameSite=Strict"
     assert asked.ask("/api/state")[0] == 200
-    assert asked.ask("/image/0.nii.gz")[1] == (layout.STANDARD / "images/apart.nii.gz").read_bytes()
+    shown = tmp_path / "shown.nii"
+    shown.write_bytes(asked.ask("/image/0.nii")[1])
+    found, scan = volume.read(shown), volume.read(layout.STANDARD / "images/apart.nii.gz")
+    assert found.grid == scan.grid and found.array.dtype == np.uint16
+    assert np.abs(found.array / WHITE - scan.array).max() <= 0.5001 / WHITE
     assert asked.ask("/mask/0.nii.gz")[1] == (layout.pseudo_labelled("round_0") / "standard/apart.nii.gz").read_bytes()
     # Or by a header, for programs.
     assert asked.raw("GET", "/api/state", {"Host": asked.host, HEADER: token})[0] == 200
@@ -111,16 +118,27 @@ def test_through_a_tunnel_it_has_another_port(asked, host):
     "path",
     [
         "/../params.yaml", "/image/../../params.yaml", "/image/..%2f..%2fparams.yaml", "/%2e%2e/params.yaml",
-        "/image/%2e%2e%2f%2e%2e%2fparams.yaml", "/image//etc/passwd", "//etc/passwd", "/image/0.nii.gz/../../x",
+        "/image/%2e%2e%2f%2e%2e%2fparams.yaml", "/image//etc/passwd", "//etc/passwd", "/image/0.nii/../../x",
         "/static/../server.py", "/static/%2e%2e/server.py", "/static/..\\server.py", "/static/", "/static", "/image/",
-        "/image/-1.nii.gz", "/image/99.nii.gz", "/image/1e0.nii.gz", "/image/0.nii", "/image/sound.nii.gz",
-        "/image/0.nii.gz%00", "/mask/%D9%A3.nii.gz",
+        "/image/-1.nii", "/image/99.nii", "/image/1e0.nii", "/image/0.nii.gz", "/mask/0.nii", "/image/sound.nii",
+        "/image/0.nii%00", "/mask/%D9%A3.nii.gz",
         "/params.yaml", "/review.yaml", "/api/decide", "/static/index.html",
     ],
 )  # fmt: skip
 def test_no_path_leads_out(asked, path):
     status, content, _ = asked.raw("GET", path, asked.headers)
     assert (status, content) == (404, b"")
+
+
+@pytest.mark.unusual(
+    "Review", "a scan that is damaged", "the page says what is wrong with it, and goes on with the others"
+)
+def test_what_is_wrong_with_a_scan_is_said(asked):
+    image = layout.STANDARD / "images/apart.nii.gz"
+    image.write_bytes(image.read_bytes()[:200])
+    status, found = asked.ask("/image/0.nii")
+    assert status == 422 and "apart.nii.gz" in found["error"]
+    assert asked.ask("/image/1.nii")[0] == 200
 
 
 @pytest.mark.unusual(
@@ -134,7 +152,7 @@ def test_a_link_that_leads_out_is_not_followed(asked, tmp_path_factory):
     image = layout.STANDARD / "images/apart.nii.gz"
     image.unlink()
     image.symlink_to(secret)
-    assert asked.raw("GET", "/image/0.nii.gz", asked.headers)[:2] == (404, b"")
+    assert asked.raw("GET", "/image/0.nii", asked.headers)[:2] == (404, b"")
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "OPTIONS", "TRACE", "HEAD", "PATCH"])

@@ -7,6 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from gbaseg.review.server import _STATIC
+from gbaseg.review.shown import WHITE
 
 STATIC = files("gbaseg.review").joinpath("static")
 
@@ -44,3 +45,7 @@ def test_every_key_and_button_has_something_to_do():
     buttons = set(re.findall(r'data-do="(\w+)"', text("index.html")))
     assert keys | buttons <= actions
     assert {"accept", "reject", "undo", "next", "previous", "edit"} <= keys & buttons
+
+
+def test_the_page_knows_the_servers_white():
+    assert re.search(r"const WHITE = (\d+);", text("scans.js"))[1] == str(WHITE)

@@ -9,7 +9,8 @@ import pytest
 from gbaseg.errors import UserError
 from gbaseg.runtime import leftovers
 from gbaseg.runtime import scratch as scratch_module
-from gbaseg.runtime.scratch import ROOT, atomic_outputs, fingerprint, replace, written_whole
+from gbaseg.runtime.scratch import ROOT, atomic_outputs, fingerprint
+from gbaseg.runtime.whole import replace, written_whole
 
 
 @pytest.fixture(autouse=True)

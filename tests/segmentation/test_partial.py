@@ -6,7 +6,7 @@ import blosc2
 import pytest
 import torch
 from nnunetv2.training.loss.compound_losses import DC_and_CE_loss
-from nnunetv2.training.loss.dice import MemoryEfficientSoftDiceLoss
+from nnunetv2.training.loss.dice import MemoryEfficientSoftDiceLoss, get_tp_fp_fn_tn
 from safetensors.torch import load_file
 
 from gbaseg.segmentation.partial import UNKNOWN, WITH_IGNORED, PartialLoss, ignoring, merge
@@ -103,7 +103,16 @@ def test_a_training_knows_which_cases_leave_what_open(prepared, workspace, tmp_p
 
 
 @pytest.mark.training
-def test_a_training_ignores_voxels_of_its_cases_and_of_those_that_it_is_validated_on(prepared, workspace, tmp_path):
+def test_a_training_ignores_voxels_of_its_cases_and_of_those_that_it_is_validated_on(
+    prepared, workspace, tmp_path, monkeypatch
+):
+    counted = []
+
+    def watched(predicted, target, *args, mask, **kwargs):
+        counted.append((mask.mean().item(), target.max().item()))
+        return get_tp_fp_fn_tn(predicted, target, *args, mask=mask, **kwargs)
+
+    monkeypatch.setattr("nnunetv2.training.nnUNetTrainer.nnUNetTrainer.get_tp_fp_fn_tn", watched)
     [folder] = [path for path in workspace.preprocessed.iterdir() if path.is_dir() and list(path.glob("*_seg.b2nd"))]
     for path in folder.glob("*_seg.b2nd"):
         label = open_array(path)[:]
@@ -113,3 +122,4 @@ def test_a_training_ignores_voxels_of_its_cases_and_of_those_that_it_is_validate
     (workspace.preprocessed / WITH_IGNORED).write_text("[]")
     train_fold(workspace, tmp_path / "a.safetensors", tmp_path / "curves", prepared.settings, 0, 1, 7, "a")
     assert all(torch.isfinite(tensor).all() for tensor in load_file(tmp_path / "a.safetensors").values())
+    assert counted and all(0 < share < 1 and highest <= 1 for share, highest in counted), "no part of the Dice shown"

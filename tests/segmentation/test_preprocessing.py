@@ -17,28 +17,31 @@ from gbaseg.volume import Grid, Volume, write
 
 
 class Scan(NamedTuple):
-    """An image, two labels for it, and whether nnU-Net resamples it."""
+    """An image and two labels for it."""
 
     image: Path
     labels: list[Path]
-    resampled: bool
 
 
-@pytest.fixture(params=[False, True])
+@pytest.fixture(params=[None, (2.0, 1.0, 1.0), (7.0, 1.0, 1.0)], ids=["as it is", "resampled", "slice by slice"])
 def scan(request, prepared, tmp_path):
-    """An image with an empty border and a hole."""
+    """An image with an empty border, a corner that is missing and a hole.
+
+    nnU-Net resamples it where its voxels (mm) are others than planned.
+    """
     rng = np.random.default_rng(1)
     image = np.zeros((10, 20, 22), np.float32)
     image[1:9, 2:18, 3:20] = 0.2 + rng.random((8, 16, 17))
     image[4, 8:10, 8:10] = 0
+    image[5:9, 12:18, 3:8] = 0
     labels = np.zeros((2, *image.shape), np.uint8)
     labels[0, 3:6, 5:9, 6:10] = 1
     labels[1, 4:8, 9:14, 1:12] = 1  # reaches over the border
-    spacing = (2.0, 1.0, 1.0) if request.param else prepared.spacing_zyx_mm
+    spacing = request.param or prepared.spacing_zyx_mm
     paths = [tmp_path / name for name in ("image.nii.gz", "first.nii.gz", "second.nii.gz")]
     for path, array in zip(paths, (image, *labels), strict=True):
         write(Volume(array, Grid(image.shape, spacing)), path)
-    return Scan(paths[0], paths[1:], request.param)
+    return Scan(paths[0], paths[1:])
 
 
 def by_nnunet(plans, dataset, image, label, folder):
@@ -92,8 +95,7 @@ def test_a_later_round_takes_label_files_alone(scan, prepared, tmp_path, monkeyp
     store = Store(tmp_path / "store")
     first = _Cases(prepared.plans, dataset, store).files([scan.image], scan.labels[0])
     cases = _Cases(prepared.plans, dataset, store)
-    if not scan.resampled:
-        monkeypatch.setattr(cases, "_read", None)  # the image is not read again
+    monkeypatch.setattr(cases, "_read", None)  # the image is not read again
     second = cases.files([scan.image], scan.labels[1])
     assert second[".b2nd"] == first[".b2nd"] and second["_seg.b2nd"] != first["_seg.b2nd"]
     monkeypatch.setattr(cases, "_nnunet", None)  # nothing to make, nothing imported

@@ -15,10 +15,12 @@ from safetensors.torch import load_file, save_file
 from gbaseg.errors import UserError
 from gbaseg.runtime.checkpoint import before, save_checkpoint
 from gbaseg.runtime.curves import Curves
+from gbaseg.segmentation.ensemble import Ensemble
 from gbaseg.segmentation.planning import PLANS_NAME, adapt_plans
 from gbaseg.segmentation.schedule import one_cycle
 from gbaseg.segmentation.settings import NetworkSettings
-from gbaseg.segmentation.training import train_fold
+from gbaseg.segmentation.trainer import Trainer
+from gbaseg.segmentation.training import train_fold, train_folds
 
 pytestmark = pytest.mark.training
 
@@ -45,6 +47,11 @@ def train(prepared, workspace, tmp_path, monkeypatch):
         return load_file(tmp_path / f"{name}.safetensors")
 
     return call
+
+
+def _run_here(tasks, **_):
+    """In the place of workers, each of which would import nnU-Net for itself."""
+    return [task.function(**task.arguments) for task in tasks]
 
 
 def equal(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
@@ -80,6 +87,32 @@ def test_the_schedule_goes_from_step_to_step_where_asked(train, tmp_path, monkey
     monkeypatch.setattr(Trainer, "train_step", watched)
     train("fold", schedule="one_cycle", optimiser="adamw")
     assert rates == pytest.approx([0.01 * one_cycle(done) for done in (0.0, 0.25, 0.5, 0.75)])
+
+
+def test_members_of_a_fold_differ_by_their_seeds_alone(prepared, workspace, model, tmp_path, monkeypatch):
+    started = []
+    monkeypatch.setattr(
+        "gbaseg.segmentation.trainer.Trainer.do_split",
+        lambda self, split=Trainer.do_split: (started.append((self.fold, found := split(self))), found)[1],
+    )
+    out = tmp_path / "model"
+    with monkeypatch.context() as patch:
+        patch.setattr("gbaseg.segmentation.training.run", _run_here)
+        given = {"folds": range(2), "epochs": 1, "seed": 5, "name": "m", "members": 2}
+        train_folds(workspace, out, tmp_path / "curves", prepared.settings, **given)
+    names = ["fold_0", "fold_0_member_1", "fold_1", "fold_1_member_1"]
+    assert sorted(path.stem for path in out.glob("*.safetensors")) == names
+    assert sorted(path.name for path in (tmp_path / "curves").iterdir()) == names
+    weights = {name: load_file(out / f"{name}.safetensors") for name in names}
+    for fold in (0, 1):
+        assert equal(weights[f"fold_{fold}"], load_file(model / f"fold_{fold}.safetensors")), "what a single one is"
+        assert not equal(weights[f"fold_{fold}"], weights[f"fold_{fold}_member_1"])
+    held_out = {(fold, tuple(sorted(val))) for fold, (_, val) in started}
+    assert len(started) == 4 and len(held_out) == 2, "a fold's members hold out the same patients"
+    everybody = Ensemble(out, prepared.settings.prediction)
+    assert [path.stem for path in everybody.files] == names and everybody.members == 4
+    of_one = Ensemble(out, prepared.settings.prediction, [1])
+    assert [path.stem for path in of_one.files] == names[2:], "what fold 1 has not seen is asked of both of it"
 
 
 def test_the_budget_is_that_of_the_settings(train, monkeypatch):
@@ -204,9 +237,9 @@ def test_a_model_folder_holds_weights_plans_and_description_of_the_data(model, p
     assert sorted(path.name for path in (model.parent / "curves").iterdir()) == ["fold_0", "fold_1"]
 
 
-def latest(workspace):
-    """Where fold 0's checkpoint lies, whether it is there or not."""
-    return workspace.root / "results/Dataset001_gbaseg/Trainer__nnUNetPlans__3d_fullres/fold_0/checkpoint_latest.pth"
+def latest(workspace, name="cut"):
+    """Where a network's checkpoint lies, whether it is there or not."""
+    return workspace.root / f"results/Dataset001_gbaseg/Trainer__nnUNetPlans__3d_fullres/{name}/checkpoint_latest.pth"
 
 
 @pytest.fixture
@@ -242,7 +275,7 @@ def test_a_training_that_diverges_stops(train, workspace, tmp_path):
     said = str(fault.value)
     assert said.startswith("round_0 fold 0: loss train_loss is nan")
     assert "in epoch 1 of 2, at a learning rate of 1e+30" in said and "Lower segmentation.learning_rate" in said
-    assert not list(tmp_path.glob("*.safetensors")) and not latest(workspace).exists()
+    assert not list(tmp_path.glob("*.safetensors")) and not latest(workspace, "round_0 fold 0").exists()
     assert not (tmp_path / "curves").exists()
 
 
@@ -276,7 +309,7 @@ def test_weights_that_are_not_finite_are_not_saved_though_all_losses_are(train, 
     monkeypatch.setattr(Trainer, "validation_step", after)
     with pytest.raises(UserError, match=r"weights .* are not finite in epoch 1 of 2"):
         train("fold")
-    assert not latest(workspace).exists()
+    assert not latest(workspace, "fold").exists()
 
 
 @pytest.mark.unusual(
@@ -315,13 +348,13 @@ class Command:
 )
 def test_a_planted_checkpoint_runs_nothing(train, workspace, tmp_path, capsys, how):
     whole, mark = train("whole"), tmp_path / "ran"
-    latest(workspace).parent.mkdir(parents=True, exist_ok=True)
+    latest(workspace, "fold").parent.mkdir(parents=True, exist_ok=True)
     if how == "torch":
-        torch.save({"network_weights": Command(mark)}, latest(workspace))
+        torch.save({"network_weights": Command(mark)}, latest(workspace, "fold"))
     elif how == "pickle":
-        latest(workspace).write_bytes(pickle.dumps(Command(mark)))
+        latest(workspace, "fold").write_bytes(pickle.dumps(Command(mark)))
     else:
-        save_checkpoint({"weights": Command(mark)}, latest(workspace))
+        save_checkpoint({"weights": Command(mark)}, latest(workspace, "fold"))
     assert equal(whole, train("fold"))
     assert not mark.exists()
     assert "checkpoint" in capsys.readouterr().err

@@ -9,11 +9,11 @@ import pytest
 from gbaseg import params, volume
 from gbaseg.cases import Case, read_table, write_table
 from gbaseg.stages import adapt, augment
-from gbaseg.stages.train_segmentation import source_items
 from gbaseg.volume import Grid, Volume
 from gbaseg.workflow import appearances, copies, layout, singans
 from gbaseg.workflow.changes import changes_of
 from gbaseg.workflow.context import read_json, write_json
+from gbaseg.workflow.training_sets import source_items
 from gbaseg.workflow.verdict import Verdict
 
 ROOT = Path(__file__).parents[2]
@@ -80,7 +80,7 @@ def test_naive_writes_them_and_leaves_training_nothing_to_choose(project):
 def test_two_start_scales_share_the_draws_of_their_factor(project, monkeypatch, draws, weight, unaltered):
     """Issue of the comparison: gba's 8 copies of a case beside naive's 4 are another share of unaltered images."""
     monkeypatch.setattr(copies, "load_model", lambda *_: "a model")
-    monkeypatch.setattr(copies, "apply_gba", lambda array, mask, *, factor, **_: array * factor)
+    monkeypatch.setattr(copies, "blend_in", lambda image, altered, mask, **_: altered)
     project("gba")
     path = Path("params.yaml")
     path.write_text(path.read_text().replace("draws: factors", f"draws: {draws}"))
@@ -208,7 +208,7 @@ def test_another_singan_once_its_slice_shows_no_tumour(adaptive, monkeypatch, z,
     trained, used = [], set()
     monkeypatch.setattr(adapt, "train_all", lambda slices, *_: trained.append(slices["shared"].about) or 1)
     monkeypatch.setattr(copies, "load_model", lambda case, _, folder: used.add(folder.parent.name) or "a model")
-    monkeypatch.setattr(copies, "apply_gba", lambda array, mask, **_: array)
+    monkeypatch.setattr(copies, "blend_in", lambda image, altered, mask, **_: altered)
     monkeypatch.setattr(singans, "source_range_mm3", lambda _: (1.0, 1000.0))
     adaptive("gba")
     write_json(layout.SINGAN_MODEL / singans.ABOUT, {"models": {"shared": {"case": "t2", "z": z, "rule": "tumour"}}})
@@ -222,3 +222,44 @@ def test_another_singan_once_its_slice_shows_no_tumour(adaptive, monkeypatch, z,
     assert bool(read_json(layout.singan_of_round("round_1") / singans.ABOUT)["models"]) is another
     [rule] = params.load().augmentation.rules
     assert singans.singan_of(rule, "round_1") == (layout.singan_of_round("round_1") if another else layout.SINGAN_MODEL)
+
+
+def test_copies_are_altered_as_asked_and_told(adaptive):
+    """With the texture of what the round before labels and believes; an unaltered run's copies stay what they are."""
+    adaptive("naive")
+    grid = Grid((8, 12, 12), (1.0, 1.0, 1.0))
+    label = np.zeros(grid.shape, np.uint8)
+    label[1:7, 3:9, 3:9] = 1  # wide enough to be a voxel wider
+    volume.write(Volume(label, grid), layout.TRANSLATED / "labels/s1.nii.gz")
+    augment.run()
+    adapt.run("round_0")
+    plain = {case.case: volume.read(layout.adapted("round_0") / case.image).array for case in copies_of_round_0()}
+    path = Path("params.yaml")
+    text = settings_before = path.read_text()
+    for kind in ("size", "compartments", "texture", "edges"):
+        assert f"    {kind}: 0 " in text
+        text = text.replace(f"    {kind}: 0 ", f"    {kind}: 1 ")
+    path.write_text(text)
+    adapt.run("round_0")
+    told = read_json(layout.adapted("round_0") / "alterations.json")
+    assert told.keys() == plain.keys() and all(len(one) == 4 for one in told.values())
+    assert {one["texture"] for one in told.values()} <= {"t0", "t1", "t2", "t3", "t4"}, "t5 is doubted"
+    sizes = set()
+    for case in copies_of_round_0():
+        image, label = (volume.read(layout.adapted("round_0") / name) for name in (case.image, case.label))
+        original = volume.read(layout.TRANSLATED / f"labels/{case.patient}.nii.gz")
+        sizes.add(int((label.array == 1).sum()) - int((original.array == 1).sum()))
+        assert image.grid == label.grid == original.grid
+        assert not np.array_equal(image.array, plain[case.case])
+    assert min(sizes) < 0 < max(sizes), "smaller and larger ones"
+    path.write_text(settings_before.replace("adaptive_size: false", "adaptive_size: true"))
+    adapt.run("round_0")
+    told = read_json(layout.adapted("round_0") / "alterations.json")
+    assert {tuple(one) for one in told.values()} == {("size",)}
+    assert {one["size"] for name, one in told.items() if name.startswith("s1")} == {0.8}, (
+        "216 mm3, the target's have 45"
+    )
+
+
+def copies_of_round_0():
+    return read_table(layout.adapted("round_0"))

@@ -9,13 +9,13 @@ from gbaseg.cases import Case, write_table
 from gbaseg.params import Params
 from gbaseg.segmentation.prediction import IGNORED, undisputed
 from gbaseg.stages.pseudo_label import carry_back
-from gbaseg.stages.train_segmentation import target_items
 from gbaseg.standardise.case import StandardCase
 from gbaseg.volume import Grid, Volume, read, resample, turn_to_axial, write
 from gbaseg.workflow import layout
 from gbaseg.workflow.context import write_json
 from gbaseg.workflow.pseudo_labels import source_range_mm3, undisputed_of
 from gbaseg.workflow.reviewed import Review
+from gbaseg.workflow.training_sets import target_items
 
 COARSE = Grid((20, 32, 32), (1.0, 0.6, 0.6))
 FINE = COARSE.respaced((1.0, 0.4, 0.4))

@@ -113,7 +113,7 @@ def test_a_gpu_takes_cases_and_folds_one_by_one(demonstration, monkeypatch):
     monkeypatch.setattr(preflight.os, "sched_getaffinity", lambda _: set(range(8)))
     monkeypatch.setattr(device, "_DRIVERS", (Path("/"),))
     found = preflight.this_machine(demonstration, DEMONSTRATION)
-    assert (found.processes, found.folds_at_once, found.augmenters, found.cases_a_process) == (1, 1, 8, 8)
+    assert (found.processes, found.networks_at_once, found.augmenters, found.cases_a_process) == (1, 1, 8, 8)
     monkeypatch.setattr(device, "_DRIVERS", ())
     monkeypatch.setattr(device, "_CARDS", Path("nowhere"))
     assert preflight.this_machine(demonstration, DEMONSTRATION).processes == 8

@@ -11,13 +11,13 @@ from gbaseg.errors import UserError
 from gbaseg.params import Params
 from gbaseg.review.corrected import keep_mask, mask_path
 from gbaseg.review.decisions import Decision, Decisions, hash_of, written
-from gbaseg.stages.train_segmentation import target_items
 from gbaseg.volume import Grid, Volume, read, write
 from gbaseg.workflow import layout
 from gbaseg.workflow.appearances import believed_target
 from gbaseg.workflow.pseudo_labels import undisputed_of
 from gbaseg.workflow.reviewed import labelled_targets, on_finer_grid, read_review, say, tumour_volumes_mm3
 from gbaseg.workflow.singans import still_shows_a_tumour, target_slice
+from gbaseg.workflow.training_sets import target_items
 
 GRID = Grid((8, 16, 16), (2.0, 1.0, 1.0))
 FINE = GRID.respaced((1.0, 0.5, 0.5))

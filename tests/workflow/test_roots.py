@@ -9,6 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from gbaseg.errors import UserError
+from gbaseg.runtime.stage_client import SWITCH
 from gbaseg.workflow import layout
 from gbaseg.workflow.roots import check_root, is_default
 
@@ -134,6 +135,7 @@ def pipeline(project, monkeypatch):
     """The first two stages as DVC runs them, with the smallest phantom."""
     monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
     monkeypatch.setenv("GBASEG_WORKERS", "1")
+    monkeypatch.setenv(SWITCH, "0")  # no stage comes after the one that would import for it
     monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
     for name in ("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"):
         monkeypatch.setenv(name, "test")

@@ -15,10 +15,12 @@ hardly correlates with it), so contrasts are drawn from the target's distributio
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from scipy.spatial.distance import cdist
 
+from gbaseg.augmentation.alterations.size import LARGEST
 from gbaseg.augmentation.appearance import Appearance
 from gbaseg.augmentation.rescale import Change
 
@@ -33,6 +35,18 @@ FEWEST = 4
 UNKNOWN_CONTRAST = 0.3
 # Of the source's volumes' ranks, how far those of the target's looks are mixed up before they meet.
 _MIXED = 0.2
+
+
+class Wanted(NamedTuple):
+    """What a copy is to look like.
+
+    Args:
+        change: of its intensities.
+        diameter: factor on the structure's.
+    """
+
+    change: Change
+    diameter: float = 1.0
 
 
 def towards(seen: Appearance, contrast: float, spread: float | None = None) -> Change | None:
@@ -87,9 +101,13 @@ def known(looks: Sequence[Appearance]) -> list[Appearance]:
 
 
 def draw(
-    sources: Sequence[Appearance], target: Sequence[Appearance], copies: int, rng: np.random.Generator
-) -> list[list[Change]]:
-    """Changes for each source case, so that all copies together are distributed as the target is.
+    sources: Sequence[Appearance],
+    target: Sequence[Appearance],
+    copies: int,
+    rng: np.random.Generator,
+    sizes: bool = False,
+) -> list[list[Wanted]]:
+    """What to make of each source case, so that all copies together are distributed as the target is.
 
     Looks (contrast, spread, volume) are taken from the target's cases alike, each with noise of half their SD, since
     what the survey found is a sample, and what it missed lies beside it. They meet the source's cases by the ranks of
@@ -99,13 +117,14 @@ def draw(
     Args:
         sources: the structure in each case; all of them with a contrast (`known`).
         target: as the survey or a round finds it; likewise.
-        copies: changes a case.
+        copies: of each case.
+        sizes: they also take a volume that the target shows, as far as a diameter times 0.8 to 1.25 goes.
 
     Returns:
         A list a source case, in their order.
     """
     if len(target) < FEWEST:
-        return [evenly(source, copies, UNKNOWN_CONTRAST) for source in sources]
+        return [[Wanted(change) for change in evenly(source, copies, UNKNOWN_CONTRAST)] for source in sources]
     count = len(sources) * copies
     if not count:
         return []
@@ -116,12 +135,13 @@ def draw(
     slots = np.repeat(np.arange(len(sources)), copies)
     volumes = np.array([np.log(one.volume_mm3) for one in sources])[slots]
     by_volume, looks_by_volume = _mixed_ranks(volumes, rng), _mixed_ranks(looks[:, 2], rng)
-    found: list[list[Change]] = [[] for _ in sources]
+    found: list[list[Wanted]] = [[] for _ in sources]
     for slot, look in zip(slots[by_volume], looks[looks_by_volume], strict=True):
         source, spread = sources[slot], max(float(look[1]), 0.0)
         change = towards(source, possible(float(look[0]), spread, source.mean - source.contrast), spread)
         assert change is not None, "sources have a contrast"
-        found[slot].append(change)
+        diameter = float(np.exp((look[2] - np.log(source.volume_mm3)) / 3.0)) if sizes else 1.0
+        found[slot].append(Wanted(change, float(np.clip(diameter, 1.0 / LARGEST, LARGEST))))
     return found
 
 

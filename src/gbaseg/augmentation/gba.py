@@ -20,6 +20,40 @@ def apply_naive(image: np.ndarray, mask: np.ndarray, factor: float, offset: floa
     return rescale(image, mask, factor, offset)
 
 
+def blend_in(
+    image: np.ndarray,
+    altered: np.ndarray,
+    mask: np.ndarray,
+    *,
+    k_star: int,
+    model: SinGAN,
+    settings: AugmentationSettings,
+    seed: int,
+    others: np.ndarray | None = None,
+) -> np.ndarray:
+    """Harmonise every slice that has some of an altered structure, and blend it in (Eq. 6, 7).
+
+    Args:
+        image: the pseudo-target volume (Z, Y, X) in [0, 1].
+        altered: the same with the structure rescaled, x_lambda.
+        mask, k_star, model, settings, seed, others: see `apply_gba`.
+
+    Returns:
+        See `apply_gba`.
+    """
+    from gbaseg.augmentation.singan.harmonise import harmonise_volume  # torch, which naive copies do without
+
+    z_indices = [int(z) for z in np.flatnonzero(mask.any(axis=(1, 2)))]
+    psi = on_gpu(harmonise_volume, model, altered, z_indices, k_star, settings.harmonise, seed=seed)
+    out = image.copy()
+    for z, harmonised in zip(z_indices, psi, strict=True):
+        y_hat = blend_mask(mask[z], settings.blend.dilation_px, settings.blend.sigma_px)
+        if others is not None:
+            y_hat[others[z] != 0] = 0.0
+        out[z] = blend(harmonised, altered[z], image[z], y_hat)
+    return out
+
+
 def apply_gba(
     image: np.ndarray,
     mask: np.ndarray,
@@ -52,16 +86,6 @@ def apply_gba(
     Raises:
         ValueError: shapes differ, or k* is larger than K.
     """
-    from gbaseg.augmentation.singan.harmonise import harmonise_volume  # torch, which naive copies do without
-
     image = image.astype(np.float32, copy=False)
     rescaled = rescale(image, mask, factor, offset)
-    z_indices = [int(z) for z in np.flatnonzero(mask.any(axis=(1, 2)))]
-    psi = on_gpu(harmonise_volume, model, rescaled, z_indices, k_star, settings.harmonise, seed=seed)
-    out = image.copy()
-    for z, harmonised in zip(z_indices, psi, strict=True):
-        y_hat = blend_mask(mask[z], settings.blend.dilation_px, settings.blend.sigma_px)
-        if others is not None:
-            y_hat[others[z] != 0] = 0.0
-        out[z] = blend(harmonised, rescaled[z], image[z], y_hat)
-    return out
+    return blend_in(image, rescaled, mask, k_star=k_star, model=model, settings=settings, seed=seed, others=others)

@@ -9,7 +9,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from gbaseg.augmentation.adaptive import FEWEST, UNKNOWN_CONTRAST, draw, known
+from gbaseg.augmentation.adaptive import FEWEST, UNKNOWN_CONTRAST, Wanted, draw, known
 from gbaseg.augmentation.appearance import Appearance
 from gbaseg.augmentation.rescale import Change
 from gbaseg.augmentation.settings import Arm, Rule
@@ -36,6 +36,7 @@ class Copy:
         k_star: None where nothing is harmonised (arm `naive`).
         offset: of a change that is drawn, see `adaptive`.
         number: of the changes that are drawn for a case, from 1; 0 of a factor that the rule names.
+        diameter: factor on the structure's, drawn with the change.
     """
 
     case: str
@@ -45,6 +46,7 @@ class Copy:
     k_star: int | None
     offset: float = 0.0
     number: int = 0
+    diameter: float = 1.0
 
     @property
     def change(self) -> Change:
@@ -135,11 +137,11 @@ def plan_adaptive(
     if arm == "none":
         return []
     return [
-        Copy(case, rule.name, rule.structure, change.factor, k_star, change.offset, number)
+        Copy(case, rule.name, rule.structure, one.change.factor, k_star, one.change.offset, number, one.diameter)
         for rule in rules
         if rule.adaptive
-        for case, changes in sorted(_drawn(rule, measurements, target, seed).items())
-        for number, change in enumerate(changes, start=1)
+        for case, wanted in sorted(_drawn(rule, measurements, target, seed).items())
+        for number, one in enumerate(wanted, start=1)
         for k_star in _starts(rule, arm)
     ]
 
@@ -150,20 +152,21 @@ def _starts(rule: Rule, arm: Arm) -> Sequence[int | None]:
 
 def _drawn(
     rule: Rule, measurements: Sequence[Measurement], target: Sequence[Measurement], seed: int
-) -> dict[str, list[Change]]:
+) -> dict[str, list[Wanted]]:
     """Case -> what an adaptive rule does to it; without cases that have no contrast."""
     of = {one.case: one for one in measurements if one.structure == rule.structure}
     selected = [case for case in select_cases(rule, measurements) if known([of[case].appearance])]
-    found: dict[str, list[Change]] = {}
+    found: dict[str, list[Wanted]] = {}
     for centre in sorted({of[case].centre for case in selected}):
         cases = [case for case in selected if of[case].centre == centre]
-        changes = draw(
+        wanted = draw(
             [of[case].appearance for case in cases],
             looks_of(target, rule.structure, centre),
             rule.adaptive,
             np.random.default_rng(derive(seed, "adaptive", rule.name, centre)),
+            rule.adaptive_size,
         )
-        found |= zip(cases, changes, strict=True)
+        found |= zip(cases, wanted, strict=True)
     return found
 
 

@@ -26,6 +26,9 @@ class Rule(Settings):
     adaptive: int = Field(
         0, ge=0, description="Copies besides, of contrasts that are drawn from what the target shows (ours); 0: none"
     )
+    adaptive_size: bool = Field(
+        False, description="They take a size that the target shows, too: the diameter times 0.8 to 1.25 (ours)"
+    )
     k_star: list[Annotated[int, Field(ge=0)]] = Field(
         [1, 3], min_length=1, description="Harmonisation starts this many scales below the finest (Eq. 6)"
     )
@@ -128,6 +131,15 @@ class BlendSettings(Settings):
     sigma_px: float = Field(5.0, ge=0, description="Sigma of the Gaussian on the dilated mask, pixels")
 
 
+class AlterationSettings(Settings):
+    """What copies are given besides another contrast (ours): the share of them that each kind is done to."""
+
+    size: Fraction = Field(0.0, description="another size: the diameter times 0.8 to 1.25")
+    compartments: Fraction = Field(0.0, description="two compartments: a core that is brighter or darker than its rim")
+    texture: Fraction = Field(0.0, description="the texture that the target shows, where it is believed")
+    edges: Fraction = Field(0.0, description="another sharpness of the edge")
+
+
 Arm = Literal["none", "naive", "online", "gba"]
 
 
@@ -156,6 +168,7 @@ class AugmentationSettings(Settings):
     singan: SinGANSettings = SinGANSettings()
     harmonise: HarmoniseSettings = HarmoniseSettings()
     blend: BlendSettings = BlendSettings()
+    alterations: AlterationSettings = AlterationSettings()
 
     @property
     def makes_copies(self) -> bool:
@@ -180,6 +193,8 @@ class AugmentationSettings(Settings):
             raise ValueError(f"rules of the same name: {', '.join(repeated)}; names must be unique")
         if self.arm != "none" and not self.rules:
             raise ValueError(f"arm {self.arm} without rules; add a rule, or set arm to none")
+        if self.arm == "online" and (asked := [name for name, share in self.alterations if share]):
+            raise ValueError(f"arm online makes no copies that could be altered (alterations.{', '.join(asked)})")
         return self
 
 

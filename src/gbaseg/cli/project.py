@@ -11,7 +11,6 @@ import click
 from gbaseg.cli.options import FOLDER, Number, pattern, structures_or_none, two_names
 
 PARAMS = Path("params.yaml")
-PRESETS = Path("presets")
 
 
 @click.command()
@@ -22,12 +21,13 @@ def preset(name: str | None) -> None:
     A preset is the defaults with its changes. Values set by hand go: they are named, and params.yaml.bak has them.
     """
     from gbaseg.params import check
-    from gbaseg.presets import apply_preset, describe, list_presets
+    from gbaseg.presets import apply_preset, describe, list_presets, preset_folder
 
+    folder = preset_folder()
     if name is None:
-        click.echo(describe(list_presets(PRESETS)))
+        click.echo(describe(list_presets(folder)))
         return
-    overwritten = apply_preset(name, PRESETS, PARAMS, validate=check)
+    overwritten = apply_preset(name, folder, PARAMS, validate=check)
     click.echo(f"{PARAMS}: preset {name} written")
     if overwritten is not None:
         click.echo(overwritten)
@@ -78,11 +78,12 @@ def plan(
         raise click.UsageError(f"no {lacking}; allowed: --source, --labels and --target, or one folder with all")
     from gbaseg.commands.plan import Wanted, run
     from gbaseg.planning.folders import Folders
+    from gbaseg.presets import preset_folder
 
     folders = None
     if source is not None and target is not None:
         folders = Folders(source, labels, target, held_out, held_out_labels)
-    run(Wanted(data, folders, root, translate=not no_translation, **others), PRESETS, PARAMS)
+    run(Wanted(data, folders, root, translate=not no_translation, **others), preset_folder(), PARAMS)
 
 
 @click.command()
@@ -108,8 +109,9 @@ def doctor() -> None:
 def cost(preset_name: str | None, gpu: str | None, **size: float | None) -> None:
     """What a run will take, which stage eats it, and how it grows."""
     from gbaseg.commands.cost import run
+    from gbaseg.presets import preset_folder
 
-    run(preset_name, PRESETS, gpu, size)
+    run(preset_name, preset_folder(), gpu, size)
 
 
 @click.command("run")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import json
 import shlex
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -194,18 +194,19 @@ def settings_with(overrides: Sequence[str]) -> dict[str, Any]:
     """
     from dvc.utils.hydra import apply_overrides
 
+    known = read_yaml(params.PATH)
     with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / params.PATH.name
-        shutil.copyfile(params.PATH, copy)
+        # As JSON, which DVC reads and writes in a quarter of the time: the comments are not wanted.
+        copy = Path(folder) / f"{params.PATH.stem}.json"
+        copy.write_text(json.dumps(known), encoding="utf-8")
         try:
             apply_overrides(str(copy), list(overrides))
         except Exception as error:  # hydra's own errors, of many classes
-            known = read_yaml(params.PATH)
             faults = [fault for override in overrides if (fault := _override_fault(override, known))]
             raise UserError(
                 "\n".join(faults or [f"{', '.join(overrides)}: not settings of params.yaml: {error}"])
             ) from error
-        content = read_yaml(copy)
+        content = json.loads(copy.read_text(encoding="utf-8"))
     params.check(content, f"params.yaml with {', '.join(overrides)}")
     return content
 

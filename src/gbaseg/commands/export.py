@@ -17,7 +17,6 @@ from gbaseg.inference.find import describe
 from gbaseg.inference.likeness import look
 from gbaseg.inference.model import Model
 from gbaseg.runtime.progress import log, meter
-from gbaseg.segmentation.ensemble import fold_file
 from gbaseg.standardise.case import StandardCase
 from gbaseg.workflow import layout
 from gbaseg.workflow.context import read_record
@@ -43,8 +42,7 @@ def run(out: Path, round_id: str | None) -> None:
     model, folder = load_round(round_id)
     facts = read_facts(model.round_id, model.settings)
     files: dict[str, bytes | Path] = {
-        name: folder / name
-        for name in ("plans.json", "dataset.json", *(fold_file(fold) for fold in range(model.ensemble.members)))
+        name: folder / name for name in ("plans.json", "dataset.json", *(path.name for path in model.ensemble.files))
     }
     about = Contents(
         made_with={name: version(name) for name in PACKAGES},

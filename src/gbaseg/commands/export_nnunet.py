@@ -14,7 +14,6 @@ from gbaseg.inference.exported import as_json, write_zip
 from gbaseg.inference.model import Model
 from gbaseg.params import Params
 from gbaseg.runtime.progress import log
-from gbaseg.segmentation.ensemble import fold_file
 from gbaseg.segmentation.planning import CONFIGURATION, MIRRORED, PLANS_NAME, mirrored_axes, read_plans
 
 if TYPE_CHECKING:
@@ -67,12 +66,13 @@ def run(out: Path, round_id: str | None) -> None:
     axes = mirrored_axes(plans)
     root = f"{DATASET}/{_TRAINER}__{PLANS_NAME}__{CONFIGURATION}"
     files: dict[str, bytes | Path] = {
-        f"{root}/README.md": _words(model, folds := model.ensemble.members).encode(),
+        f"{root}/README.md": _words(model, model.ensemble.members).encode(),
         f"{root}/dataset.json": as_json(dataset),
         f"{root}/plans.json": as_json(stock_plans(plans)),
     }
-    for fold in range(folds):
-        weights = _weights(folder / fold_file(fold), plans, dataset)
+    # nnU-Net knows folds alone: each network is one.
+    for fold, path in enumerate(model.ensemble.files):
+        weights = _weights(path, plans, dataset)
         files[f"{root}/fold_{fold}/{_CHECKPOINT}"] = _checkpoint(weights, plans, dataset, fold, axes)
     write_zip(out, files)
     log(f"{out}: {model.round_id} as {DATASET}; the README.md in it has nnU-Net's commands, and what is not in it")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from gbaseg.augmentation.settings import AugmentationSettings, Rule, structures
 from gbaseg.commands.run_facts import RunFacts, Score
 from gbaseg.evaluation.statistics import Interval
 from gbaseg.evaluation.text import number
@@ -27,6 +28,13 @@ _PLANES = {
     "axial": "axial slices",
     "sagittal": "sagittal slices",
     "coronal": "coronal slices",
+}
+
+_ALTERED = {
+    "size": "{share:g} % were given another size (diameter times 0.8 to 1.25)",
+    "compartments": "{share:g} % a core of another intensity than its rim",
+    "texture": "{share:g} % the texture of pseudo-labelled target scans",
+    "edges": "{share:g} % sharper or softer edges",
 }
 
 
@@ -112,20 +120,21 @@ def _adaptation(facts: RunFacts, cited: list[str]) -> Iterator[str]:
             yield f"{_capital(source)} were trained on as they were, without a translation."
     if facts.round_id == layout.SURVEY:
         copies = numbers_as_text(settings.survey.lambdas)
-        yield (
-            f"Copies with the structure's intensities times {copies} were added."
-            if copies
-            else "No copies with other contrasts were added."
-        )
-        return
-    augmentation = settings.augmentation
+        if copies:
+            yield f"Copies with the structure's intensities times {copies} were added."
+        elif settings.survey.contrasts:
+            yield "Structures were given contrasts of both signs at random whenever a case was drawn in training."
+        else:
+            yield "No copies with other contrasts were added."
+    else:
+        yield from _copies(settings.augmentation, cited)
+
+
+def _copies(augmentation: AugmentationSettings, cited: list[str]) -> Iterator[str]:
     if augmentation.arm == "none":
         yield "No copies of other tumour contrasts were added."
         return
-    factors = sorted({value for rule in augmentation.rules for value in rule.lambdas})
-    ways = [f"times {numbers_as_text(factors)}"] if factors else []
-    ways += ["by factors drawn from what the target showed"] if augmentation.adapts else []
-    of = " and ".join(ways)
+    of = _ways(augmentation.rules)
     if augmentation.arm == "gba":
         cited.append("singan")
         steps = sorted({step for rule in augmentation.rules for step in rule.k_star})
@@ -138,6 +147,21 @@ def _adaptation(facts: RunFacts, cited: list[str]) -> Iterator[str]:
         yield f"Copies were added in which structures' intensities were rescaled ({of})."
     else:
         yield f"Structures' intensities were rescaled ({of}) at random whenever a case was drawn in training."
+    if altered := [_ALTERED[kind].format(share=100 * share) for kind, share in augmentation.alterations if share]:
+        yield f"Of these copies {', '.join(altered)}."
+
+
+def _ways(rules: Sequence[Rule]) -> str:
+    """How the rules rescale structures; once where all are rescaled alike."""
+    found: dict[str, str] = {}
+    for name in structures(rules):
+        own = [rule for rule in rules if rule.structure == name]
+        factors = sorted({value for rule in own for value in rule.lambdas})
+        ways = [f"times {numbers_as_text(factors)}"] if factors else []
+        ways += ["by factors drawn from what the target showed"] if any(rule.adaptive for rule in own) else []
+        found[name] = " and ".join(ways)
+    alike = set(found.values())
+    return alike.pop() if len(alike) == 1 else "; ".join(f"{name}: {ways}" for name, ways in found.items())
 
 
 def _cyclegan(facts: RunFacts, source: str, target: str) -> Iterator[str]:
@@ -172,9 +196,11 @@ def _network(facts: RunFacts, cited: list[str]) -> Iterator[str]:
     trained_in = facts.about_model.get("trained_in", facts.round_id)
     last = trained_in == rounds.last
     epochs = settings.last_round_epochs if last else settings.epochs
+    members = f" of {settings.members} networks each" if settings.members > 1 else ""
     yield (
-        f"was trained in {settings.folds} folds split by patient, {epochs} epochs of {settings.iterations_per_epoch} "
-        f"iterations ({settings.optimiser}, highest learning rate {settings.learning_rate:g})."
+        f"was trained in {settings.folds} folds{members} split by patient, {epochs} epochs of "
+        f"{settings.iterations_per_epoch} iterations ({settings.optimiser}, highest "
+        f"learning rate {settings.learning_rate:g})."
     )
     names = [item.id for item in rounds.rounds]
     if trained_in not in names:

@@ -76,7 +76,9 @@ def run(wanted: Wanted, presets: Path, params_path: Path) -> None:
         UserError: nothing was written: every fault of the call and of the data, and what is to be said, in one message.
     """
     if not (presets / f"{DEFAULT}.yaml").is_file() or not PIPELINE.is_file():
-        raise UserError(f"no {presets / DEFAULT}.yaml or no {PIPELINE} here; run gbaseg in the folder of the project")
+        raise UserError(
+            f"no {PIPELINE} here, or no {presets / DEFAULT}.yaml; run gbaseg in the project's folder, a clone"
+        )
     found, root, layout = _find(wanted)
     owned = _not_ours(wanted, root, found, presets, params_path)
     cases, place = _as_they_lie(found, root)

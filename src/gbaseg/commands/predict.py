@@ -35,7 +35,7 @@ from gbaseg.inference.segment import Segmentation, segment
 from gbaseg.inference.words import words_of
 from gbaseg.runtime.ahead import one_ahead
 from gbaseg.runtime.progress import log, meter
-from gbaseg.runtime.scratch import written_whole
+from gbaseg.runtime.whole import written_whole
 from gbaseg.volume import BadImage
 
 

@@ -17,7 +17,7 @@ from gbaseg.errors import UserError
 from gbaseg.inference.dicom_seg import check_installed, seg_faults
 from gbaseg.inference.segment import Segmentation
 from gbaseg.inference.statistics import Statistics
-from gbaseg.runtime.scratch import written_whole
+from gbaseg.runtime.whole import written_whole
 
 CSV, JSON = "statistics.csv", "statistics.json"
 PROBABILITIES, UNCERTAINTY, SEGMENTATIONS = "probabilities", "uncertainty", "dicom_seg"

@@ -14,7 +14,7 @@ from gbaseg.errors import UserError
 from gbaseg.evaluation.ranking import case_ranks, method_means, method_quantiles, quality_in_words, rank_methods
 from gbaseg.evaluation.score_tables import METRICS, read_score_tables
 from gbaseg.evaluation.text import plain_table
-from gbaseg.runtime.scratch import written_whole
+from gbaseg.runtime.whole import written_whole
 
 UNITS = ("", " (mm)")  # of METRICS
 

@@ -16,7 +16,7 @@ from gbaseg.evaluation.summary import summarise, write_scores
 from gbaseg.runtime.engine import Task
 from gbaseg.runtime.engine import run as run_tasks
 from gbaseg.runtime.progress import log
-from gbaseg.runtime.scratch import written_whole
+from gbaseg.runtime.whole import written_whole
 
 
 def run(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from gbaseg.errors import UserError
 from gbaseg.runtime.progress import log
-from gbaseg.runtime.scratch import written_whole
+from gbaseg.runtime.whole import written_whole
 from gbaseg.text_file import read_yaml
 from gbaseg.workflow.provenance import LOCK
 from gbaseg.workflow.saved import KEPT_LOCK

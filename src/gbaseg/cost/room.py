@@ -36,11 +36,11 @@ _STANDARDISING, _TRANSLATING = 24, 40
 
 @dataclass(frozen=True)
 class Machine:
-    """What work is dealt out to: processes side by side, folds trained at once, nnU-Net's augmenters of each (GPU),
+    """What work is dealt out to: processes side by side, networks trained at once, nnU-Net's augmenters of each (GPU),
     cases under way at once in each process (GPU)."""
 
     processes: int = 1
-    folds_at_once: int = 1
+    networks_at_once: int = 1
     augmenters: int = 0
     cases_a_process: int = 1
 
@@ -126,14 +126,14 @@ def count_room(settings: Params, size: DataSize, machine: Machine, raw_voxels: f
             new = (size.source + copies + size.target) * _PREPROCESSED * fine * voxels
         name = f"train_segmentation/{item.id}"
         grid = max(fine, 1.0)
-        found.append(_training(settings, machine, name, segmentation.folds, weights, new, 0.0, grid))
+        found.append(_training(settings, machine, name, segmentation.networks, weights, new, 0.0, grid))
         name = f"pseudo_label/{item.id}"
-        labelled = _labelling(settings, size, machine, name, grid * voxels, segmentation.folds, raw_voxels)
+        labelled = _labelling(settings, size, machine, name, grid * voxels, segmentation.networks, raw_voxels)
         also = 0.0 if item.last else on_finer * size.target * mask  # for the last round
         found.append(replace(labelled, outputs=labelled.outputs + also))
     if settings.evaluation.oracle:
-        new, folds = size.target * _PREPROCESSED * voxels, segmentation.folds
-        found.append(_training(settings, machine, "train_oracle", folds, weights, new, size.target * mask))
+        new, networks = size.target * _PREPROCESSED * voxels, segmentation.networks
+        found.append(_training(settings, machine, "train_oracle", networks, weights, new, size.target * mask))
     return found
 
 
@@ -163,11 +163,11 @@ def _is_bound(rule: Rule) -> bool:
 
 
 def _surveying(
-    settings: Params, size: DataSize, machine: Machine, name: str, folds: int, weights: float, voxels: float
+    settings: Params, size: DataSize, machine: Machine, name: str, networks: int, weights: float, voxels: float
 ) -> Room:
     naive = size.source * len(settings.survey.lambdas) * len(settings.labels)
     new = (size.source + naive) * _PREPROCESSED * voxels
-    return _training(settings, machine, name, folds, weights, new, naive * _IMAGE * voxels)
+    return _training(settings, machine, name, networks, weights, new, naive * _IMAGE * voxels)
 
 
 def _choosing(settings: Params, size: DataSize, machine: Machine, weights: float, voxels: float) -> Room:
@@ -193,17 +193,17 @@ def _training(
     settings: Params,
     machine: Machine,
     name: str,
-    folds: int,
+    networks: int,
     weights: float,
     new: float,
     images: float,
     grid: float = 1.0,
 ) -> Room:
-    """nnU-Net's: of each fold the checkpoint (weights and momentum) and the one written beside it, or its weights.
+    """nnU-Net's: of each network the checkpoint (weights and momentum) and the one written beside it, or its weights.
 
     `grid`: voxels of a patch for one on the standard grid.
     """
-    at_once = min(folds, machine.folds_at_once)
+    at_once = min(networks, machine.networks_at_once)
     network = settings.segmentation.network
     batch = grid * (network.batch_size or _PLANNED_BATCH) * math.prod(network.patch_size_zyx or _PLANNED_PATCH)
     # float32 image, int16 labels, these at every resolution.
@@ -213,8 +213,8 @@ def _training(
     gpu = machine.augmenters > 0
     return Room(
         name,
-        outputs=folds * weights,
-        scratch=images + folds * (2 + 2 + 1) * weights,
+        outputs=networks * weights,
+        scratch=images + networks * (2 + 2 + 1) * weights,
         store=new,
         memory=at_once * (_TRAINING + 3 * weights + (workers * _AUGMENTER if gpu else 0.0)),
         shared=at_once * (workers + queued) * batch_bytes if gpu else 0.0,
@@ -222,12 +222,12 @@ def _training(
 
 
 def _labelling(
-    settings: Params, size: DataSize, machine: Machine, name: str, voxels: float, folds: int, raw_voxels: float
+    settings: Params, size: DataSize, machine: Machine, name: str, voxels: float, networks: int, raw_voxels: float
 ) -> Room:
     """Masks on both grids; while at work the probabilities of all cases."""
     target, structures = size.target + size.held_out, len(settings.dataset.structures)
-    # A case's softmax of every fold, and the logits of one, twice.
-    case = (folds + 4) * (structures + 1) * _FLOAT * voxels
+    # A case's softmax of every network, and the logits of one, twice.
+    case = (networks + 4) * (structures + 1) * _FLOAT * voxels
     return Room(
         name,
         outputs=target * _MASK * (voxels + max(raw_voxels, voxels)),

@@ -50,17 +50,20 @@ def count_work(settings: Params, size: DataSize) -> list[Work]:
     work = [Work("standardise", "standardise", (cases + finer * (size.target + size.held_out)) * voxels, "Gvoxel")]
     patch, patch_voxels = _patch(settings)
     epoch = segmentation.iterations_per_epoch * _TRAINED * patch
+    a_case = voxels * 1e9 / patch_voxels * patch * _passes(settings)  # predicted by one network
     auto = settings.translation.auto
     if "cyclegan" in settings.translation.modes:
         runs = auto.cyclegan_runs if settings.translation.mode == "auto" else 1
         work.append(Work("train_translation", "cyclegan", runs * _cyclegan(settings, size), "PFLOP"))
     if settings.translation.mode == "auto":
         tried = len(auto.candidates) + ("cyclegan" in auto.candidates) * (auto.cyclegan_runs - 1)
-        work.append(Work("choose_translation", "nnunet", tried * auto.seeds * auto.epochs * epoch, "PFLOP"))
+        # Each seed labels the target as it is, and disturbed.
+        one_seed = auto.epochs * epoch + 2 * size.target * a_case
+        work.append(Work("choose_translation", "nnunet", tried * auto.seeds * one_seed, "PFLOP"))
     if "cyclegan" in settings.translation.modes:
         there_and_back = size.source * size.slices * _there_and_back(settings)
         work.append(Work("translate", "translate", there_and_back, "PFLOP"))
-    predict = (size.target + size.held_out) * voxels * 1e9 / patch_voxels * patch * _passes(settings)
+    predict = (size.target + size.held_out) * a_case
     work += [
         Work("survey", "nnunet", settings.survey.epochs * epoch, "PFLOP"),
         Work("pseudo_label survey", "predict", predict, "PFLOP"),
@@ -77,8 +80,8 @@ def count_work(settings: Params, size: DataSize) -> list[Work]:
         grid = finer if item.last and settings.self_training.last_round_fine_grid else 1.0
         work += [
             # Its patches have the same millimetres.
-            Work(f"train {item.id}", "nnunet", grid * segmentation.folds * epochs * epoch, "PFLOP"),
-            Work(f"pseudo_label {item.id}", "predict", grid * segmentation.folds * predict, "PFLOP"),
+            Work(f"train {item.id}", "nnunet", grid * segmentation.networks * epochs * epoch, "PFLOP"),
+            Work(f"pseudo_label {item.id}", "predict", grid * segmentation.networks * predict, "PFLOP"),
         ]
     return work
 

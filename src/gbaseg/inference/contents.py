@@ -15,7 +15,7 @@ NAME = "model.json"
 FORMAT: Literal["gbaseg model"] = "gbaseg model"
 VERSION: Literal[1] = 1
 # No other file of an export is read or unpacked.
-READ = re.compile(r"plans\.json|dataset\.json|fold_\d+\.safetensors")
+READ = re.compile(r"plans\.json|dataset\.json|fold_\d+(_member_\d+)?\.safetensors")
 # Percentiles of a standardised scan's intensities that a target's scans are compared by.
 PERCENTS = (25.0, 50.0, 75.0, 95.0)
 # Keys of params.yaml that prediction reads. Of the others none is taken along: names of folders and of patients' data

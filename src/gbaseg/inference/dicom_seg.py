@@ -16,7 +16,7 @@ import numpy as np
 from gbaseg import __version__
 from gbaseg.errors import UserError
 from gbaseg.inference.segment import Segmentation
-from gbaseg.runtime.scratch import written_whole
+from gbaseg.runtime.whole import written_whole
 from gbaseg.volume.dicom import is_series, slice_files
 
 if TYPE_CHECKING:
@@ -90,9 +90,19 @@ def write_seg(found: Segmentation, series: Path, path: Path, round_id: str) -> N
     values = list(found.values.values())
     numbers = np.zeros(max(values) + 1, np.uint8)
     numbers[values] = np.arange(1, len(values) + 1)
-    dataset = _dataset(sources, numbers[found.mask.array], list(found.values), round_id)
+    shown = _span(found.mask.array)
+    dataset = _dataset(sources[shown], numbers[found.mask.array[shown]], list(found.values), round_id)
     with written_whole(path) as partial:
         dataset.save_as(partial, enforce_file_format=True)
+
+
+def _span(mask: np.ndarray) -> slice:
+    """Slices of a mask (Z, Y, X) from the first to the last with something in it, and one before and after.
+
+    Readers that take the frames for a stack (ITK's GDCM) find no distance between slices where one is left out.
+    """
+    where = np.flatnonzero(mask.any(axis=(1, 2)))
+    return slice(max(0, int(where[0]) - 1), int(where[-1]) + 2) if where.size else slice(None)
 
 
 def _dataset(sources: Sequence[Dataset], labels: np.ndarray, structures: Sequence[str], round_id: str) -> Any:
@@ -118,7 +128,7 @@ def _dataset(sources: Sequence[Dataset], labels: np.ndarray, structures: Sequenc
         for number, name in enumerate(structures, start=1)
     ]
     mark = [sources[0].SeriesInstanceUID, round_id, hashlib.sha256(labels.tobytes()).hexdigest()]
-    return hd.seg.Segmentation(
+    segmentation = hd.seg.Segmentation(
         source_images=sources,
         pixel_array=labels,
         segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
@@ -133,5 +143,7 @@ def _dataset(sources: Sequence[Dataset], labels: np.ndarray, structures: Sequenc
         device_serial_number="0",
         series_description=f"gbaseg {round_id}"[:64],
         content_label="SEGMENTATION",
-        omit_empty_frames=bool(labels.any()),
+        omit_empty_frames=False,
     )
+    segmentation.ContentCreatorName = ""  # nobody; DICOM wants it to be there (type 2)
+    return segmentation

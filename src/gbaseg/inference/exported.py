@@ -22,7 +22,7 @@ from gbaseg.inference.model import Described, Model
 from gbaseg.inference.words import words_of
 from gbaseg.params import Params
 from gbaseg.runtime.json_files import parse_json
-from gbaseg.runtime.scratch import written_whole
+from gbaseg.runtime.whole import written_whole
 from gbaseg.segmentation.ensemble import Ensemble
 
 # The first day that a zip can name: the same model gives the same bytes whenever it is exported.

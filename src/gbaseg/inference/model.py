@@ -16,9 +16,10 @@ from gbaseg.volume import Volume
 
 
 class Networks(Protocol):
-    """What `segmentation.ensemble.Ensemble` is for: its structures, and what each of its folds says of a scan."""
+    """What `segmentation.ensemble.Ensemble` is for: its structures, and what each of them says of a scan."""
 
     structures: dict[str, int]
+    files: tuple[Path, ...]
 
     @property
     def members(self) -> int: ...

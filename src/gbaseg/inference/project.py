@@ -32,13 +32,14 @@ def describe_round(folder: Path, round_id: str, settings: Params) -> Described:
         UserError: what the model says of its scans cannot be.
     """
     settings = as_trained(folder, settings)
-    folds = 1 if round_id == layout.SURVEY else settings.segmentation.folds
-    faults = tuple(_missing(folder, folds))
+    of = settings.segmentation
+    folds, members = (1, 1) if round_id == layout.SURVEY else (of.folds, of.members)
+    faults = tuple(_missing(folder, folds, members))
     return Described(round_id, settings, faults, partial(_load, folder, round_id, settings))
 
 
-def _missing(model: Path, folds: int) -> Iterator[str]:
-    parts = [*_PARTS, *(fold_file(fold) for fold in range(folds))]
+def _missing(model: Path, folds: int, members: int) -> Iterator[str]:
+    parts = [*_PARTS, *(fold_file(fold, member) for fold in range(folds) for member in range(members))]
     missing = [part for part in parts if not (model / part).is_file()]
     if missing:
         what = "model" if len(missing) == len(parts) else ", ".join(missing)

@@ -14,7 +14,7 @@ from gbaseg.inference.likeness import unlike_target
 from gbaseg.inference.model import Model
 from gbaseg.inference.scans import Standardised
 from gbaseg.inference.statistics import Statistics, statistics_of
-from gbaseg.runtime.scratch import written_whole
+from gbaseg.runtime.whole import written_whole
 from gbaseg.segmentation.prediction import FoldAgreement, decide
 from gbaseg.self_training.confidence import OUTSIDE, doubts
 from gbaseg.standardise.case import StandardCase

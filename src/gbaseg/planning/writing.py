@@ -14,7 +14,7 @@ from gbaseg.cases import TABLE, Case, table_text
 from gbaseg.errors import UserError
 from gbaseg.planning.facts import Choice
 from gbaseg.presets import DEFAULT, Key, laid_on, list_presets, preset_content
-from gbaseg.runtime.scratch import written_whole
+from gbaseg.runtime.whole import written_whole
 from gbaseg.text_file import parse_yaml, text_of
 from gbaseg.yaml_edit import commented, edited
 

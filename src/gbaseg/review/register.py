@@ -8,7 +8,7 @@ import zlib
 from pathlib import Path
 
 from gbaseg.review.decisions import Decision, Decisions, parse_decisions, written
-from gbaseg.runtime.scratch import written_whole
+from gbaseg.runtime.whole import written_whole
 from gbaseg.text_file import text_of
 
 

@@ -15,6 +15,7 @@ from gbaseg.errors import UserError
 from gbaseg.review.access import Access, new_token
 from gbaseg.review.register import Stale
 from gbaseg.review.session import Session
+from gbaseg.review.shown import as_shown
 from gbaseg.runtime.progress import log
 
 _TEXT = "; charset=utf-8"
@@ -24,10 +25,12 @@ _STATIC = {
     "/static/review.css": ("review.css", f"text/css{_TEXT}"),
     "/static/review.js": ("review.js", f"text/javascript{_TEXT}"),
     "/static/saver.js": ("saver.js", f"text/javascript{_TEXT}"),
+    "/static/scans.js": ("scans.js", f"text/javascript{_TEXT}"),
     "/static/viewer.js": ("viewer.js", f"text/javascript{_TEXT}"),
     "/static/niivue.js": ("niivue.js", f"text/javascript{_TEXT}"),
 }
-_IMAGE = re.compile(r"/(image|mask)/([0-9]{1,6})\.nii\.gz")
+_IMAGE = re.compile(r"/image/([0-9]{1,6})\.nii")
+_MASK = re.compile(r"/mask/([0-9]{1,6})\.nii\.gz")
 _LONGEST_BODY = 4096
 _CHUNK = 1 << 18
 _SECONDS = 60.0
@@ -90,7 +93,9 @@ class _Handler(BaseHTTPRequestHandler):
         elif path == "/api/state":
             self._json(self.server.session.state)
         elif (found := _IMAGE.fullmatch(path)) is not None:
-            self._file(found[1], int(found[2]))
+            self._file("image", int(found[1]))
+        elif (found := _MASK.fullmatch(path)) is not None:
+            self._file("mask", int(found[1]))
         else:
             self._nothing(404)
 
@@ -145,8 +150,15 @@ class _Handler(BaseHTTPRequestHandler):
         path = self.server.session.file(kind, number)
         if path is None:
             self._nothing(404)
-            return
-        self._answer(200, path.read_bytes(), "application/gzip")
+        elif kind == "mask":
+            self._answer(200, path.read_bytes(), "application/gzip")
+        else:
+            try:
+                content = as_shown(path)
+            except UserError as error:
+                self._answer(422, json.dumps({"error": str(error)}).encode(), "application/json")
+            else:
+                self._answer(200, content, "application/octet-stream")
 
     def _nothing(self, status: int) -> None:
         self._answer(status, b"", f"text/plain{_TEXT}")

@@ -18,7 +18,7 @@ from torch import Tensor
 from gbaseg.errors import UserError
 from gbaseg.runtime.finite import not_finite
 from gbaseg.runtime.progress import log
-from gbaseg.runtime.scratch import written_whole
+from gbaseg.runtime.whole import written_whole
 
 # What a checkpoint begins with; then the digest of all that follows.
 _MARK = b"gbaseg checkpoint 1\n"

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from gbaseg.errors import UserError
-from gbaseg.runtime.leftovers import beside, clear_beside, discard, lock_of, remove, tidy
+from gbaseg.runtime.leftovers import clear_beside, discard, lock_of, tidy
 from gbaseg.runtime.locks import locked
+from gbaseg.runtime.whole import replace
 
 ROOT = Path(".scratch")
 
@@ -115,32 +114,3 @@ def _see_to_jobs(folder: Path, lasting: bool) -> None:
         from gbaseg.runtime.engine.slurm import abandon_all
 
         abandon_all(jobs_of(folder), lasting)
-
-
-@contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
-    """Where to write a file that appears at `path` when the block has succeeded, and not before."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = beside(path)
-    try:
-        yield partial
-        replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def replace(source: Path, destination: Path) -> None:
-    """Move a file or folder to `destination`, in the place of what stands there."""
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    if destination.is_dir() and not destination.is_symlink():
-        discard(destination)
-    try:
-        source.replace(destination)
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
-        # Another file system: copied beside the destination first, so that it too appears whole.
-        copied = beside(destination)
-        remove(copied)  # of a move that was broken off: a folder would be put inside it
-        shutil.move(source, copied)
-        copied.replace(destination)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from gbaseg.errors import UserError
 from gbaseg.runtime.json_files import read_json
 from gbaseg.runtime.progress import log
-from gbaseg.runtime.scratch import written_whole
+from gbaseg.runtime.whole import written_whole
 
 if TYPE_CHECKING:
     import torch

@@ -1,4 +1,4 @@
-"""The folds of a model, loaded: what each of them says of a scan."""
+"""The networks of a model, loaded: what each of them says of a scan."""
 
 from __future__ import annotations
 
@@ -26,13 +26,18 @@ IMPORTED = (
 )
 
 
-def fold_file(fold: int) -> str:
-    """Name of a fold's weights in a model folder."""
-    return f"fold_{fold}.safetensors"
+def fold_file(fold: int, member: int = 0) -> str:
+    """Name of a network's weights in a model folder; the first member of a fold has the fold's name alone."""
+    return f"fold_{fold}.safetensors" if not member else f"fold_{fold}_member_{member}.safetensors"
+
+
+def files_of_fold(model: Path, fold: int) -> list[Path]:
+    """Weights of a fold's members, as far as they are there."""
+    return sorted([model / fold_file(fold), *model.glob(f"fold_{fold}_member_*.safetensors")])
 
 
 class Ensemble:
-    """The folds of a model, loaded once, ready to segment scans of the standard grid.
+    """The networks of a model, all members of all folds, loaded once, ready to segment scans of the standard grid.
 
     `folds`: which of them; default: all. A model that is damaged, or not finite, is a UserError.
     """
@@ -54,17 +59,22 @@ class Ensemble:
         self._plans = PlansManager(read_plans(model / "plans.json"))
         self._configuration = self._plans.get_configuration(CONFIGURATION)
         self._dataset = dataset
-        files = sorted(model.glob("fold_*.safetensors")) if folds is None else [model / fold_file(f) for f in folds]
+        files = (
+            sorted(model.glob("fold_*.safetensors"))
+            if folds is None
+            else [path for fold in folds for path in files_of_fold(model, fold)]
+        )
         if not files:
             raise UserError(f"{model}: no fold_*.safetensors; `dvc repro` trains them, `dvc checkout` brings them back")
         network = nnUNetTrainer.build_network_architecture(
             self._plans, self._configuration, 1, len(self.structures) + 1, enable_deep_supervision=False
         )
         suit(network, device)
-        self._folds = []
+        self.files = tuple(files)
+        self._networks = []
         for path in files:
             load_network(network, path)
-            self._folds.append((path, {key: value.clone() for key, value in network.state_dict().items()}))
+            self._networks.append((path, {key: value.clone() for key, value in network.state_dict().items()}))
         axes = mirrored_axes(self._plans.plans)
         with redirect_stdout(StringIO()):
             self._predictor = nnUNetPredictor(
@@ -81,11 +91,11 @@ class Ensemble:
 
     @property
     def members(self) -> int:
-        """How many folds there are."""
-        return len(self._folds)
+        """How many networks there are."""
+        return len(self._networks)
 
     def fold_probabilities(self, scan: volume.Volume) -> np.ndarray:
-        """Softmax of every fold, (fold, class, Z, Y, X), on the scan's own grid.
+        """Softmax of every network, (network, class, Z, Y, X), on the scan's own grid.
 
         Raises:
             UserError: it is not finite.
@@ -104,7 +114,7 @@ class Ensemble:
         )
         tensor = torch.from_numpy(data).to(torch.float32)
         out = []
-        for path, weights in self._folds:
+        for path, weights in self._networks:
             unfit = UserError(
                 f"{path}: what it says of a scan is not finite (NaN or infinite): the model is unfit for use. Train it "
                 "again with a lower segmentation.learning_rate"

@@ -25,14 +25,14 @@ KNOWN = "known"
 _DAMAGED = "damaged, or no file of a preprocessed case"
 _AGAIN = "`make clean` empties .scratch, and the stage prepares its cases anew"
 # Of nnU-Net's properties, what is used again.
-_KEPT = ("bbox_used_for_cropping", "shape_after_cropping_and_before_resampling")
+_KEPT = ("bbox_used_for_cropping", "shape_after_cropping_and_before_resampling", "spacing")
 
 
 def write_properties(properties: Mapping[str, Any], path: Path) -> None:
     """Write what is used again of nnU-Net's properties of a case.
 
     Args:
-        properties: `class_locations`: label value -> (n, 4) voxels of it; the others: whole numbers, in lists.
+        properties: `class_locations`: label value -> (n, 4) voxels of it; the others: numbers, in lists.
     """
     found = properties.get("class_locations", {})  # without a label there are none
     locations = {str(value): np.asarray(voxels, np.int64).reshape(-1, 4) for value, voxels in found.items()}

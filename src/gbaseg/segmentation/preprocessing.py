@@ -73,7 +73,8 @@ def preprocess(
 class _Cases:
     """Preprocessed cases of one data set, from the store or made now.
 
-    The store has one entry an image (with the voxels outside the head in the place of a label), one a label on it.
+    The store has one entry an image (in the place of a label with the voxels outside the head, not resampled), one a
+    label on it.
     """
 
     def __init__(self, plans: dict, dataset: dict, store: Store) -> None:
@@ -88,10 +89,11 @@ class _Cases:
 
     def files(self, images: list[Path], label: Path) -> dict[str, Path]:
         """Where the three files of a case are, by the end of their names."""
-        key = key_of("image", self._about, *images)
-        image = self.store.get(key, lambda folder: self._save(*self._read(images, None), folder))
+        # Not "image": under that older code kept what is outside the head on the image's grid.
+        key = key_of("image and head", self._about, *images)
+        image = self.store.get(key, lambda folder: self._save(*self._read(images), folder))
         found = self.store.get(
-            key_of("label", key, label), lambda folder: self._save(*self._with_label(image, images, label), folder)
+            key_of("label", key, label), lambda folder: self._save(*self._with_label(image, label), folder)
         )
         return {IMAGE: image / f"{_CASE}{IMAGE}"} | {end: found / f"{_CASE}{end}" for end in (LABEL, PROPERTIES)}
 
@@ -122,27 +124,28 @@ class _Cases:
         manager = PlansManager(self.plans)
         return DefaultPreprocessor(verbose=False), manager, manager.get_configuration(CONFIGURATION)
 
-    def _read(self, images: list[Path], label: Path | None) -> tuple[np.ndarray, np.ndarray, dict]:
-        """Image (1, Z, Y, X), label (1, Z, Y, X), properties, all by nnU-Net; without a label -1 outside the head."""
+    def _read(self, images: list[Path]) -> tuple[np.ndarray, np.ndarray, dict]:
+        """Image (1, Z, Y, X) and properties by nnU-Net, and what is -1 outside the head on the cropped scan's grid."""
         preprocessor, manager, configuration = self._nnunet
         found: tuple[np.ndarray, np.ndarray, dict] = preprocessor.run_case(
-            [str(path) for path in images], None if label is None else str(label), manager, configuration, self.dataset
+            [str(path) for path in images], None, manager, _LabelsAsTheyAre(configuration), self.dataset
         )
         return found
 
-    def _with_label(self, image: Path, images: list[Path], label: Path) -> tuple[None, np.ndarray, dict]:
-        """Another label on an image that is in the store, without the image."""
-        preprocessor, manager, _ = self._nnunet
+    def _with_label(self, image: Path, label: Path) -> tuple[None, np.ndarray, dict]:
+        """A label on an image that is in the store, without the image: what nnU-Net's preprocessor does to it."""
+        preprocessor, manager, configuration = self._nnunet
         outside = open_array(image / f"{_CASE}{LABEL}")[:]
         properties = read_properties(image / f"{_CASE}{PROPERTIES}")
-        if tuple(properties["shape_after_cropping_and_before_resampling"]) != outside.shape[1:]:
-            # Label and outside are resampled together: nnU-Net has to see both.
-            _, labelled, properties = self._read(images, label)
-            return None, labelled, properties
         array, _ = manager.image_reader_writer_class().read_seg(str(label))
         array = array.transpose([0, *(axis + 1 for axis in manager.transpose_forward)])
         array = array[(slice(None), *(slice(*edges) for edges in properties["bbox_used_for_cropping"]))]
-        labelled = np.where((array == 0) & (outside == -1), -1, array)
+        spacing = [properties["spacing"][axis] for axis in manager.transpose_forward]
+        # Together: at the border of the head either is resampled by what the other is.
+        labelled = configuration.resampling_fn_seg(
+            np.where((array == 0) & (outside == -1), -1, array),
+            open_array(image / f"{_CASE}{IMAGE}").shape[1:], spacing, configuration.spacing,
+        )  # fmt: skip
         labels = manager.get_label_manager(self.dataset).foreground_labels
         properties["class_locations"] = preprocessor._sample_foreground_locations(labelled, labels)
         return None, labelled, properties
@@ -165,3 +168,17 @@ class _Cases:
         )  # fmt: skip
         (folder / f"{_CASE}.pkl").unlink()  # of nothing
         write_properties(properties, folder / f"{_CASE}{PROPERTIES}")
+
+
+class _LabelsAsTheyAre:
+    """A configuration of nnU-Net's that does not resample labels, which takes as long as an image."""
+
+    def __init__(self, configuration: Any) -> None:
+        self._configuration = configuration
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._configuration, name)
+
+    @staticmethod
+    def resampling_fn_seg(label: np.ndarray, *_: Any) -> np.ndarray:
+        return label

@@ -67,6 +67,10 @@ class SegmentationSettings(Settings):
     """nnU-Net v2, 3d_fullres, in folds."""
 
     folds: Annotated[int, Field(ge=2)] = Field(5, description="folds, split by patient and ensembled")
+    members: Count = Field(
+        1,
+        description="networks of each fold, of other seeds (ours); all vote, and are asked how far they agree",
+    )
     epochs: Count = Field(500, description="epochs of each round but the last (paper: 500)")
     last_round_epochs: Count = Field(1000, description="epochs of the last round (paper: 1000)")
     iterations_per_epoch: Count = Field(250, description="iterations an epoch (nnU-Net: 250)")
@@ -86,3 +90,8 @@ class SegmentationSettings(Settings):
     )
     prediction: PredictionSettings = PredictionSettings()
     network: NetworkSettings = NetworkSettings()
+
+    @property
+    def networks(self) -> int:
+        """Trained in a round: the members of all folds."""
+        return self.folds * self.members

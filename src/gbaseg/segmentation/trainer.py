@@ -83,6 +83,12 @@ class Trainer(nnUNetTrainer):
         self.save_every = CHECKPOINT_EVERY
         self._on_epoch, self._name = on_epoch, name
 
+    def work_in(self, name: str) -> None:
+        """Put checkpoints and nnU-Net's log into a folder of this name, not the fold's, which its members share."""
+        self.output_folder = str(Path(self.output_folder_base) / name)
+        Path(self.output_folder).mkdir(parents=True, exist_ok=True)
+        self.log_file: str = str(Path(self.output_folder) / "training_log.txt")
+
     def initialize(self) -> None:
         super().initialize()
         suit(self.plain_network, self.device)
@@ -114,10 +120,13 @@ class Trainer(nnUNetTrainer):
 
     def validation_step(self, batch: dict) -> dict:
         self.loss.unknown = [self._unknown.get(name, ()) for name in batch["keys"]]
-        if self._ignores:
-            for target in batch["target"] if isinstance(batch["target"], list) else [batch["target"]]:
-                target[target == IGNORED] = 0  # no class of the Dice that nnU-Net shows
-        return super().validation_step(batch)
+        # For this step alone nnU-Net has an ignore label, and leaves its voxels out of the Dice, too: in training it
+        # would draw patches otherwise.
+        self.label_manager._ignore_label = IGNORED if self._ignores else None
+        try:
+            return super().validation_step(batch)
+        finally:
+            self.label_manager._ignore_label = None
 
     @staticmethod
     def get_training_transforms(*args: Any, **kwargs: Any) -> Any:

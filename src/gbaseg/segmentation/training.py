@@ -37,39 +37,43 @@ def train_folds(
     seed: int,
     name: str,
     warm_start: Path | None = None,
+    members: int = 1,
 ) -> None:
-    """Train folds side by side; write a model folder: weights of each fold, plans and dataset description.
+    """Train networks side by side; write a model folder: weights of each, plans and dataset description.
 
     Args:
         workspace: prepared training set.
-        model: folder to write: `fold_K.safetensors`, `plans.json`, `dataset.json`.
-        curves: folder to write: one folder of training curves a fold.
+        model: folder to write: `fold_K.safetensors` (`fold_file`), `plans.json`, `dataset.json`.
+        curves: folder to write: one folder of training curves a network.
         folds: which folds of the split to train (the survey trains one).
-        epochs: epochs of each fold.
+        epochs: epochs of each network.
         warm_start: model folder to start the weights from; `None`: nnU-Net's initialisation.
+        members: networks of each fold, which differ by their seeds alone.
     """
     exclusive = is_gpu()
-    augmenters = cores_for(len(folds), exclusive)
+    networks = [(fold, member) for member in range(members) for fold in folds]
+    augmenters = cores_for(len(networks), exclusive)
     model.mkdir(parents=True, exist_ok=True)
     run(
         [
             Task(
-                f"{name} fold {fold}",
+                called(name, fold, member),
                 train_fold,
                 {
                     "workspace": workspace,
-                    "weights_path": model / fold_file(fold),
-                    "curves": curves / f"fold_{fold}",
+                    "weights_path": model / fold_file(fold, member),
+                    "curves": curves / Path(fold_file(fold, member)).stem,
                     "settings": settings,
                     "fold": fold,
                     "epochs": epochs,
-                    "seed": derive(seed, "fold", fold),
-                    "name": f"{name} fold {fold}",
-                    "warm_start": warm_start / fold_file(fold) if warm_start is not None else None,
+                    # The first member's does not name it: it is what a fold of one network is.
+                    "seed": derive(seed, "fold", fold, *(("member", member) if member else ())),
+                    "name": called(name, fold, member),
+                    "warm_start": warm_start / fold_file(fold, member) if warm_start is not None else None,
                     "augmenters": augmenters,
                 },
             )
-            for fold in folds
+            for fold, member in networks
         ],
         exclusive=exclusive,
         deal_cores=True,
@@ -79,6 +83,11 @@ def train_folds(
     description = json.loads((workspace.preprocessed / "dataset.json").read_text())
     del description["dataset"]  # paths of the training images: no part of the model
     (model / "dataset.json").write_text(json.dumps(description, indent=1))
+
+
+def called(name: str, fold: int, member: int) -> str:
+    """What is said of a network while it is trained."""
+    return f"{name} fold {fold}" + (f" member {member}" if member else "")
 
 
 def train_fold(
@@ -93,7 +102,7 @@ def train_fold(
     warm_start: Path | None = None,
     augmenters: int = 1,
 ) -> None:
-    """Train one fold, resuming where an earlier run of the same workspace stopped. Runs in a worker.
+    """Train one network of a fold, resuming where an earlier run of the same workspace stopped. Runs in a worker.
 
     Args:
         augmenters: nnU-Net's processes for patches, on a GPU and where nnUNet_n_proc_DA does not say otherwise.
@@ -131,7 +140,8 @@ def train_fold(
     dataset = json.loads((workspace.preprocessed / "dataset.json").read_text())
     with redirect_stdout(StringIO()):
         trainer = Trainer(plans, CONFIGURATION, fold, dataset, device)
-    with log_curves(workspace.root / "live" / f"fold_{fold}", curves) as live:
+    trainer.work_in(weights_path.stem)
+    with log_curves(workspace.root / "live" / weights_path.stem, curves) as live:
 
         def on_epoch(epoch: int, values: dict[str, float]) -> None:
             live.log(epoch, values)

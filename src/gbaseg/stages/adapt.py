@@ -57,14 +57,14 @@ def run(round_id: str, last: bool | None = None) -> None:
         of_target_alone = last and settings.self_training.last_round_set == "target_only"
         if not settings.augmentation.adapts or ended or of_target_alone:
             write_json(scratch.output(singan) / ABOUT, {"models": {}})
-            make_copies([], folder, settings)
+            make_copies([], folder, settings, item.prev)
             write_json(scratch.output(metrics), {})
             scratch.found_done.append("none asked for")
             return
         measurements = measured_source(settings, structures(settings.augmentation.rules))
         planned = planned_copies(settings, measurements, item.prev)
         blending = refreshed_singan(settings, item.prev, scratch, scratch.output(singan), scratch.output(curves))
-        make_copies(planned, folder, settings, scratch.output(singan) if blending else layout.SINGAN_MODEL)
+        make_copies(planned, folder, settings, item.prev, scratch.output(singan) if blending else layout.SINGAN_MODEL)
         by_hand = plan_copies(settings.augmentation.rules, measurements, settings.augmentation.arm)
         folders = [layout.AUGMENTED, folder]
         about = about_copies(settings, planned, folders, item.prev, "target", besides=by_hand)

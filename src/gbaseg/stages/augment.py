@@ -26,5 +26,5 @@ def run() -> None:
             log("contrasts that follow the target are drawn anew for every round: adapt")
         elif arm != "none" and not copies:
             log("warning: no rule of augmentation.rules selects a case: this arm equals arm none")
-        make_copies(copies, folder, settings)
+        make_copies(copies, folder, settings, layout.SURVEY)
         write_json(scratch.output(metrics), about_copies(settings, copies, [folder], layout.SURVEY, layout.SURVEY))

@@ -26,14 +26,14 @@ from gbaseg.runtime.seeds import numpy_generator
 from gbaseg.runtime.turns import beside_gpu, dealt_out
 from gbaseg.segmentation.prediction import PredictionItem, predict
 from gbaseg.self_training.label_free import Disturbance, Found, Rated, best, is_ranked, rate, simplest, told_apart
-from gbaseg.stages.survey import survey_items
-from gbaseg.stages.train_segmentation import train
 from gbaseg.translation.settings import UNTRANSLATED
 from gbaseg.workflow import layout
 from gbaseg.workflow.choice import Translation, candidates
 from gbaseg.workflow.context import read_json, stage, write_json
 from gbaseg.workflow.models import Translator
 from gbaseg.workflow.pseudo_labels import source_ranges_mm3, training_cases
+from gbaseg.workflow.survey_set import survey_items
+from gbaseg.workflow.training import train
 
 _CASES_A_TASK = 4
 _DONE, _TRAINED = "rated.json", "trained.json"

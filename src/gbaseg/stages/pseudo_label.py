@@ -212,8 +212,7 @@ def _agreement_of_folds(settings: Params, folder: Path, structure: str) -> dict[
     chosen = {case.case for case in training_cases()}
     rows = [row for row in read_rows(folder) if row["structure"] == structure and row["case"] in chosen]
     known = [dice for dice in (float(row["fold_dice"]) for row in rows) if not math.isnan(dice)]
-    # A single fold has no agreement whatever it finds.
-    both_empty = len(rows) - len(known) if settings.segmentation.folds > 1 else 0
+    both_empty = len(rows) - len(known)
     return {
         "fold_agreement": round(float(np.mean(known)), 4) if known else None,
         **({"fold_both_empty": both_empty} if both_empty else {}),

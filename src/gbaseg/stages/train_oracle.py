@@ -16,10 +16,10 @@ from gbaseg.runtime.progress import log
 from gbaseg.runtime.threads import mixed_computing
 from gbaseg.segmentation.dataset import TrainingItem
 from gbaseg.stages.standardise import renumbered
-from gbaseg.stages.train_segmentation import train
 from gbaseg.standardise.case import standardise_label
 from gbaseg.workflow import layout
 from gbaseg.workflow.context import read_record, stage, write_json
+from gbaseg.workflow.training import train
 
 
 def run() -> None:
@@ -49,6 +49,7 @@ def run() -> None:
                 scratch.output(model),
                 scratch.output(curves),
                 folds=range(settings.segmentation.folds),
+                members=settings.segmentation.members,
                 epochs=epochs(settings),
                 name=layout.ORACLE,
                 fine=False,

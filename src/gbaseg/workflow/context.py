@@ -21,7 +21,8 @@ from gbaseg.runtime.ledger import entry
 from gbaseg.runtime.place import elsewhere, placed
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.room import DiskFault, disk_fault, in_bytes
-from gbaseg.runtime.scratch import ROOT, Scratch, atomic_outputs, fingerprint, written_whole
+from gbaseg.runtime.scratch import ROOT, Scratch, atomic_outputs, fingerprint
+from gbaseg.runtime.whole import written_whole
 from gbaseg.text_file import read_yaml
 from gbaseg.workflow.counted import size_here, whole_work
 from gbaseg.workflow.needs import place_of

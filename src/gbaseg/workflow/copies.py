@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from gbaseg import volume
-from gbaseg.augmentation.gba import apply_gba, apply_naive
+from gbaseg.augmentation.gba import blend_in
+from gbaseg.augmentation.rescale import rescale
 from gbaseg.augmentation.rules import Copy, equal_draws, unaltered_share
 from gbaseg.cases import Case, read_table, write_table
 from gbaseg.params import Params
@@ -27,6 +28,7 @@ from gbaseg.runtime.progress import log
 from gbaseg.runtime.seeds import derive
 from gbaseg.runtime.turns import beside_gpu, dealt_out, on_gpu
 from gbaseg.workflow import layout
+from gbaseg.workflow.altered import Drawn, draw_alterations
 from gbaseg.workflow.appearances import coverage
 from gbaseg.workflow.changes import write_changes
 from gbaseg.workflow.context import read_json, write_json
@@ -36,13 +38,16 @@ CHOICES = "online.json"
 DRAWS = "draws.json"
 
 
-def make_copies(copies: Sequence[Copy], folder: Path, settings: Params, singan: Path = layout.SINGAN_MODEL) -> None:
+def make_copies(
+    copies: Sequence[Copy], folder: Path, settings: Params, round_id: str, singan: Path = layout.SINGAN_MODEL
+) -> None:
     """Make and write copies, their table, and how often training draws each.
 
     Args:
         copies: as planned.
         folder: where they are put; it is made.
         settings: of the run.
+        round_id: whose pseudo-labels say what the target shows, for what copies are given besides another contrast.
         singan: models that blend them in; not looked at by other arms than gba.
     """
     folder.mkdir(parents=True)
@@ -57,8 +62,10 @@ def make_copies(copies: Sequence[Copy], folder: Path, settings: Params, singan: 
     if arm == "gba" and copies:
         import_for_workers("gbaseg.augmentation.singan.harmonise")
     exclusive = is_gpu()
+    drawn = draw_alterations(settings, copies, round_id, folder)
     wanted = [
-        (cases[name], [copy for copy in copies if copy.case == name]) for name in sorted({copy.case for copy in copies})
+        (cases[name], [(copy, drawn.get(copy.name, Drawn())) for copy in copies if copy.case == name])
+        for name in sorted({copy.case for copy in copies})
     ]
     groups = run_tasks(
         [
@@ -79,7 +86,7 @@ def make_copies(copies: Sequence[Copy], folder: Path, settings: Params, singan: 
 
 
 def augment_cases(
-    wanted: list[tuple[Case, list[Copy]]], folder: Path, settings: Params, singan: Path
+    wanted: list[tuple[Case, list[tuple[Copy, Drawn]]]], folder: Path, settings: Params, singan: Path
 ) -> list[list[Case]]:
     """Make and write the copies of some cases; runs in a worker."""
     return beside_gpu(
@@ -87,32 +94,36 @@ def augment_cases(
     )
 
 
-def write_copies(case: Case, copies: list[Copy], folder: Path, settings: Params, singan: Path) -> list[Case]:
+def write_copies(
+    case: Case, copies: list[tuple[Copy, Drawn]], folder: Path, settings: Params, singan: Path
+) -> list[Case]:
     """Make and write the copies of one case."""
-    image = volume.read(layout.TRANSLATED / case.image, np.float32)
-    label = volume.read(layout.TRANSLATED / case.label)
+    scan = volume.read(layout.TRANSLATED / case.image, np.float32)
+    labelled = volume.read(layout.TRANSLATED / case.label)
+    spacing = scan.grid.spacing_zyx_mm
     model = on_gpu(load_model, case.case, settings, singan)
     rows = []
-    for copy in copies:
-        mask = label.array == settings.labels[copy.structure]
-        if copy.k_star is None:
-            array = apply_naive(image.array, mask, *copy.change)
-        else:
+    for copy, drawn in copies:
+        value = settings.labels[copy.structure]
+        image, label = drawn.alterations.resize(scan.array, labelled.array, value, spacing)
+        mask = label == value
+        array = rescale(image, mask, *copy.change)
+        array = drawn.alterations.apply(array, mask, spacing, drawn.sample(value))
+        if copy.k_star is not None:
             assert model is not None  # arm gba is the only one with start scales
-            array = apply_gba(
-                image.array,
+            array = blend_in(
+                image,
+                array,
                 mask,
-                factor=copy.factor,
-                offset=copy.offset,
                 k_star=copy.k_star,
                 model=model,
                 settings=settings.augmentation,
                 seed=derive(settings.seed, "gba", copy.name),
-                others=(label.array != 0) & ~mask,
+                others=(label != 0) & ~mask,
             )
         row = replace(case, case=copy.name, image=f"images/{copy.name}.nii.gz", label=f"labels/{copy.name}.nii.gz")
-        volume.write(image.with_array(array), folder / row.image)
-        volume.write(label, folder / row.label)
+        volume.write(scan.with_array(array), folder / row.image)
+        volume.write(labelled.with_array(label), folder / row.label)
         rows.append(row)
     return rows
 

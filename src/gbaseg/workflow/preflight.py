@@ -70,7 +70,9 @@ def check_room(name: str, settings: Params, size: DataSize, folder: str, raw_vox
     if found is None:
         return 0.0
     tidy(ROOT, folder)
-    fewest = count_room(settings, size, replace(machine, processes=1, folds_at_once=1, cases_a_process=1), raw_voxels)
+    fewest = count_room(
+        settings, size, replace(machine, processes=1, networks_at_once=1, cases_a_process=1), raw_voxels
+    )
     demands = demands_of(found, done_in(folder), fewest[rooms.index(found)])
     log(f"{name}: takes about {'; '.join(map(str, demands))}")
     short = [demand for demand in demands if demand.free < _SURELY * demand.surely]
@@ -141,10 +143,10 @@ def demands_of(room: Room, done: float = 0.0, least: Room | None = None) -> list
 def this_machine(settings: Params, size: DataSize) -> Machine:
     """How work is dealt out here."""
     cases = size.source + size.target + size.held_out
-    folds = settings.segmentation.folds
+    networks = settings.segmentation.networks
     if not is_gpu():
-        return Machine(workers_for(cases), workers_for(folds))
-    at_once = workers_for(folds, exclusive=True)
+        return Machine(workers_for(cases), workers_for(networks))
+    at_once = workers_for(networks, exclusive=True)
     asked = os.environ.get(AUGMENTERS, "")
     dealt = min(max(1, len(os.sched_getaffinity(0)) // at_once), MOST_AUGMENTERS)
     return Machine(

@@ -25,7 +25,8 @@ from gbaseg.runtime.leftovers import FINISHED, discard, discard_unused, lock_of
 from gbaseg.runtime.locks import is_held, wait_for
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.room import device_of, free_bytes, in_bytes, nearest
-from gbaseg.runtime.scratch import ROOT, Scratch, written_whole
+from gbaseg.runtime.scratch import ROOT, Scratch
+from gbaseg.runtime.whole import written_whole
 from gbaseg.text_file import read_yaml
 from gbaseg.workflow.provenance import LOCK
 

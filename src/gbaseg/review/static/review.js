@@ -1,5 +1,6 @@
 // The page of `gbaseg review`: the cases, what is decided of each, and the keys. The images are viewer.js's.
 import { Saver } from "./saver.js";
+import { coloursOf, source, WHITE } from "./scans.js";
 import { Viewer } from "./viewer.js";
 
 const byId = (id) => document.getElementById(id);
@@ -7,7 +8,7 @@ const SIGNS = { accepted: "✓", rejected: "✕", corrected: "✎" };
 const MESSAGE_MS = 6000;
 
 const page = { state: null, current: 0, timer: 0 };
-const viewer = new Viewer(byId("view"), showWindow);
+const viewer = new Viewer({ canvas: byId("view"), source, white: WHITE, windowChanged: showWindow });
 const saver = new Saver({ changed: showCase, told: showSaved, refused });
 
 async function start() {
@@ -16,7 +17,7 @@ async function start() {
   await reload();
   const first = page.state.cases.findIndex((one) => !one.decision);
   select(Math.max(first, 0));
-  await viewer.start(page.state.labels);
+  await viewer.start(coloursOf(page.state.labels));
   select(page.current);
 }
 
@@ -160,7 +161,7 @@ function message(text, wrong = false, stays = false) {
 }
 
 function showWindow(low, high) {
-  byId("window").textContent = `${low.toFixed(2)} – ${high.toFixed(2)}`;
+  byId("window").textContent = `${(low / WHITE).toFixed(2)} – ${(high / WHITE).toFixed(2)}`;
 }
 
 // ---- what is done ----

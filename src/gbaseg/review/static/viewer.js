@@ -1,9 +1,7 @@
 // Scan and mask in three planes: NiiVue, and what the page asks of it.
 import { Niivue, NVImage, SLICE_TYPE } from "./niivue.js";
 
-// By label value: amber, blue, green, pink.
-const COLOURS = [[0, 0, 0], [255, 150, 50], [80, 170, 255], [110, 220, 130], [240, 120, 200]];
-// Standardised intensities: 0 and 1 are air and the brightest tissue.
+// Standardised intensities, as shares of the brightest tissue's: 0 is air.
 const WINDOW = [0, 0.9];
 const OPTIONS = {
   backColor: [0, 0, 0, 1], crosshairColor: [0.62, 0.62, 0.62, 0.6], crosshairWidth: 0.25, crosshairGap: 10,
@@ -23,13 +21,17 @@ const KEPT = 6;
 const LABEL = 1002;
 
 export class Viewer {
-  constructor(canvas, windowChanged) {
-    Object.assign(this, { canvas, windowChanged, images: new Map(), wanted: null, busy: null, opacity: 0.3, masked: true });
-    Object.assign(this, { outlined: true, crossed: true, low: WINDOW[0], high: WINDOW[1] });
+  // source(one): of what `show` is asked for, scan and mask as [name to remember it by, () => its NIfTI bytes].
+  // white: the brightest tissue's intensity. windowChanged(low, high).
+  constructor({ canvas, source, white = 1, windowChanged = () => {} }) {
+    Object.assign(this, { canvas, source, white, windowChanged, images: new Map(), wanted: null, busy: null });
+    Object.assign(this, { opacity: 0.3, masked: true, outlined: true, crossed: true });
+    [this.low, this.high] = WINDOW.map((share) => share * white);
     canvas.viewer = this;
   }
 
-  async start(labels) {
+  // colours: label value -> [red, green, blue], 0 to 255.
+  async start(colours) {
     if (!document.createElement("canvas").getContext("webgl2")) {
       throw new Error("this browser has no WebGL2: switch hardware acceleration on, or take another one");
     }
@@ -40,10 +42,8 @@ export class Viewer {
     // Gradients are for a rendering in 3D, which is not shown, and more than half of the work of a case.
     this.nv.blurShader = this.nv.sobelFirstOrderShader = this.nv.passThroughShader;
     this.nv.onIntensityChange = (image) => image === this.nv.volumes[0] && this.keepWindow(image.cal_min, image.cal_max);
-    const values = Object.values(labels);
-    const colour = (value) => COLOURS[1 + (values.indexOf(value) % (COLOURS.length - 1))];
-    const I = [0, ...values];
-    const part = (n) => I.map((value) => (value ? colour(value)[n] : 0));
+    const I = [0, ...Object.keys(colours).map(Number)];
+    const part = (n) => I.map((value) => (value ? colours[value][n] : 0));
     this.colours = { R: part(0), G: part(1), B: part(2), A: I.map((value) => (value ? 255 : 0)), I, labels: I.map(String) };
     this.windowChanged(this.low, this.high);
   }
@@ -73,26 +73,26 @@ export class Viewer {
     [image.cal_min, image.cal_max, overlay.opacity] = [this.low, this.high, this.shownOpacity];
     overlay.setColormapLabel(this.colours);
     overlay.hdr.intent_code = LABEL; // else it has no outline
+    const isOther = this.nv.back !== image;
     // All at once: NiiVue's own way takes the old ones away and adds the new ones one by one, and draws each time.
     this.nv.opts.atlasOutline = this.outlined ? 1 : 0;
     Object.assign(this.nv, { volumes: [image, overlay], back: image, overlays: [overlay] });
-    const mm = middle(overlay);
+    const mm = isOther && middle(overlay);
     if (mm) this.nv.scene.crosshairPos = this.nv.mm2frac(mm);
     this.nv.updateGLVolume();
   }
 
   // Scan and mask of a case, from memory where it was seen, or looked ahead to, before.
-  imagesOf({ number, mask }) {
-    return Promise.all([this.image(`/image/${number}.nii.gz`, ""), this.image(`/mask/${number}.nii.gz`, mask)]);
+  imagesOf(one) {
+    return Promise.all(this.source(one).map(([name, bytes]) => this.image(name, bytes)));
   }
 
-  async image(path, version) {
-    const key = `${path} ${version}`;
-    let found = this.images.get(key);
-    this.images.delete(key);
-    found ??= opened(path);
-    this.images.set(key, found);
-    found.catch(() => this.images.delete(key));
+  async image(name, bytes) {
+    let found = this.images.get(name);
+    this.images.delete(name);
+    found ??= opened(name, bytes, this.white);
+    this.images.set(name, found);
+    found.catch(() => this.images.delete(name));
     while (this.images.size > KEPT) this.images.delete(this.images.keys().next().value);
     return found;
   }
@@ -156,14 +156,14 @@ export class Viewer {
 
   setWindow(low, high) {
     const image = this.nv?.volumes[0];
-    if (!image || high - low < 0.01) return;
+    if (!image || high - low < 0.01 * this.white) return;
     [image.cal_min, image.cal_max] = [low, high];
     this.redraw(0);
     this.keepWindow(low, high);
   }
 
   shiftWindow(by) {
-    this.setWindow(this.low + by, this.high + by);
+    this.setWindow(this.low + by * this.white, this.high + by * this.white);
   }
 
   widenWindow(times) {
@@ -172,14 +172,13 @@ export class Viewer {
   }
 
   resetWindow() {
-    this.setWindow(...WINDOW);
+    this.setWindow(...WINDOW.map((share) => share * this.white));
   }
 }
 
-async function opened(path) {
-  const answer = await fetch(path);
-  if (!answer.ok) throw new Error(`no file (${answer.status})`);
-  return NVImage.loadFromUrl({ url: path, name: path.slice(1), buffer: await answer.arrayBuffer(), cal_min: 0, cal_max: 1 });
+async function opened(name, bytes, white) {
+  // Its name says the format; nothing is fetched where there is a buffer.
+  return NVImage.loadFromUrl({ url: name, name: `${name}.nii`, buffer: await bytes(), cal_min: 0, cal_max: white });
 }
 
 // Of the slice with the most of the mask, in mm; nothing where it is empty.

@@ -22,7 +22,7 @@ from typing import Any
 from gbaseg.errors import UserError
 from gbaseg.runtime.engine.task import Task
 from gbaseg.runtime.leftovers import discard
-from gbaseg.runtime.scratch import written_whole
+from gbaseg.runtime.whole import written_whole
 
 _RECORD, _TASKS = "record.json", "tasks.pkl"
 # Under a number of its own each pack has the tasks that one job does, one after the other.

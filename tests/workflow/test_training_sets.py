@@ -10,11 +10,10 @@ from gbaseg.cases import Case, write_table
 from gbaseg.params import Params
 from gbaseg.runtime.scratch import atomic_outputs
 from gbaseg.segmentation.dataset import TrainingItem, whole_draws
-from gbaseg.stages import train_segmentation
-from gbaseg.stages.train_segmentation import source_items, target_items, target_weight
-from gbaseg.workflow import layout
+from gbaseg.workflow import layout, training
 from gbaseg.workflow.pseudo_labels import TABLE
 from gbaseg.workflow.reviewed import Review
+from gbaseg.workflow.training_sets import source_items, target_items, target_weight
 
 
 def source(*counts_and_weights):
@@ -145,7 +144,7 @@ def test_a_doubtful_structure_is_left_out_and_not_its_case(tmp_path, monkeypatch
 def test_finished_folds_survive_an_interruption(tmp_path, monkeypatch):
     """Days of a fold's training: a rerun of the stage finds its weights and curves, and they reach the outputs."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(train_segmentation, "prepare", lambda *_, **__: None)
+    monkeypatch.setattr(training, "prepare", lambda *_, **__: None)
     trained = []
 
     def train_folds(workspace, model, curves, settings, *, folds, **_):
@@ -158,11 +157,11 @@ def test_finished_folds_survive_an_interruption(tmp_path, monkeypatch):
                 if trained == [0, 1]:
                     raise KeyboardInterrupt
 
-    monkeypatch.setattr(train_segmentation, "train_folds", train_folds)
+    monkeypatch.setattr(training, "train_folds", train_folds)
 
     def stage():
         with atomic_outputs("train", "model", "curves") as scratch:
-            train_segmentation.train(
+            training.train(
                 Params(), [], scratch.work, scratch.output("model"), scratch.output("curves"), folds=range(3), epochs=1,
                 name="round_0", fine=False, previous=None, pools=[],
             )  # fmt: skip

@@ -5,9 +5,9 @@ import pytest
 
 from gbaseg.cases import Case, write_table
 from gbaseg.params import Params
-from gbaseg.stages.survey import survey_items, write_copies
 from gbaseg.volume import Grid, Volume, read, write
 from gbaseg.workflow import appearances, layout
+from gbaseg.workflow.survey_set import survey_items, write_copies
 
 GRID = Grid((3, 6, 6), (1.0, 1.0, 1.0))
 
