@@ -49,7 +49,8 @@ MOST_STEPS = 3
 # a long one at the end. The first makes the tiny project, and others that look at it come when it is there.
 LONGEST = [
     "pipeline/test_queue.py", "pipeline/test_paper.py", "pipeline/test_few_slices.py", "pipeline/test_auto.py",
-    "slurm/test_lost.py", "review/test_page.py", "pipeline/test_kills.py", "slurm/test_folds.py",
+    "slurm/test_lost.py", "commands/test_side_by_side.py", "review/test_page.py", "pipeline/test_kills.py",
+    "slurm/test_folds.py",
     "workflow/test_roots.py", "inference/test_nnunet_zip.py", "faults/test_processes.py",
     "slurm/test_interrupted.py", "slurm/test_tasks.py", "pipeline/test_tutorials.py",
     "runtime/test_stage_server.py", "runtime/test_fork_server.py", "pipeline/test_blind.py",

@@ -171,7 +171,7 @@ def _free_ports(count: int) -> list[int]:
 
 
 def _of_node(node: str, folder: Path) -> list[int]:
-    """Processes of a node's jobs: its slurmstepd, and what they have started."""
+    """Processes of a node's jobs, and every slurmstepd of this SLURM: those name no node."""
     found = []
     for path in Path("/proc").glob("[0-9]*"):
         try:
