@@ -151,8 +151,9 @@ def test_plans_of_a_zip_name_no_code(exported):
 )
 def test_what_is_no_model_is_said(exported, project):
     whole, said = exported.read_bytes(), contents_of(exported)
+    wrote = said["made_with"]["gbaseg"]
     for changes, says in (
-        ({"version": 2}, "version 2 of the format, this gbaseg reads 1; install the gbaseg that wrote it (0.1.0)"),
+        ({"version": 2}, f"version 2 of the format, this gbaseg reads 1; install the gbaseg that wrote it ({wrote})"),
         ({"format": "other"}, "format 'other'"),
         ({"colour": "blue"}, "1 fault(s)"),
         ({"params": {**said["params"], "standardise": {"spacing_xyz_mm": [0, 1, 1]}}}, "spacing_xyz_mm"),

@@ -1,5 +1,6 @@
 """The folder of a call that goes to SLURM: what is noted, what a rerun takes for its own, and what it must not."""
 
+import pickle
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from gbaseg.errors import UserError
 from gbaseg.runtime.engine import Task
 from gbaseg.runtime.engine.calls import Call, Done, Record, Submission, call_of, calls_in, new_name
+from gbaseg.runtime.engine.sealed import KEY, key
 from gbaseg.runtime.engine.slurm import abandon
 from gbaseg.runtime.locks import locked
 from gbaseg.runtime.progress import Display
@@ -15,6 +17,12 @@ from gbaseg.runtime.scratch import atomic_outputs, jobs_of, lock_of
 
 def tasks(count=3, **arguments):
     return [Task(f"task {number}", int, arguments) for number in range(count)]
+
+
+@pytest.fixture(autouse=True)
+def of_a_user(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+    monkeypatch.delenv(KEY, raising=False)
 
 
 @pytest.fixture
@@ -41,6 +49,49 @@ def test_what_jobs_hand_back_is_read_once_it_is_whole(tmp_path, record):
     assert call.done() == {1} and call.outcome(1).result == {"dice": 0.5}
     call.close()
     assert call.read() is None and calls_in(tmp_path) == [] and call.done() == {1}
+
+
+class Command:
+    """Unpickled, it leaves a file behind."""
+
+    def __init__(self, mark):
+        self.mark = mark
+
+    def __reduce__(self):
+        return (Path.touch, (self.mark,))
+
+
+@pytest.mark.parametrize("whose", ["nobody's", "another user's"])
+@pytest.mark.unusual("Trust", "a planted result of a SLURM job in `.scratch`", "its seal is another one; it is not run")
+def test_what_no_run_of_this_user_has_written_is_not_read(tmp_path, record, monkeypatch, whose):
+    call, mark = Call(tmp_path / "call"), tmp_path / "ran"
+    call.begin(tasks(), record)
+    planted = call.folder / "outcomes" / "0"
+    if whose == "nobody's":
+        planted.write_bytes(pickle.dumps(Command(mark)))
+    else:
+        with monkeypatch.context() as other:
+            other.setenv("XDG_STATE_HOME", str(tmp_path / "other"))
+            call.put(0, Done(None, Command(mark), ""))
+        (call.folder / "tasks.pkl").write_bytes(planted.read_bytes())
+        with pytest.raises(UserError, match=r"tasks\.pkl: its seal is not that of a run of yours"):
+            Call(call.folder).tasks  # noqa: B018
+    with pytest.raises(UserError, match=r"outcomes/0: its seal is not that of a run of yours: not read; remove .*call"):
+        call.outcome(0)
+    assert not mark.exists()
+
+
+def test_a_user_has_one_key_which_nobody_else_reads_and_jobs_are_handed(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    one = key()
+    [path] = (tmp_path / "gbaseg").iterdir()
+    assert key() == one == path.read_bytes() and path.stat().st_mode & 0o777 == 0o600
+    monkeypatch.setenv(KEY, "00" * 32)
+    assert key() == bytes(32)
+    monkeypatch.delenv(KEY)
+    path.write_bytes(b"short")
+    with pytest.raises(UserError, match=r"engine\.key: 5 bytes, expected 32; remove it"):
+        key()
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"packs": []}'])

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import pickle
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from gbaseg.errors import UserError
+from gbaseg.runtime.engine import sealed
 from gbaseg.runtime.engine.task import Task
 from gbaseg.runtime.leftovers import discard
 from gbaseg.runtime.whole import written_whole
@@ -104,7 +104,7 @@ class Call:
         discard(self.folder)
         for folder in ("logs", "outcomes", "progress", "begun", "ended"):
             (self.folder / folder).mkdir(parents=True)
-        (self.folder / _TASKS).write_bytes(pickle.dumps(list(tasks)))
+        (self.folder / _TASKS).write_bytes(sealed.sealed(list(tasks)))
         self.write(record)
 
     def write(self, record: Record) -> None:
@@ -119,16 +119,17 @@ class Call:
     @cached_property
     def tasks(self) -> list[Task]:
         """In a job: the tasks."""
-        tasks: list[Task] = pickle.loads((self.folder / _TASKS).read_bytes())
+        tasks: list[Task] = sealed.load(self.folder / _TASKS)
         return tasks
 
     def put(self, task: int, done: Done) -> None:
         """Hand back what came of a task."""
+        path = self.folder / "outcomes" / str(task)
         try:
-            content = pickle.dumps(done)
+            content = sealed.sealed(done)
         except Exception as error:
-            content = pickle.dumps(Done(f"its result cannot be handed back: {error}", None, done.where))
-        with written_whole(self.folder / "outcomes" / str(task)) as partial:
+            content = sealed.sealed(Done(f"its result cannot be handed back: {error}", None, done.where))
+        with written_whole(path) as partial:
             partial.write_bytes(content)
 
     def done(self) -> set[int]:
@@ -139,7 +140,7 @@ class Call:
 
     def outcome(self, task: int) -> Done:
         """What came of a task."""
-        outcome: Done = pickle.loads((self.folder / "outcomes" / str(task)).read_bytes())
+        outcome: Done = sealed.load(self.folder / "outcomes" / str(task))
         return outcome
 
     def begin_pack(self, pack: int, about: dict[str, Any]) -> list[dict[str, Any]]:
@@ -178,7 +179,7 @@ def call_of(folder: Path, tasks: Sequence[Task]) -> tuple[Call, str]:
     """The folder of these tasks, by their names and functions, and a hash of all that they are."""
     names = [(task.name, task.function.__module__, task.function.__qualname__) for task in tasks]
     key = hashlib.blake2b(json.dumps(names).encode(), digest_size=8).hexdigest()
-    content = hashlib.blake2b(pickle.dumps(list(tasks)), digest_size=16).hexdigest()
+    content = sealed.hash_of(list(tasks))
     return Call(folder / key), content
 
 

@@ -15,6 +15,7 @@ from gbaseg.errors import UserError
 from gbaseg.runtime.ending import WORKERS_S
 from gbaseg.runtime.engine.calls import Call, Submission
 from gbaseg.runtime.engine.job import run_pack
+from gbaseg.runtime.engine.sealed import KEY, key
 from gbaseg.runtime.engine.settings import Request
 
 # SLURM's own bound on the jobs of an array is 1001, where a site has not raised it.
@@ -98,15 +99,18 @@ def _parameters(
 
 @contextmanager
 def _as_from_a_login_node() -> Iterator[None]:
-    """Inside, what SLURM has told this process of its own job is not handed on to those that it submits."""
+    """Inside, what SLURM has told this process of its own job is not handed on to those that it submits; the key is."""
     own = {name: value for name, value in os.environ.items() if re.match(r"(SLURM|SRUN|PMI)_", name)}
     own.pop("SLURM_CONF", None)
     for name in own:
         del os.environ[name]
+    given, os.environ[KEY] = os.environ.get(KEY), key().hex()
     try:
         yield
     finally:
         os.environ.update(own)
+        if given is None:
+            del os.environ[KEY]
 
 
 def look(names: Sequence[str]) -> tuple[list[Job], str]:
