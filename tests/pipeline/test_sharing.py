@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from gbaseg.errors import UserError
+from gbaseg.inference.find import describe
 from gbaseg.text_file import read_yaml
 
 pytestmark = pytest.mark.pipeline
@@ -80,6 +82,23 @@ def test_a_model_is_taken_from_another_repository(pushed, tmp_path):
         pushed.call("predict", str(scan_of(pushed)), "-o", str(tmp_path / place), *more)
         masks += [path.read_bytes() for path in (tmp_path / place).glob("*.nii.gz")]
     assert len(masks) == 2 and masks[0] == masks[1]
+    for number, name in enumerate(("segmenter", "segmenter@v1.0.0")):
+        out = tmp_path / f"fetched_{number}"
+        pushed.call("predict", str(scan_of(pushed)), "-o", str(out), "--model", f"{pushed.folder}#{name}")
+        assert [path.read_bytes() for path in out.glob("*.nii.gz")] == masks[:1]
+
+
+@pytest.mark.parametrize(
+    ("name", "says"), [("other", "other"), ("segmenter@v9.0.0", "v9.0.0"), ("", "REPOSITORY#NAME")]
+)
+def test_an_artifact_that_is_not_there_is_said(pushed, name, says):
+    with pytest.raises(UserError, match=rf"^--model .*#{name}: .*{says}"):
+        describe(f"{pushed.folder}#{name}", None)
+
+
+def test_a_repository_that_is_not_there_is_said(tmp_path):
+    with pytest.raises(UserError, match=r"^--model .*nowhere#segmenter: cannot be fetched: "):
+        describe(f"{tmp_path}/nowhere#segmenter", None)
 
 
 @pytest.fixture(scope="module")

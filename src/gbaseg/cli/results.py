@@ -36,8 +36,8 @@ def show() -> None:
 @click.option("-o", "--out", required=True, type=OUT_FOLDER, help="Folder of the masks.")
 @click.option(
     "--model",
-    type=click.Path(path_type=Path),
-    help="Zip of `gbaseg export`, its folder once unpacked, or models/segmentation/ROUND; default: of this project.",
+    help="Zip of `gbaseg export`, its folder once unpacked, models/segmentation/ROUND, or an artifact of DVC, "
+    "REPOSITORY#NAME[@VERSION]; default: of this project.",
 )
 @click.option("--round", "round_id", help="Round whose model is used; default: the last.")
 @click.option("--probabilities", is_flag=True, help="Each structure's probability, too: probabilities/STRUCTURE/.")

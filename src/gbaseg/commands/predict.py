@@ -54,7 +54,7 @@ def run(
     out: Path,
     round_id: str | None,
     skip_faulty: bool = False,
-    model: Path | None = None,
+    model: Path | str | None = None,
     wanted: Wanted = NOTHING_ELSE,
 ) -> None:
     """Write `out/NAME.nii.gz` (uint8, the scan's own grid, the data set's label values) for every scan.
@@ -69,7 +69,7 @@ def run(
         out: a folder; made where it is missing.
         round_id: whose model is used; default: the last, or that of `model`.
         skip_faulty: leave out scans with a fault, as if they had failed, instead of stopping before any.
-        model: an export or its folder, or a round's folder; default: of the project in this folder.
+        model: an export or its folder, a round's folder, or an artifact of DVC; default: of the project in this folder.
         wanted: what is written beside the masks.
 
     Raises:

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 from gbaseg import params
 from gbaseg.errors import UserError
 from gbaseg.inference import contents
+from gbaseg.inference.artifact import fetched, names_artifact
 from gbaseg.inference.exported import describe_folder, describe_zip
-from gbaseg.inference.model import Described
+from gbaseg.inference.model import Described, Model
 from gbaseg.inference.project import describe_round
 from gbaseg.workflow import layout
 
 _ALLOWED = (
     "a zip of `gbaseg export`, the folder of one unpacked, or models/segmentation/ROUND of a project with its "
-    "params.yaml"
+    "params.yaml, or an artifact of DVC, URL#NAME"
 )
 
 
-def describe(path: Path | None, round_id: str | None) -> Described:
+def describe(path: Path | str | None, round_id: str | None) -> Described:
     """What is known of a model before its networks are loaded.
 
     Args:
-        path: zip or folder; `None`: of the project in this folder.
+        path: zip, folder or artifact of DVC (`artifact.FORM`); `None`: of the project in this folder.
         round_id: of the project, default: its last; with a path it has to be the model's own.
 
     Raises:
@@ -31,10 +33,24 @@ def describe(path: Path | None, round_id: str | None) -> Described:
     """
     if path is None:
         return _of_this_project(round_id)
-    described = _at(path)
+    described = _published(str(path)) if names_artifact(str(path)) else _at(Path(path))
     if round_id not in (None, described.round_id):
         raise UserError(f"--round {round_id}: {path} is the model of {described.round_id}; leave --round out")
     return described
+
+
+def _published(model: str) -> Described:
+    folder, path = fetched(model)
+    try:
+        described = _at(path)
+    except UserError as error:
+        raise UserError(str(error).replace(str(path), model)) from error
+
+    def load() -> Model:
+        with folder:  # until the networks are loaded
+            return described.load()
+
+    return replace(described, load=load)
 
 
 def _of_this_project(round_id: str | None) -> Described:

@@ -60,7 +60,7 @@ class Model:
         """
         from gbaseg.inference.find import describe
 
-        described = describe(Path(path), None)
+        described = describe(path, None)
         if described.faults:
             raise UserError("\n".join(described.faults))
         return described.load()
