@@ -66,6 +66,12 @@ def _run_here(tasks, **_):
     return [task.function(**task.arguments) for task in tasks]
 
 
+@pytest.fixture
+def run_here():
+    """What stands in for the engine in what prepares, for whoever trains without workers, too."""
+    return _run_here
+
+
 def _write_scans(folder: Path) -> list[TrainingItem]:
     rng = np.random.default_rng(0)
     items = []

@@ -49,11 +49,6 @@ def train(prepared, workspace, tmp_path, monkeypatch):
     return call
 
 
-def _run_here(tasks, **_):
-    """In the place of workers, each of which would import nnU-Net for itself."""
-    return [task.function(**task.arguments) for task in tasks]
-
-
 def equal(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
@@ -89,7 +84,7 @@ def test_the_schedule_goes_from_step_to_step_where_asked(train, tmp_path, monkey
     assert rates == pytest.approx([0.01 * one_cycle(done) for done in (0.0, 0.25, 0.5, 0.75)])
 
 
-def test_members_of_a_fold_differ_by_their_seeds_alone(prepared, workspace, model, tmp_path, monkeypatch):
+def test_members_of_a_fold_differ_by_their_seeds_alone(prepared, workspace, model, run_here, tmp_path, monkeypatch):
     started = []
     monkeypatch.setattr(
         "gbaseg.segmentation.trainer.Trainer.do_split",
@@ -97,7 +92,7 @@ def test_members_of_a_fold_differ_by_their_seeds_alone(prepared, workspace, mode
     )
     out = tmp_path / "model"
     with monkeypatch.context() as patch:
-        patch.setattr("gbaseg.segmentation.training.run", _run_here)
+        patch.setattr("gbaseg.segmentation.training.run", run_here)
         given = {"folds": range(2), "epochs": 1, "seed": 5, "name": "m", "members": 2}
         train_folds(workspace, out, tmp_path / "curves", prepared.settings, **given)
     names = ["fold_0", "fold_0_member_1", "fold_1", "fold_1_member_1"]

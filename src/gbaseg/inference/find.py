@@ -44,6 +44,7 @@ def _published(model: str) -> Described:
     try:
         described = _at(path)
     except UserError as error:
+        folder.cleanup()
         raise UserError(str(error).replace(str(path), model)) from error
 
     def load() -> Model:

@@ -19,7 +19,9 @@ class Networks(Protocol):
     """What `segmentation.ensemble.Ensemble` is for: its structures, and what each of them says of a scan."""
 
     structures: dict[str, int]
-    files: tuple[Path, ...]
+
+    @property
+    def files(self) -> tuple[Path, ...]: ...
 
     @property
     def members(self) -> int: ...

@@ -70,7 +70,6 @@ class Ensemble:
             self._plans, self._configuration, 1, len(self.structures) + 1, enable_deep_supervision=False
         )
         suit(network, device)
-        self.files = tuple(files)
         self._networks = []
         for path in files:
             load_network(network, path)
@@ -88,6 +87,11 @@ class Ensemble:
             )
         # nnU-Net's predictor has cuDNN race its algorithms on a GPU: which one wins would be part of the result.
         torch.backends.cudnn.benchmark = False
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Weights of each network, in the order of `fold_probabilities`."""
+        return tuple(path for path, _ in self._networks)
 
     @property
     def members(self) -> int:
