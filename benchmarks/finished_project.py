@@ -13,7 +13,7 @@ import click
 from ruamel.yaml import YAML
 
 from gbaseg.params import check
-from gbaseg.presets import apply_preset
+from gbaseg.preset_writing import apply_preset
 
 ROOT = Path(__file__).parents[1]
 _SHIPPED = ("dvc.yaml", "recipes.yaml", "review.yaml", ".dvcignore", ".gitignore", "presets")

@@ -13,7 +13,7 @@ from gbaseg.augmentation.settings import Rule
 from gbaseg.augmentation.singan.pyramid import make_pyramid, width_at
 from gbaseg.errors import UserError
 from gbaseg.params import Params, check, load
-from gbaseg.presets import apply_preset
+from gbaseg.preset_writing import apply_preset
 from gbaseg.self_training.settings import Round
 from gbaseg.translation.van_cittert import sigma_voxels, without_effect
 

@@ -6,7 +6,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from gbaseg.errors import UserError
-from gbaseg.presets import SHIPPED, apply_preset, describe, list_presets, preset_folder
+from gbaseg.preset_writing import apply_preset
+from gbaseg.presets import SHIPPED, describe, list_presets, preset_folder
 
 DEFAULT = """\
 # Every number that changes a result.

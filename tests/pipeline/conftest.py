@@ -21,7 +21,7 @@ from ruamel.yaml import YAML
 
 from gbaseg.cli import main
 from gbaseg.params import check
-from gbaseg.presets import apply_preset
+from gbaseg.preset_writing import apply_preset
 from gbaseg.runtime import engine
 from gbaseg.runtime.threads import torch_threads
 

@@ -21,7 +21,8 @@ def preset(name: str | None) -> None:
     A preset is the defaults with its changes. Values set by hand go: they are named, and params.yaml.bak has them.
     """
     from gbaseg.params import check
-    from gbaseg.presets import apply_preset, describe, list_presets, preset_folder
+    from gbaseg.preset_writing import apply_preset
+    from gbaseg.presets import describe, list_presets, preset_folder
 
     folder = preset_folder()
     if name is None:

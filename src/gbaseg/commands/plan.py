@@ -26,7 +26,8 @@ from gbaseg.planning.geometry import choose_slices
 from gbaseg.planning.page import PAGE, Said, differences, render
 from gbaseg.planning.questions import all_at_once, faults_of_structures, known_structures, question
 from gbaseg.planning.rungs import least_iterations
-from gbaseg.presets import DEFAULT, kept_beside, list_presets, preset_content
+from gbaseg.preset_writing import kept_beside
+from gbaseg.presets import DEFAULT, list_presets, preset_content
 from gbaseg.raw import sources
 from gbaseg.raw.dataset_settings import DatasetSettings
 from gbaseg.runtime.durations import about
