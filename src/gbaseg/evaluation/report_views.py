@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import gzip
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from gbaseg.volume import Volume, write
+from gbaseg.volume import Volume, nifti_bytes
 
 # Around the masks, as far as there is room for it.
 MARGINS_MM = (30.0, 20.0, 12.0, 6.0)
@@ -108,7 +106,4 @@ def _halved(volume: Volume, is_image: bool) -> Volume:
 
 def _packed(volume: Volume) -> bytes:
     """The volume as a packed NIfTI file; equal ones to equal bytes."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "part.nii"
-        write(volume, path)
-        return gzip.compress(path.read_bytes(), 6, mtime=0)
+    return gzip.compress(nifti_bytes(volume), 6, mtime=0)

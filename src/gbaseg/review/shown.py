@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 import numpy as np
 
-from gbaseg.volume import read, write
+from gbaseg.volume import nifti_bytes, read
 
 # The brightest tissue's value; scans.js has the same.
 WHITE = 65535
@@ -21,6 +20,4 @@ def as_shown(path: Path) -> bytes:
     """
     scan = read(path, np.float32)
     grey = np.round(np.clip(scan.array, 0.0, 1.0) * WHITE).astype(np.uint16)
-    with tempfile.TemporaryDirectory(prefix="gbaseg-review-") as folder:
-        write(scan.with_array(grey), Path(folder) / "scan.nii")
-        return (Path(folder) / "scan.nii").read_bytes()
+    return nifti_bytes(scan.with_array(grey))

@@ -1,6 +1,6 @@
 """A scan: its voxels and where they lie in the patient. The one door through which image files come and go."""
 
-from gbaseg.volume.files import read, read_grid, read_label, write
+from gbaseg.volume.files import nifti_bytes, read, read_grid, read_label, write
 from gbaseg.volume.flaws import BadImage, Flaw
 from gbaseg.volume.formats import FORMATS, WRITTEN, file_name_fault, split_suffix
 from gbaseg.volume.forms import same_voxels
@@ -20,6 +20,7 @@ __all__ = [
     "Volume",
     "crop_or_pad",
     "file_name_fault",
+    "nifti_bytes",
     "numbers_as_text",
     "plane_of",
     "read",

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import SimpleITK as sitk
@@ -98,6 +99,14 @@ def write(volume: Volume, path: str | Path) -> None:
         sitk.WriteImage(
             to_sitk(volume), str(path), useCompression=True, compressionLevel=1, imageIO=_ITK_WRITERS[FORMATS[suffix]]
         )
+
+
+def nifti_bytes(volume: Volume) -> bytes:
+    """A NIfTI file that is not packed, for a page; errors as of `write`."""
+    with TemporaryDirectory(prefix="gbaseg-") as folder:
+        path = Path(folder) / "volume.nii"
+        write(volume, path)
+        return path.read_bytes()
 
 
 def _suffix(path: Path) -> str:
