@@ -25,7 +25,7 @@ def main(name: str, about: str) -> None:
             f"{LEDGER}: no stage has done {', '.join(missing)} in whole; `make clean`, then `dvc repro --force`"
         )
     speeds = {
-        kind: [round(speed.measured_units, 6), round(speed.measured_units * speed.seconds_per_unit, 1)]
+        kind: [round(speed.measured_units, 6), round(speed.measured_seconds, 1), round(speed.measured_steps)]
         for kind, speed in sorted(found.items())
     }
     machines = known_machines() | {name: {"about": about, "gpu": would_compute_on() != PROCESSOR, "speeds": speeds}}

@@ -46,7 +46,7 @@ def test_a_grid_takes_all_of_the_work_of_its_experiments_and_what_they_share_onc
         ({"translation": {"mode": "auto", "auto": {"cyclegan_runs": 3}}}, "train_translation", 3),
         ({"augmentation": {"singan": {"image": "pseudo_target", "models_at_once": 8}}}, "train_singan", 27),
         ({}, "train_singan", 1),
-        ({}, "choose_translation", 1),
+        ({"translation": {"mode": "auto", "auto": {"cyclegan_runs": 3, "seeds": 4}}}, "choose_translation", 24),
         ({}, "standardise", 484),
     ],
 )

@@ -29,6 +29,10 @@ def amount(stage):
     return next(one.amount for one in count_work(SETTINGS, SIZE) if stage_in_ledger(one.stage) == stage)
 
 
+def steps(stage):
+    return next(one.steps for one in count_work(SETTINGS, SIZE) if stage_in_ledger(one.stage) == stage)
+
+
 def line(stage, seconds, **changed):
     return {"stage": stage, "seconds": seconds, "work": WORK} | changed
 
@@ -48,7 +52,7 @@ def test_a_speed_is_from_the_stage_that_did_most_and_of_equal_ones_the_last():
     units = amount("train_segmentation/round_1")
     assert units == amount("train_segmentation/round_0") > amount("survey")
     for lines in ([survey, first, last, line("evaluate/round_1", 3.0)], [first, last, survey]):
-        assert speeds_of_ledger(lines) == {"nnunet": Speed(70.0 / units, units)}
+        assert speeds_of_ledger(lines) == {"nnunet": Speed(units, 70.0, steps("train_segmentation/round_1"))}
 
 
 def test_a_speed_is_of_the_work_that_was_done_then_not_of_the_parameters_now():
@@ -100,6 +104,38 @@ def test_a_speed_is_of_the_device_that_would_be_used():
     assert [seconds([*lines, on("auto", 33.0)], device) for device in ("cpu", "H200")] == [90, 33]
     assert [seconds([on(None, 34.0)], device) for device in ("cpu", "H200")] == [34, 34]
     assert [seconds([on("cuda:1", 35.0)], device) for device in ("cpu", "H200")] == [None, 35]
+
+
+# What an iteration took on an H200 (an H100 for the last, the paper's), in ms.
+@pytest.mark.parametrize(
+    ("patch", "features", "convs", "ms"),
+    [
+        ((12, 88, 88), (8, 16, 32, 64), 1, 14.4),
+        ((16, 96, 96), (16, 32, 64, 128), 1, 16.5),
+        ((16, 96, 96), (32, 64, 128, 256), 1, 18.0),
+        ((32, 128, 128), (32, 64, 128, 256), 1, 21.5),
+        ((64, 192, 192), (32, 64, 128, 256, 320, 320), 2, 101.0),
+    ],
+)
+def test_a_small_network_s_steps_take_a_gpu_what_telling_it_takes(patch, features, convs, ms):
+    network = {"patch_size_zyx": patch, "features": features, "convs_per_stage": convs, "batch_size": 2}
+    content = json.loads(json.dumps(WORK["params"]))
+    content["segmentation"]["network"] |= network
+    content["segmentation"]["iterations_per_epoch"] = 1
+    content["survey"]["epochs"] = 1
+    [survey] = [one for one in count_work(check(content), SIZE) if one.stage == "survey"]
+    assert survey.steps == 1
+    assert 1e3 * speeds_of("h100")["nnunet"].seconds(survey) == pytest.approx(ms, rel=0.12)
+    # On a processor nothing but the computing counts.
+    assert speeds_of("2-cores")["nnunet"].seconds_per_step == 0.0
+
+
+def test_steps_that_are_quicker_here_take_what_they_took():
+    quick = Speed(measured_units=2.0, measured_seconds=10.0, measured_steps=1000, step=0.0142)
+    assert quick.seconds_per_step == pytest.approx(0.009) and quick.seconds_per_unit == pytest.approx(0.5)
+    lines = [line("train_segmentation/round_0", 1000.0, device="H200")]
+    [speed] = speeds_of_ledger(lines, "H200", {"nnunet": 0.0142}).values()
+    assert speed.seconds_per_step == 0.0142 and speed.seconds_per_unit > 0.0
 
 
 def test_what_no_gpu_does_is_as_fast_beside_any():

@@ -2,11 +2,12 @@
 
 import json
 import shutil
-from pathlib import Path
 
 import pytest
 
+from gbaseg.self_training.label_free import Rated
 from gbaseg.stages import choose_translation
+from gbaseg.workflow import trials
 
 pytestmark = pytest.mark.pipeline
 
@@ -52,22 +53,36 @@ def test_one_is_chosen_without_labels_and_used(project):
     assert read(project, "models/segmentation/survey/round.json")["trained_in"] == "survey"
 
 
-def test_what_was_rated_before_an_interruption_is_not_rated_again(project, monkeypatch):
-    tried = []
+def test_what_was_trained_before_an_interruption_is_not_trained_again(project, monkeypatch):
+    look = trials.look
+    trained = []
 
-    def broken_off(settings, one, work):
-        tried.append(one.name)
-        if one.name == "randomise" and len(tried) == 3:
+    def broken_off(settings, models):
+        trained.append({name: sorted(of(model)) for name, model in models.items()})
+        if len(trained) == 1:
             raise KeyboardInterrupt
-        return choose_translation.Rated(0.5, 0.5, 1.0, (0.2, 0.3))
+        return look(settings, models)
 
-    monkeypatch.setattr(choose_translation, "rate_candidate", broken_off)
+    def of(model):
+        return [(path.name, path.stat().st_mtime_ns) for path in model.glob("fold_*.safetensors")]
+
+    monkeypatch.setattr(trials, "look", broken_off)
     params = project.folder / "params.yaml"
     params.write_text(params.read_text().replace("seeds: 2", "seeds: 3"))
     with pytest.raises((KeyboardInterrupt, AssertionError)):
         project.call("choose-translation")
     project.call("choose-translation")
-    assert tried == ["none", "histogram", "randomise", "randomise", "cyclegan_0", "cyclegan_1"]
+    assert trained[0] == trained[1]
+    assert [len(networks) for networks in trained[0].values()] == [3] * len(CANDIDATES)
+
+
+def test_candidates_that_their_cases_do_not_tell_apart_are_said_to_be(project, monkeypatch):
+    rated = Rated(0.5, 0.5, 1.0, (0.2, 0.3))
+    monkeypatch.setattr(
+        choose_translation, "rate_all", lambda settings, offered, work: {one.name: rated for one in offered}
+    )
+    params = project.folder / "params.yaml"
+    params.write_text(params.read_text().replace("seeds: 3", "seeds: 4"))
+    project.call("choose-translation")
     found = read(project, "metrics/choice.json")
     assert not found["trusted"] and "not told apart from histogram" in found["why"]
-    assert Path(project.folder / ".scratch").is_dir()

@@ -121,6 +121,8 @@ def gone(process):
 @contextmanager
 def dvc_with_server():
     """A dvc whose first stage has run, so that there is a server; and what that stage gave."""
+    if not stage_client._is_possible():
+        pytest.skip("a machine with a GPU has no server of stages")
     folder = Path(tempfile.mkdtemp(prefix="t"))
     dvc = Dvc(folder)
     try:

@@ -3,7 +3,17 @@
 import numpy as np
 import pytest
 
-from gbaseg.self_training.label_free import Disturbance, Found, Rated, best, is_ranked, rate, simplest, told_apart
+from gbaseg.self_training.label_free import (
+    Disturbance,
+    Found,
+    Rated,
+    best,
+    is_ranked,
+    look_at,
+    rate,
+    simplest,
+    told_apart,
+)
 
 SHAPE = (6, 20, 20)
 RANGES = {1: (20.0, 400.0)}
@@ -17,7 +27,7 @@ def ball(size, at=5):
 
 def way(*masks):
     """Of every case two seeds' masks, plain and disturbed alike."""
-    return rate((Found(pair, pair, 1.0) for pair in masks), RANGES)
+    return rate([look_at(Found(pair, pair, 1.0), RANGES) for pair in masks])
 
 
 def test_seeds_that_agree_are_better_than_seeds_that_do_not():
@@ -29,7 +39,7 @@ def test_seeds_that_agree_are_better_than_seeds_that_do_not():
 
 
 def test_a_model_that_changes_its_mind_is_worse():
-    found = rate([Found((ball(4), ball(4)), (ball(4, 7), ball(4)), 1.0)], RANGES)
+    found = rate([look_at(Found((ball(4), ball(4)), (ball(4, 7), ball(4)), 1.0), RANGES)])
     assert found.agreement == 1.0 and found.consistency == pytest.approx((16 / 64 + 1) / 2)
     assert found.by_case == (pytest.approx(found.consistency),)
 
@@ -54,7 +64,7 @@ def test_a_structure_that_one_seed_misses_counts_and_one_that_both_miss_does_not
 
 def test_volumes_that_the_source_nearly_has_are_plausible():
     assert [way((ball(size), ball(size))).plausible for size in (2, 3, 5)] == [0.0, 1.0, 1.0]
-    assert rate([Found(*[(ball(2), ball(2))] * 2, 8.0)], RANGES).plausible == 1.0  # 64 mm3
+    assert rate([look_at(Found(*[(ball(2), ball(2))] * 2, 8.0), RANGES)]).plausible == 1.0  # 64 mm3
 
 
 def test_a_disturbance_is_undone_where_the_image_held_it():

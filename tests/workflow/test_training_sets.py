@@ -147,17 +147,18 @@ def test_finished_folds_survive_an_interruption(tmp_path, monkeypatch):
     monkeypatch.setattr(training, "prepare", lambda *_, **__: None)
     trained = []
 
-    def train_folds(workspace, model, curves, settings, *, folds, **_):
-        for fold in folds:
-            if not (model / f"fold_{fold}").is_file():
+    def train_side_by_side(trainings):
+        [one] = trainings
+        for fold in one.folds:
+            if not (one.model / f"fold_{fold}").is_file():
                 trained.append(fold)
-                for folder in (model, curves):
+                for folder in (one.model, one.curves):
                     folder.mkdir(parents=True, exist_ok=True)
                     (folder / f"fold_{fold}").write_text("done")
                 if trained == [0, 1]:
                     raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "train_folds", train_folds)
+    monkeypatch.setattr(training, "train_side_by_side", train_side_by_side)
 
     def stage():
         with atomic_outputs("train", "model", "curves") as scratch:

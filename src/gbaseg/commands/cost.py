@@ -157,7 +157,7 @@ def variants(settings: Params, size: DataSize) -> dict[str, tuple[Params, DataSi
 
 
 def _hours(work: Sequence[Work], speeds: Mapping[str, Speed]) -> float:
-    return sum(one.amount * speeds[one.kind].seconds_per_unit for one in work) / 3600
+    return sum(speeds[one.kind].seconds(one) for one in work) / 3600
 
 
 def known_size(settings: Params) -> tuple[DataSize | None, str]:

@@ -246,7 +246,7 @@ def _translation(intensities: Figure) -> Section:
     if not found:
         return Section("Translation", pictures=pictures, tables=[_checks()])
     tried = sorted(found["candidates"].items(), key=lambda pair: -pair[1]["score"])
-    keys = ("score", "agreement", "consistency", "plausible", "seconds")
+    keys = ("score", "agreement", "consistency", "plausible")
     rows: list[list[Cell]] = [[name, *(one[key] for key in keys)] for name, one in tried]
     columns = [
         Column("candidate", "candidate"),
@@ -254,7 +254,6 @@ def _translation(intensities: Figure) -> Section:
         Column("agreement", "seeds agree"),
         Column("consistency", "the same when disturbed"),
         Column("plausible", "plausible volumes"),
-        Column("seconds", "seconds", 0),
     ]
     said = f"{found['chosen']} was chosen without a label of the target, {found['why']} ({found['seconds']:.0f} s)."
     return Section("Translation", said, pictures=pictures, tables=[Table("candidates", columns, rows), _checks()])

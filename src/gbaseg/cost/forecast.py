@@ -83,7 +83,7 @@ def _seconds(
     name: str, work: Work | None, speeds: Mapping[str, Speed], ledger: Mapping[str, Mapping[str, Any]]
 ) -> float:
     if work is not None:
-        return work.amount * speeds[work.kind].seconds_per_unit
+        return speeds[work.kind].seconds(work)
     took = float(ledger[name]["seconds"]) if name in ledger else _PHANTOM if name == "phantom" else _UNCOUNTED
     # What was trained here, of another arm or translation, is not asked for by these settings: no work was counted.
     return took if kind_of(name) is None else min(took, _UNCOUNTED)

@@ -15,6 +15,7 @@ from gbaseg.cost.counted import DataSize
 from gbaseg.cost.work import voxels_of_finer_grid
 from gbaseg.params import Params
 from gbaseg.runtime.store import LIMIT_GIB
+from gbaseg.translation.settings import UNTRANSLATED
 
 # Bytes a voxel: float32 images in gzip of level 1, masks in gzip (0.002 to 0.08), nnU-Net's arrays (image and label).
 _IMAGE, _MASK, _PREPROCESSED = 3.5, 0.05, 4.2
@@ -171,11 +172,19 @@ def _surveying(
 
 
 def _choosing(settings: Params, size: DataSize, machine: Machine, weights: float, voxels: float) -> Room:
-    """One candidate after another: its images, those of the target disturbed, and a training a seed."""
-    many = settings.translation.auto.seeds
-    trained = _surveying(settings, size, machine, "choose_translation", many, weights, voxels)
-    images = (size.source * (_IMAGE + _MASK) + size.target * _IMAGE) * voxels
-    return replace(trained, outputs=0.0, scratch=trained.scratch + trained.outputs + images)
+    """All candidates at once: the images of those that change them, and a training a seed of each."""
+    auto = settings.translation.auto
+    changed = sum(mode not in UNTRANSLATED for mode in auto.tried)
+    networks = auto.seeds * len(auto.tried)
+    trained = _surveying(settings, size, machine, "choose_translation", networks, weights, voxels)
+    images = changed * size.source * (_IMAGE + _MASK) * voxels
+    return replace(
+        trained,
+        outputs=0.0,
+        scratch=trained.scratch + trained.outputs + images,
+        # What the others leave as it is lies there once.
+        store=trained.store * (changed + (changed < len(auto.tried))),
+    )
 
 
 def _translation(settings: Params, size: DataSize, voxels: float) -> Room:

@@ -28,14 +28,16 @@ def tasks_of(stage: str, settings: Params, size: DataSize) -> int:
         singan = settings.augmentation.singan
         models = size.source if singan.image == "pseudo_target" else 1
         return max(1, -(-models // singan.models_at_once))
-    if stage in ("survey", "choose_translation"):
+    if stage == "survey":
         return 1
+    if stage == "choose_translation":
+        return len(settings.translation.auto.tried) * settings.translation.auto.seeds
     return size.source + size.target + size.held_out
 
 
 def hours_of(work: Work, speeds: Mapping[str, Speed]) -> float:
     """Of a stage on one GPU."""
-    return work.amount * speeds[work.kind].seconds_per_unit / 3600
+    return speeds[work.kind].seconds(work) / 3600
 
 
 def hours_on(

@@ -32,12 +32,18 @@ Unit = Literal["PFLOP", "Gvoxel"]
 
 @dataclass(frozen=True)
 class Work:
-    """Of one stage; `kind` says which measured speed applies to it."""
+    """Of one stage; `kind` says which measured speed applies to it.
+
+    Args:
+        steps: training steps, or passes of a network, that the amount is done in: on a GPU each takes time of its own,
+            however little is computed; 0 where that is next to nothing.
+    """
 
     stage: str
     kind: str
     amount: float
     unit: Unit
+    steps: float = 0.0
 
 
 def count_work(settings: Params, size: DataSize) -> list[Work]:
@@ -48,29 +54,32 @@ def count_work(settings: Params, size: DataSize) -> list[Work]:
     segmentation = settings.segmentation
     finer = voxels_of_finer_grid(settings)
     work = [Work("standardise", "standardise", (cases + finer * (size.target + size.held_out)) * voxels, "Gvoxel")]
-    patch, patch_voxels = _patch(settings)
-    epoch = segmentation.iterations_per_epoch * _TRAINED * patch
-    a_case = voxels * 1e9 / patch_voxels * patch * _passes(settings)  # predicted by one network
+    patch, patch_voxels, batch = _patch(settings)
+    epoch = _Steps(segmentation.iterations_per_epoch, _TRAINED * patch)
+    # Predicted by one network, patch after patch.
+    a_case = _Steps(voxels * 1e9 / patch_voxels * batch * _passes(settings), patch / batch)
     auto = settings.translation.auto
     if "cyclegan" in settings.translation.modes:
         runs = auto.cyclegan_runs if settings.translation.mode == "auto" else 1
-        work.append(Work("train_translation", "cyclegan", runs * _cyclegan(settings, size), "PFLOP"))
+        work.append(_cyclegan(settings, size).times(runs).work("train_translation", "cyclegan"))
     if settings.translation.mode == "auto":
-        tried = len(auto.candidates) + ("cyclegan" in auto.candidates) * (auto.cyclegan_runs - 1)
-        # Each seed labels the target as it is, and disturbed.
-        one_seed = auto.epochs * epoch + 2 * size.target * a_case
-        work.append(Work("choose_translation", "nnunet", tried * auto.seeds * one_seed, "PFLOP"))
+        networks = len(auto.tried) * auto.seeds
+        labelled = a_case.times(2 * size.target)  # as it is, and disturbed
+        trained = epoch.times(auto.epochs)
+        # Passes are a small part of it.
+        both = trained.amount + labelled.amount
+        work.append(Work("choose_translation", "nnunet", networks * both, "PFLOP", networks * trained.steps))
     if "cyclegan" in settings.translation.modes:
         there_and_back = size.source * size.slices * _there_and_back(settings)
         work.append(Work("translate", "translate", there_and_back, "PFLOP"))
-    predict = (size.target + size.held_out) * a_case
+    predict = a_case.times(size.target + size.held_out)
     work += [
-        Work("survey", "nnunet", settings.survey.epochs * epoch, "PFLOP"),
-        Work("pseudo_label survey", "predict", predict, "PFLOP"),
+        epoch.times(settings.survey.epochs).work("survey", "nnunet"),
+        predict.work("pseudo_label survey", "predict"),
     ]
     copies, drawn = size.copies * size.source, settings.augmentation.drawn_share
     if settings.augmentation.arm == "gba":
-        work.append(Work("train_singan", "singan", _singan(settings, size), "PFLOP"))
+        work.append(_singan(settings, size).work("train_singan", "singan"))
     if settings.augmentation.makes_copies:
         work.append(Work("augment", "augment", (1.0 - drawn) * copies * voxels, "Gvoxel"))
     for item in settings.self_training.rounds:
@@ -80,8 +89,8 @@ def count_work(settings: Params, size: DataSize) -> list[Work]:
         grid = finer if item.last and settings.self_training.last_round_fine_grid else 1.0
         work += [
             # Its patches have the same millimetres.
-            Work(f"train {item.id}", "nnunet", grid * segmentation.networks * epochs * epoch, "PFLOP"),
-            Work(f"pseudo_label {item.id}", "predict", grid * segmentation.networks * predict, "PFLOP"),
+            epoch.times(segmentation.networks * epochs).work(f"train {item.id}", "nnunet", larger=grid),
+            predict.times(segmentation.networks).work(f"pseudo_label {item.id}", "predict", larger=grid),
         ]
     return work
 
@@ -92,7 +101,26 @@ def voxels_of_finer_grid(settings: Params) -> float:
     return math.prod(settings.standardise.spacing_xyz_mm) / math.prod(fine) if fine else 0.0
 
 
-def _cyclegan(settings: Params, size: DataSize) -> float:
+@dataclass(frozen=True)
+class _Steps:
+    """So many steps, each of so many PFLOP."""
+
+    steps: float
+    each: float
+
+    @property
+    def amount(self) -> float:
+        return self.steps * self.each
+
+    def times(self, count: float) -> _Steps:
+        return _Steps(count * self.steps, self.each)
+
+    def work(self, stage: str, kind: str, larger: float = 1.0) -> Work:
+        """As that of a stage, on patches so many times as large."""
+        return Work(stage, kind, larger * self.amount, "PFLOP", self.steps)
+
+
+def _cyclegan(settings: Params, size: DataSize) -> _Steps:
     one = settings.translation.cyclegan
     shape = one.crop_yx or (settings.standardise.crop_xy_px,) * 2
     widths = one.generator_width, one.residual_blocks, one.generator_halvings
@@ -103,10 +131,10 @@ def _cyclegan(settings: Params, size: DataSize) -> float:
     step = _TRAINED * (generators * generator + (2 + 4) * discriminator)
     centres = 1.0 if settings.translation.centre == "both" else 0.5
     steps = one.steps_per_epoch or max(size.source, size.target) * centres * size.slices / one.batch_size
-    return (one.epochs + one.decay_epochs) * steps * step / _PETA
+    return _Steps((one.epochs + one.decay_epochs) * steps, step / _PETA)
 
 
-def _singan(settings: Params, size: DataSize) -> float:
+def _singan(settings: Params, size: DataSize) -> _Steps:
     one, crop = settings.augmentation.singan, settings.standardise.crop_xy_px
     pyramid = trained_pyramid((crop, crop), one, largest_k_star(settings.augmentation.rules))
     uses = one.sample_uses if one.mode == "fast" else 1
@@ -118,7 +146,9 @@ def _singan(settings: Params, size: DataSize) -> float:
         generate = sample + once * (2 * _TRAINED + _TRAINED)
         total += one.iterations * (one.discriminator_steps * discriminate + one.generator_steps * generate)
         below += once
-    return total * (size.source if one.image == "pseudo_target" else 1) / _PETA
+    images = size.source if one.image == "pseudo_target" else 1
+    iterations = one.iterations * len(pyramid.sizes)
+    return _Steps(images * iterations, total / iterations / _PETA)
 
 
 def _there_and_back(settings: Params) -> float:
@@ -128,15 +158,15 @@ def _there_and_back(settings: Params) -> float:
     return 2 * passes.generator(1, (crop, crop), *widths) / _PETA
 
 
-def _patch(settings: Params) -> tuple[float, int]:
-    """PFLOP of a forward pass of nnU-Net on a batch of patches, and the voxels of that batch."""
+def _patch(settings: Params) -> tuple[float, int, int]:
+    """PFLOP of a forward pass of nnU-Net on a batch of patches, the voxels of that batch, and its patches."""
     network = settings.segmentation.network
     features = network.features or _PLANNED_FEATURES
     patch = network.patch_size_zyx or _PLANNED_PATCH
     batch = network.batch_size or _PLANNED_BATCH
     # Of two classes, however many there are: of its work the last layer is next to nothing.
     operations = passes.unet(batch, patch, features, network.convs_per_stage or _PLANNED_CONVS, 2, _SHORTEST_AXIS)
-    return operations / _PETA, batch * math.prod(patch)
+    return operations / _PETA, batch * math.prod(patch), batch
 
 
 def _passes(settings: Params) -> float:

@@ -1,4 +1,4 @@
-"""Train the folds of one round."""
+"""Train nnU-Net: the folds of a round, or of several training sets side by side."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import os
 import shutil
 from collections.abc import Sequence
 from contextlib import redirect_stdout
+from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gbaseg.runtime.device import choose_device, is_gpu
 from gbaseg.runtime.engine import Task, cores_for, run
@@ -27,19 +28,9 @@ if TYPE_CHECKING:
 IMPORTED = ("gbaseg.segmentation.trainer", "torch._dynamo")
 
 
-def train_folds(
-    workspace: Workspace,
-    model: Path,
-    curves: Path,
-    settings: SegmentationSettings,
-    folds: Sequence[int],
-    epochs: int,
-    seed: int,
-    name: str,
-    warm_start: Path | None = None,
-    members: int = 1,
-) -> None:
-    """Train networks side by side; write a model folder: weights of each, plans and dataset description.
+@dataclass(frozen=True)
+class Training:
+    """Networks that learn from one prepared training set.
 
     Args:
         workspace: prepared training set.
@@ -50,39 +41,73 @@ def train_folds(
         warm_start: model folder to start the weights from; `None`: nnU-Net's initialisation.
         members: networks of each fold, which differ by their seeds alone.
     """
-    exclusive = is_gpu()
-    networks = [(fold, member) for member in range(members) for fold in folds]
-    augmenters = cores_for(len(networks), exclusive)
-    model.mkdir(parents=True, exist_ok=True)
-    run(
-        [
+
+    workspace: Workspace
+    model: Path
+    curves: Path
+    settings: SegmentationSettings
+    folds: Sequence[int]
+    epochs: int
+    seed: int
+    name: str
+    warm_start: Path | None = None
+    members: int = 1
+
+    @property
+    def networks(self) -> list[tuple[int, int]]:
+        """Fold and member of each."""
+        return [(fold, member) for member in range(self.members) for fold in self.folds]
+
+    def tasks(self, augmenters: int) -> list[Task]:
+        """A call of `train_fold` for each network."""
+        return [
             Task(
-                called(name, fold, member),
+                called(self.name, fold, member),
                 train_fold,
                 {
-                    "workspace": workspace,
-                    "weights_path": model / fold_file(fold, member),
-                    "curves": curves / Path(fold_file(fold, member)).stem,
-                    "settings": settings,
+                    "workspace": self.workspace,
+                    "weights_path": self.model / fold_file(fold, member),
+                    "curves": self.curves / Path(fold_file(fold, member)).stem,
+                    "settings": self.settings,
                     "fold": fold,
-                    "epochs": epochs,
+                    "epochs": self.epochs,
                     # The first member's does not name it: it is what a fold of one network is.
-                    "seed": derive(seed, "fold", fold, *(("member", member) if member else ())),
-                    "name": called(name, fold, member),
-                    "warm_start": warm_start / fold_file(fold, member) if warm_start is not None else None,
+                    "seed": derive(self.seed, "fold", fold, *(("member", member) if member else ())),
+                    "name": called(self.name, fold, member),
+                    "warm_start": None if self.warm_start is None else self.warm_start / fold_file(fold, member),
                     "augmenters": augmenters,
                 },
             )
-            for fold, member in networks
-        ],
+            for fold, member in self.networks
+        ]
+
+    def describe(self) -> None:
+        """Write into the model's folder what its weights do not say."""
+        shutil.copyfile(self.workspace.preprocessed / f"{PLANS_NAME}.json", self.model / "plans.json")
+        description = json.loads((self.workspace.preprocessed / "dataset.json").read_text())
+        del description["dataset"]  # paths of the training images: no part of the model
+        (self.model / "dataset.json").write_text(json.dumps(description, indent=1))
+
+
+def train_side_by_side(trainings: Sequence[Training]) -> None:
+    """Train the networks of several training sets as one list of tasks, and write their models' folders."""
+    exclusive = is_gpu()
+    augmenters = cores_for(sum(len(one.networks) for one in trainings), exclusive)
+    for one in trainings:
+        one.model.mkdir(parents=True, exist_ok=True)
+    run(
+        [task for one in trainings for task in one.tasks(augmenters)],
         exclusive=exclusive,
         deal_cores=True,
         lasting=True,
     )
-    shutil.copyfile(workspace.preprocessed / f"{PLANS_NAME}.json", model / "plans.json")
-    description = json.loads((workspace.preprocessed / "dataset.json").read_text())
-    del description["dataset"]  # paths of the training images: no part of the model
-    (model / "dataset.json").write_text(json.dumps(description, indent=1))
+    for one in trainings:
+        one.describe()
+
+
+def train_folds(workspace: Workspace, model: Path, curves: Path, settings: SegmentationSettings, **given: Any) -> None:
+    """`train_side_by_side` of one training set; the arguments are those of `Training`."""
+    train_side_by_side([Training(workspace, model, curves, settings, **given)])
 
 
 def called(name: str, fold: int, member: int) -> str:

@@ -88,30 +88,45 @@ class Found(NamedTuple):
     voxel_mm3: float
 
 
-def rate(cases: Iterable[Found], ranges_mm3: Mapping[int, tuple[float, float]]) -> Rated:
-    """Rate a way to train by what its models find in the target.
+class Seen(NamedTuple):
+    """What `Found` of a case says, without its masks.
 
     Args:
-        cases: one is looked at after the other.
+        between, within: Dices between the seeds' masks, and between each seed's masks of the two images.
+        plausible: of each mask and structure whether the source has such volumes.
+    """
+
+    between: list[float]
+    within: list[float]
+    plausible: list[bool]
+
+
+def look_at(case: Found, ranges_mm3: Mapping[int, tuple[float, float]]) -> Seen:
+    """Measure what models find in a case.
+
+    Args:
         ranges_mm3: label value -> smallest and largest volume of that structure in the source.
     """
-    between: list[float] = []
-    within: list[float] = []
-    plausible: list[bool] = []
-    by_case: list[float] = []
-    for case in cases:
-        of_seeds, _ = dices(combinations(case.plain, 2), ranges_mm3)
-        of_images, _ = dices(zip(case.plain, case.disturbed, strict=True), ranges_mm3)
-        between += of_seeds
-        within += of_images
-        by_case.append((_mean(of_seeds) or 0.0) * (_mean(of_images) or 0.0))
-        for mask in case.plain:
-            volumes = {value: float(np.count_nonzero(mask == value)) * case.voxel_mm3 for value in ranges_mm3}
-            plausible += [
-                volumes[value] > 0 and in_range(volumes[value], limits, VOLUME_FACTOR)
-                for value, limits in ranges_mm3.items()
-            ]
-    return Rated(_mean(between), _mean(within), _mean(plausible) or 0.0, tuple(by_case))
+    between, _ = dices(combinations(case.plain, 2), ranges_mm3)
+    within, _ = dices(zip(case.plain, case.disturbed, strict=True), ranges_mm3)
+    plausible = []
+    for mask in case.plain:
+        volumes = {value: float(np.count_nonzero(mask == value)) * case.voxel_mm3 for value in ranges_mm3}
+        plausible += [
+            volumes[value] > 0 and in_range(volumes[value], limits, VOLUME_FACTOR)
+            for value, limits in ranges_mm3.items()
+        ]
+    return Seen(between, within, plausible)
+
+
+def rate(cases: Sequence[Seen]) -> Rated:
+    """Rate a way to train by what its models find in the target."""
+    return Rated(
+        _mean([dice for case in cases for dice in case.between]),
+        _mean([dice for case in cases for dice in case.within]),
+        _mean([is_so for case in cases for is_so in case.plausible]) or 0.0,
+        tuple((_mean(case.between) or 0.0) * (_mean(case.within) or 0.0) for case in cases),
+    )
 
 
 def _mean(values: Sequence[float]) -> float | None:

@@ -113,6 +113,11 @@ class AutoSettings(Settings):
     seeds: int = Field(2, ge=2, description="short trainings of each, whose agreement it is judged by")
     epochs: Count = Field(10, description="of each of them, of one fold as the survey's")
 
+    @property
+    def tried(self) -> list[Candidate]:
+        """Mode of each candidate: a CycleGAN's as often as there are runs of it."""
+        return [mode for mode in self.candidates for _ in range(self.cyclegan_runs if mode == "cyclegan" else 1)]
+
     @model_validator(mode="after")
     def _each_once(self) -> Self:
         if len(set(self.candidates)) < len(self.candidates):

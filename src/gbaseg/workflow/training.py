@@ -13,7 +13,7 @@ from gbaseg.runtime.seeds import derive
 from gbaseg.runtime.store import Store
 from gbaseg.runtime.threads import mixed_computing
 from gbaseg.segmentation.dataset import TrainingItem, prepare
-from gbaseg.segmentation.training import IMPORTED, train_folds
+from gbaseg.segmentation.training import IMPORTED, Training, train_side_by_side
 from gbaseg.segmentation.workspace import Workspace
 from gbaseg.workflow import layout
 from gbaseg.workflow.context import read_json, recipe
@@ -42,12 +42,10 @@ def about_model(settings: Params, name: str, fine: bool, work: Path) -> dict[str
     }
 
 
-def train(
+def prepare_training(
     settings: Params,
     items: list[TrainingItem],
     work: Path,
-    model: Path,
-    curves: Path,
     *,
     folds: range,
     epochs: int,
@@ -56,12 +54,11 @@ def train(
     previous: Path | None,
     pools: list[list[str]] | None = None,
     members: int = 1,
-) -> None:
-    """Prepare a training set and train folds on it.
+) -> Training:
+    """Prepare a training set; what is returned is to be trained (`train_side_by_side`), and writes into `work`.
 
     Args:
         work: nnU-Net's workspace goes here, and what is finished of model and curves, so that a rerun goes on from it.
-        model, curves: folders that are written when all folds are done.
         fine: train at the finer grid of the last round.
         previous: model whose plans are kept, and whose weights a warm start takes; `None`: plan anew.
         pools: patients that are dealt to the folds; default: all that any round may train on.
@@ -86,7 +83,7 @@ def train(
     # Not from the survey: it has one fold only.
     warm = settings.segmentation.start == "warm" and previous not in (None, layout.model_of(layout.SURVEY))
     finished = work / "finished"
-    train_folds(
+    return Training(
         workspace,
         finished / "model",
         finished / "curves",
@@ -98,5 +95,15 @@ def train(
         name=name,
         warm_start=previous if warm else None,
     )
-    shutil.copytree(finished / "model", model)
-    shutil.copytree(finished / "curves", curves)
+
+
+def train(settings: Params, items: list[TrainingItem], work: Path, model: Path, curves: Path, **given: Any) -> None:
+    """Prepare a training set and train folds on it; the arguments are those of `prepare_training`.
+
+    Args:
+        model, curves: folders that are written when all folds are done.
+    """
+    training = prepare_training(settings, items, work, **given)
+    train_side_by_side([training])
+    shutil.copytree(training.model, model)
+    shutil.copytree(training.curves, curves)
