@@ -76,7 +76,7 @@ def test_a_study_runs_says_what_is_left_and_goes_on(project):
     left = gbaseg("study", *GRID)
     assert left.exit_code == 0 and "for the 3 left" in left.output and "`--run` runs them here" in left.output
     assert len(experiments_of_this_commit()) == 3  # it was said, not done
-    again = gbaseg("study", *GRID, "--run")
+    again = gbaseg("study", *GRID, "--run", "--at-once", "2")
     assert again.exit_code == 0, again.output
     assert again.stderr.count("done, passed over") == 3
     assert Path("study/study.md").is_file()  # one command

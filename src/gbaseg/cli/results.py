@@ -260,6 +260,7 @@ def translations(
 @click.option("--seeds", default="1,2,3", show_default=True, callback=whole_numbers)
 @set_option
 @click.option("--run", "start", flag_value="here", help="Run what is left here, then lay it out.")
+@at_once_option
 @click.option("--queue", "start", flag_value="queue", help="Put what is left into DVC's queue.")
 @click.option("--tables", "start", flag_value="tables", help="Lay out what is done.")
 @click.option("--out", default="study", show_default=True, type=OUT_FOLDER, help="Folder of the tables.")
@@ -270,6 +271,7 @@ def study(
     seeds: list[int],
     extra: tuple[str, ...],
     start: str | None,
+    at_once: int | None,
     out: Path,
     structure: str,
 ) -> None:
@@ -282,9 +284,10 @@ def study(
 
     if experiments and start != "tables":
         raise click.UsageError("EXPERIMENTS go with --tables alone")
+    many = side_by_side(start == "here", at_once)
     planned = plan(arms, seeds, extra)
     if start != "tables":
-        run(planned, start or "")
+        run(planned, start or "", many)
     if start in ("tables", "here"):
         from gbaseg.commands.study_tables import run as lay_out
 

@@ -117,14 +117,7 @@ def run(planned: Sequence[Experiment], extra: Sequence[str], now: bool, at_once:
         UserError: settings that params.yaml does not allow, an experiment of this name with other settings (nothing is
             begun then), or one that fails; those before it stay done.
     """
-    standing = stand(planned, extra, queued=not now or at_once > 1)
-    if now and at_once > 1:
-        from gbaseg.commands.side_by_side import run_side_by_side
-
-        _say_what_is_done(standing)
-        run_side_by_side(standing.todo, standing.settings, at_once)
-    else:
-        carry_out(standing, now)
+    carry_out(stand(planned, extra, queued=not now or at_once > 1), now, at_once)
 
 
 def stand(planned: Sequence[Experiment], extra: Sequence[str], queued: bool) -> Standing:
@@ -149,12 +142,12 @@ def stand(planned: Sequence[Experiment], extra: Sequence[str], queued: bool) -> 
     return Standing(planned, wanted, wanted.keys() & done.keys(), wanted.keys() & waiting)
 
 
-def carry_out(standing: Standing, now: bool, then: str = "gbaseg tables") -> None:
+def carry_out(standing: Standing, now: bool, at_once: int = 1, then: str = "gbaseg tables") -> None:
     """Queue what is left to do, or run it here.
 
     Args:
         standing: what there is to do.
-        now: as of `run`.
+        now, at_once: as of `run`.
         then: the command that lays out what has come of it.
 
     Raises:
@@ -162,6 +155,11 @@ def carry_out(standing: Standing, now: bool, then: str = "gbaseg tables") -> Non
     """
     _say_what_is_done(standing)
     todo = standing.todo
+    if now and at_once > 1:
+        from gbaseg.commands.side_by_side import run_side_by_side
+
+        run_side_by_side(todo, standing.settings, at_once)
+        return
     original = params.PATH.read_bytes()
     for number, one in enumerate(todo, start=1):
         log(f"{one.name} ({number} of {len(todo)}): {'run' if now else 'queued'}")

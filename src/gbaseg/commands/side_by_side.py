@@ -194,6 +194,7 @@ def _clone(one: Experiment, settings: Mapping[str, Any]) -> Path:
 
     if inside := below_the_top():
         raise UserError(f"--at-once: this project lies in {inside} of its repository; allowed: one of its own")
+    git("status", "--porcelain")  # looks anew: `stash create` fails, in silence, on a file that was written as it was
     commit, changed = git("rev-parse", "HEAD"), git("stash", "create")
     files = git("rev-parse", f"{changed or commit}^{{tree}}")
     key = hashlib.blake2b(repr((commit, files, one.overrides)).encode(), digest_size=4).hexdigest()

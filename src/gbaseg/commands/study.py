@@ -64,20 +64,21 @@ def plan(arms: Sequence[str], seeds: Sequence[int], extra: Sequence[str]) -> Stu
     return Study(chosen, left_out, seeds, extra)
 
 
-def run(study: Study, start: str) -> None:
+def run(study: Study, start: str, at_once: int = 1) -> None:
     """Say what there is to do and how long it takes here; then do it.
 
     Args:
         study: see `plan`.
-        start: `here`, one run after the other; `queue`, in DVC's; or nothing: it is said alone.
+        start: `here`; `queue`, in DVC's; or nothing: it is said alone.
+        at_once: runs at a time, where they run here.
 
     Raises:
         UserError: see `ablation.run`.
     """
-    standing = study.stand(queued=start == "queue")
+    standing = study.stand(queued=start == "queue" or at_once > 1)
     _say(study, standing)
     if start:
-        carry_out(standing, now=start == "here", then="gbaseg study --tables")
+        carry_out(standing, start == "here", at_once, then="gbaseg study --tables")
     elif standing.todo:
         print("`--run` runs them here, one after the other; `--queue` puts them into DVC's queue")
     elif not standing.waiting:
