@@ -210,6 +210,14 @@ def test_where_the_target_shows_next_to_nothing_contrasts_are_spread_and_it_is_s
     assert line.startswith("WARNING: rule all: VS at centre A: 1 believable pseudo-label(s)")
 
 
+def test_cases_without_a_contrast_get_no_copies_and_it_is_said():
+    source = [measured("s0", -0.1), measured("s1", float("nan"))]
+    target = [measured(f"t{n}", 0.1 + 0.02 * n) for n in range(5)]
+    assert {copy.case for copy in plan_adaptive([RULE], source, target, "naive", 0)} == {"s0"}
+    _, line = shown_of(RULE, source, target)
+    assert line.startswith("WARNING: rule all: no copies of 1 of 2 cases") and line.endswith("(s1)")
+
+
 def test_factors_by_hand_are_what_they_were():
     by_hand = Rule(name="all", lambdas=[0.7, 1.2], k_star=[1])
     assert [copy.change for copy in plan_copies([by_hand], [measured("s0", 0.1)])] == [Change(0.7), Change(1.2)]

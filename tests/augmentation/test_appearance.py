@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import distance_transform_edt
 
 from gbaseg.augmentation.appearance import Appearance, distance, measure, overlap
 
@@ -33,6 +34,21 @@ def test_the_ring_leaves_other_structures_and_far_voxels_out():
     image[:, :, :4] = 1.0  # 4 pixels = 2 mm away; the ring is 1.5 mm wide
     assert measure(image, label, SPACING, ring_mm=1.5).contrast == pytest.approx(0.5, abs=1e-6)
     assert measure(image, label, SPACING, ring_mm=3.0).contrast < 0.48
+
+
+@pytest.mark.unusual(
+    "Labels", "a structure that another one encloses", "its contrast is against that one, so that copies can change it"
+)
+def test_the_ring_of_an_enclosed_structure_is_the_one_around_it():
+    image, label = _ball()
+    near = distance_transform_edt(label != 1, sampling=SPACING) <= 3.0
+    label[near & (label == 0)] = 2
+    image[label == 2] = 0.45
+    assert measure(image, label, SPACING, ring_mm=3.0).contrast == pytest.approx(0.8 - 0.45, abs=1e-6)
+    # A few voxels in which it reaches the background are no ring.
+    label[2, 8, 8] = 0
+    image[2, 8, 8] = 0.0
+    assert measure(image, label, SPACING, ring_mm=3.0).contrast == pytest.approx(0.35, abs=0.01)
 
 
 def test_an_absent_structure_has_no_mean():

@@ -12,6 +12,10 @@ from scipy.ndimage import distance_transform_edt, find_objects
 if TYPE_CHECKING:
     from scipy.stats import gaussian_kde
 
+# Of the voxels around a structure; with less, others enclose it. Muscle of the heart, between its two bloods, has 0.4 to
+# 0.5, the left one's blood 0.02 at most.
+_LEAST_UNLABELLED = 0.1
+
 Quantity = Literal["mean", "std", "volume_mm3", "contrast"]
 
 
@@ -39,7 +43,8 @@ def measure(
         label: (Z, Y, X), integers.
         spacing_zyx_mm: voxel size along (Z, Y, X), mm.
         value: the structure's label.
-        ring_mm: the ring holds the unlabelled voxels no further than this from the structure, mm.
+        ring_mm: the ring holds the unlabelled voxels no further than this from the structure, mm; of a structure that
+            others enclose (the blood in the heart's muscle), all voxels.
 
     Raises:
         ValueError: shapes differ.
@@ -57,7 +62,9 @@ def measure(
         for part, mm in zip(find_objects(inside.astype(np.uint8))[0], spacing_zyx_mm, strict=True)
     )
     away_mm = distance_transform_edt(~inside[box], sampling=spacing_zyx_mm)
-    ring = (away_mm > 0) & (away_mm <= ring_mm) & (label[box] == 0)
+    near = (away_mm > 0) & (away_mm <= ring_mm)
+    unlabelled = near & (label[box] == 0)
+    ring = unlabelled if unlabelled.sum() >= _LEAST_UNLABELLED * near.sum() else near
     values = image[inside].astype(np.float64)
     around = float(image[box][ring].mean(dtype=np.float64)) if ring.any() else float("nan")
     return Appearance(volume_mm3, float(values.mean()), float(values.std()), float(values.mean()) - around)

@@ -180,7 +180,8 @@ def looks_of(target: Sequence[Measurement], structure: str, centre: str) -> list
 def shown_of(rule: Rule, measurements: Sequence[Measurement], target: Sequence[Measurement]) -> list[str]:
     """What an adaptive rule goes by, a line a centre; a warning where that is next to nothing."""
     lines = []
-    for centre in sorted({one.centre for one in measurements if fires(rule, one)}):
+    selected = [one for one in measurements if fires(rule, one)]
+    for centre in sorted({one.centre for one in selected}):
         contrasts = np.array([look.contrast for look in looks_of(target, rule.structure, centre)])
         of = f"rule {rule.name}: {rule.structure} at centre {centre}"
         if len(contrasts) < FEWEST:
@@ -193,6 +194,11 @@ def shown_of(rule: Rule, measurements: Sequence[Measurement], target: Sequence[M
             lines.append(
                 f"{of}: contrasts {low:+.2f} to {high:+.2f} (median {middle:+.2f}) in {len(contrasts)} target cases"
             )
+    if without := [one.case for one in selected if not known([one.appearance])]:
+        lines.append(
+            f"WARNING: rule {rule.name}: no copies of {len(without)} of {len(selected)} cases, in which nothing is around "
+            f"{rule.structure} to have a contrast with ({', '.join(without[:3])}{', ...' if len(without) > 3 else ''})"
+        )
     return lines
 
 
