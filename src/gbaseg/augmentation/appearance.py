@@ -12,8 +12,8 @@ from scipy.ndimage import distance_transform_edt, find_objects
 if TYPE_CHECKING:
     from scipy.stats import gaussian_kde
 
-# Of the voxels around a structure; with less, others enclose it. Muscle of the heart, between its two bloods, has 0.4 to
-# 0.5, the left one's blood 0.02 at most.
+# Of the voxels around a structure; with less, others enclose it. The heart's muscle, which has blood inside, has 0.4 to
+# 0.5, that blood 0.02 at most.
 _LEAST_UNLABELLED = 0.1
 
 Quantity = Literal["mean", "std", "volume_mm3", "contrast"]

@@ -196,8 +196,9 @@ def shown_of(rule: Rule, measurements: Sequence[Measurement], target: Sequence[M
             )
     if without := [one.case for one in selected if not known([one.appearance])]:
         lines.append(
-            f"WARNING: rule {rule.name}: no copies of {len(without)} of {len(selected)} cases, in which nothing is around "
-            f"{rule.structure} to have a contrast with ({', '.join(without[:3])}{', ...' if len(without) > 3 else ''})"
+            f"WARNING: rule {rule.name}: no copies of {len(without)} of {len(selected)} cases, in which nothing is "
+            f"around {rule.structure} to have a contrast with "
+            f"({', '.join(without[:3])}{', ...' if len(without) > 3 else ''})"
         )
     return lines
 
