@@ -28,7 +28,10 @@ def main(name: str, about: str) -> None:
         kind: [round(speed.measured_units, 6), round(speed.measured_seconds, 1), round(speed.measured_steps)]
         for kind, speed in sorted(found.items())
     }
-    machines = known_machines() | {name: {"about": about, "gpu": would_compute_on() != PROCESSOR, "speeds": speeds}}
+    known, gpu = known_machines(), would_compute_on() != PROCESSOR
+    # What a step takes besides its computing was measured by itself; a run's stages do not tell the two apart.
+    steps = next((one["steps"] for one in (known.get(name, {}), *known.values()) if one.get("steps")), {})
+    machines = known | {name: {"about": about, "gpu": gpu, "speeds": speeds, **({"steps": steps} if gpu else {})}}
     path = files("gbaseg.cost").joinpath("machines.json")
     path.write_text(json.dumps(machines, indent=1) + "\n", encoding="utf-8")  # type: ignore[attr-defined]
     click.echo(f"{path}: {name}")
