@@ -8,7 +8,7 @@ volumes that the source's structures have.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import NamedTuple
@@ -142,18 +142,17 @@ def best(rated: Mapping[str, Rated]) -> str:
     return max(rated, key=lambda name: rated[name].score)
 
 
-def simplest(rated: Mapping[str, Rated]) -> str:
-    """The first way that the best one is not told apart from: more has to earn its place.
+def simplest(rated: Mapping[str, Rated], kinds: Iterable[Collection[str]]) -> str:
+    """The best way of the first kind that the best of all is not told apart from: a translation has to earn its place.
 
     Args:
-        rated: from the simplest way on.
-
-    Raises:
-        ValueError: there is none.
+        rated: at least one.
+        kinds: names of ways that change the images alike, those that change the least first; together all.
     """
     top = best(rated)
     worse = told_apart(rated, top)
-    return next(name for name, one in rated.items() if name == top or (one.score > 0 and name not in worse))
+    alike = {name: one for name, one in rated.items() if name == top or (one.score > 0 and name not in worse)}
+    return next(best(here) for kind in kinds if (here := {name: alike[name] for name in kind if name in alike}))
 
 
 def told_apart(rated: Mapping[str, Rated], name: str) -> list[str]:

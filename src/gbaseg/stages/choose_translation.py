@@ -7,14 +7,15 @@ they find in the target's training cases. No label of the target is read (METHOD
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gbaseg import params
 from gbaseg.runtime.progress import log
 from gbaseg.self_training.label_free import Rated, best, is_ranked, simplest, told_apart
+from gbaseg.translation.settings import UNTRANSLATED
 from gbaseg.workflow import layout
-from gbaseg.workflow.choice import candidates
+from gbaseg.workflow.choice import Translation, candidates
 from gbaseg.workflow.context import stage, write_json
 from gbaseg.workflow.trials import rate_all
 
@@ -45,7 +46,7 @@ def run() -> None:
             rated = rate_all(settings, list(offered.values()), scratch.work)
             for name, one in rated.items():
                 log(f"{name}: score {one.score:.3f} ({_in_words(one)})")
-            name = simplest(rated)
+            name = simplest(rated, kinds(offered.values()))
             found = summary(rated, time.monotonic() - started, name)
             log(f"translation: {name}, {found['why']}")
         else:
@@ -53,6 +54,14 @@ def run() -> None:
             scratch.found_done.append("not asked for")
         write_json(scratch.output(layout.CHOICE), offered[name].written())
         write_json(scratch.output(layout.CHOICE_METRICS), found)
+
+
+def kinds(offered: Iterable[Translation]) -> list[list[str]]:
+    """Names of candidates that change the images alike, those that leave them as they are first."""
+    found: dict[str, list[str]] = {"": []}
+    for one in offered:
+        found.setdefault("" if one.mode in UNTRANSLATED else one.mode, []).append(one.name)
+    return list(found.values())
 
 
 def summary(rated: Mapping[str, Rated], seconds: float, name: str) -> dict[str, Any]:
@@ -67,7 +76,7 @@ def summary(rated: Mapping[str, Rated], seconds: float, name: str) -> dict[str, 
         why = "better than every other by more than its cases' chance"
     else:
         others = ", ".join(other for other in (top, *alike) if other != name)
-        place = "the best" if name == top else "the simplest"
+        place = "the best" if name == top else "the best of those that change the images less"
         why = f"WARNING: {place}, not told apart from {others} by its cases (less than two standard errors)"
     return {
         "chosen": name,

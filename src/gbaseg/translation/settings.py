@@ -106,8 +106,8 @@ class AutoSettings(Settings):
     candidates: list[Candidate] = Field(
         ["none", "histogram", "randomise", "cyclegan"],
         min_length=1,
-        description="modes that are tried, each once, from the simplest on: the first that the best one is not told "
-        "apart from is used",
+        description="modes that are tried, each once; of those that the best is not told apart from the best that "
+        "leaves images as they are (none, randomise) is used, else the first",
     )
     cyclegan_runs: Count = Field(1, description="CycleGANs among them, each of another seed, from translation.run on")
     seeds: int = Field(2, ge=2, description="short trainings of each, whose agreement it is judged by")
