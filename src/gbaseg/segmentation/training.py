@@ -105,9 +105,11 @@ def train_side_by_side(trainings: Sequence[Training]) -> None:
         one.describe()
 
 
-def train_folds(workspace: Workspace, model: Path, curves: Path, settings: SegmentationSettings, **given: Any) -> None:
+def train_folds(
+    workspace: Workspace, model: Path, curves: Path, settings: SegmentationSettings, folds: Sequence[int], **given: Any
+) -> None:
     """`train_side_by_side` of one training set; the arguments are those of `Training`."""
-    train_side_by_side([Training(workspace, model, curves, settings, **given)])
+    train_side_by_side([Training(workspace, model, curves, settings, folds, **given)])
 
 
 def called(name: str, fold: int, member: int) -> str:
