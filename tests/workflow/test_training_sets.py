@@ -162,10 +162,11 @@ def test_finished_folds_survive_an_interruption(tmp_path, monkeypatch):
 
     def stage():
         with atomic_outputs("train", "model", "curves") as scratch:
-            training.train(
-                Params(), [], scratch.work, scratch.output("model"), scratch.output("curves"), folds=range(3), epochs=1,
-                name="round_0", fine=False, previous=None, pools=[],
+            prepared = training.prepare_training(
+                Params(), [], scratch.work, folds=range(3), epochs=1, name="round_0", fine=False, previous=None,
+                pools=[],
             )  # fmt: skip
+            training.train(prepared, scratch.output("model"), scratch.output("curves"))
 
     with pytest.raises(KeyboardInterrupt):
         stage()

@@ -9,7 +9,7 @@ from gbaseg.segmentation.training import IMPORTED
 from gbaseg.workflow import layout
 from gbaseg.workflow.context import stage, write_json
 from gbaseg.workflow.survey_set import survey_items
-from gbaseg.workflow.training import about_model, train
+from gbaseg.workflow.training import about_model, prepare_training, train
 from gbaseg.workflow.training_sets import randomised_in
 from gbaseg.workflow.verdict import Verdict
 
@@ -40,18 +40,17 @@ def run() -> None:
             scratch.work / "copies",
             randomised_in(settings),
         )
-        train(
+        training = prepare_training(
             settings,
             items,
             scratch.work,
-            scratch.output(model),
-            scratch.output(curves),
             folds=range(1),
             epochs=settings.survey.epochs,
             name=layout.SURVEY,
             fine=False,
             previous=None,
         )
+        train(training, scratch.output(model), scratch.output(curves))
         about = about_model(settings, layout.SURVEY, fine=False, work=scratch.work)
         write_json(scratch.output(model) / layout.ROUND, about)
         Verdict().write(scratch.output(go_on))

@@ -19,7 +19,7 @@ from gbaseg.stages.standardise import renumbered
 from gbaseg.standardise.case import standardise_label
 from gbaseg.workflow import layout
 from gbaseg.workflow.context import read_record, stage, write_json
-from gbaseg.workflow.training import train
+from gbaseg.workflow.training import prepare_training, train
 
 
 def run() -> None:
@@ -42,12 +42,10 @@ def run() -> None:
     with stage("train_oracle", asked, inputs, [model, curves], resumable=True) as scratch:
         if settings.evaluation.oracle:
             cases = _labelled(settings)
-            train(
+            training = prepare_training(
                 settings,
                 _items(settings, cases, scratch.work / "labels"),
                 scratch.work,
-                scratch.output(model),
-                scratch.output(curves),
                 folds=range(settings.segmentation.folds),
                 members=settings.segmentation.members,
                 epochs=epochs(settings),
@@ -56,6 +54,7 @@ def run() -> None:
                 previous=None,
                 pools=[[case.patient for case in cases]],
             )
+            train(training, scratch.output(model), scratch.output(curves))
         else:
             log("not asked for (evaluation.oracle)")
             scratch.output(model).mkdir()

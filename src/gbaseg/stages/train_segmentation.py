@@ -12,7 +12,7 @@ from gbaseg.workflow import layout
 from gbaseg.workflow.context import need, read_json, stage, write_json
 from gbaseg.workflow.pseudo_labels import training_cases
 from gbaseg.workflow.reviewed import read_review
-from gbaseg.workflow.training import about_model, train
+from gbaseg.workflow.training import about_model, prepare_training, train
 from gbaseg.workflow.training_sets import randomised_in, source_items, target_items, target_weight
 from gbaseg.workflow.verdict import read_verdict
 
@@ -69,12 +69,10 @@ def run(round_id: str, last: bool | None = None) -> None:
                 raise UserError(
                     f"{round_id}: nothing to train on: no pseudo-label of {item.prev} is left ({layout.REVIEW})"
                 )
-        train(
+        training = prepare_training(
             settings,
             items,
             scratch.work,
-            scratch.output(model),
-            scratch.output(curves),
             folds=range(settings.segmentation.folds),
             members=settings.segmentation.members,
             epochs=settings.segmentation.last_round_epochs if last else settings.segmentation.epochs,
@@ -82,6 +80,7 @@ def run(round_id: str, last: bool | None = None) -> None:
             fine=fine,
             previous=previous,
         )
+        train(training, scratch.output(model), scratch.output(curves))
         about = about_model(settings, round_id, fine, scratch.work)
         # Only where something was decided: a key that is always there would make every model new.
         write_json(

@@ -55,7 +55,7 @@ def prepare_training(
     pools: list[list[str]] | None = None,
     members: int = 1,
 ) -> Training:
-    """Prepare a training set; what is returned is to be trained (`train_side_by_side`), and writes into `work`.
+    """Prepare a training set; what is returned is to be trained (`train`), and writes into `work`.
 
     Args:
         work: nnU-Net's workspace goes here, and what is finished of model and curves, so that a rerun goes on from it.
@@ -97,13 +97,12 @@ def prepare_training(
     )
 
 
-def train(settings: Params, items: list[TrainingItem], work: Path, model: Path, curves: Path, **given: Any) -> None:
-    """Prepare a training set and train folds on it; the arguments are those of `prepare_training`.
+def train(training: Training, model: Path, curves: Path) -> None:
+    """Train what `prepare_training` gave.
 
     Args:
         model, curves: folders that are written when all folds are done.
     """
-    training = prepare_training(settings, items, work, **given)
     train_side_by_side([training])
     shutil.copytree(training.model, model)
     shutil.copytree(training.curves, curves)
