@@ -9,17 +9,13 @@ from gbaseg import params
 from gbaseg.augmentation.singan.networks import Generator as SinGANGenerator
 from gbaseg.augmentation.singan.pyramid import make_pyramid
 from gbaseg.cost.counted import KINDS, DataSize, kind_of
-from gbaseg.cost.room import (
-    Machine,
-    Room,
-    count_room,
+from gbaseg.cost.networks import (
     discriminator_parameters,
-    expected_copies,
     generator_parameters,
     singan_parameters,
     unet_parameters,
-    whole_run,
 )
+from gbaseg.cost.room import Machine, Room, count_room, expected_copies, whole_run
 from gbaseg.presets import preset_content
 from gbaseg.runtime.store import LIMIT_GIB
 from gbaseg.translation.networks import Discriminator, Generator

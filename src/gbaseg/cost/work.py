@@ -13,16 +13,13 @@ from gbaseg.augmentation.settings import largest_k_star
 from gbaseg.augmentation.singan.pyramid import trained_pyramid
 from gbaseg.cost import passes
 from gbaseg.cost.counted import DataSize
+from gbaseg.cost.networks import PLANNED_BATCH, PLANNED_CONVS, PLANNED_FEATURES, PLANNED_PATCH
 from gbaseg.params import Params
 
 # A training step's backward pass takes twice its forward pass: gradients of inputs and of weights.
 _TRAINED = 3.0
 # Backward through a gradient: forward, its gradient, and the gradient of both.
 _PENALISED = 6.0
-# What nnU-Net plans for 3D images on a GPU of 8 GiB, whatever their size: its budget fixes the product.
-_PLANNED_PATCH = (64, 160, 160)
-_PLANNED_FEATURES = (32, 64, 128, 256, 320, 320)
-_PLANNED_BATCH, _PLANNED_CONVS = 2, 2
 # An axis of less voxels is halved no more, as nnU-Net plans it.
 _SHORTEST_AXIS = 8
 _PETA = 1e15
@@ -161,11 +158,11 @@ def _there_and_back(settings: Params) -> float:
 def _patch(settings: Params) -> tuple[float, int, int]:
     """PFLOP of a forward pass of nnU-Net on a batch of patches, the voxels of that batch, and its patches."""
     network = settings.segmentation.network
-    features = network.features or _PLANNED_FEATURES
-    patch = network.patch_size_zyx or _PLANNED_PATCH
-    batch = network.batch_size or _PLANNED_BATCH
+    features = network.features or PLANNED_FEATURES
+    patch = network.patch_size_zyx or PLANNED_PATCH
+    batch = network.batch_size or PLANNED_BATCH
     # Of two classes, however many there are: of its work the last layer is next to nothing.
-    operations = passes.unet(batch, patch, features, network.convs_per_stage or _PLANNED_CONVS, 2, _SHORTEST_AXIS)
+    operations = passes.unet(batch, patch, features, network.convs_per_stage or PLANNED_CONVS, 2, _SHORTEST_AXIS)
     return operations / _PETA, batch * math.prod(patch), batch
 
 
