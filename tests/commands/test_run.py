@@ -1,6 +1,9 @@
 """gbaseg run: DVC without its chatter, and without losing what it has to say."""
 
+import json
 import logging
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -128,6 +131,17 @@ def test_notes_that_dvc_was_killed_over_are_mended(capfd, torn):
     assert count == 1 and ".dvc/tmp/rwlock: torn, as of a killed DVC command; removed" in err
     count, _, err = reproduce(capfd)
     assert count == 0 and "torn" not in err
+
+
+def test_a_zombies_note_holds_nothing_up(capfd):
+    reproduce(capfd)
+    zombie = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)
+    note = {"write": {str(Path("two").absolute()): {"pid": zombie.pid, "cmd": "dvc repro"}}}
+    Path(".dvc/tmp/rwlock").write_text(json.dumps(note))
+    Path("params.yaml").write_text("number: 2\n")
+    assert reproduce(capfd)[0] == 1
+    zombie.wait()
 
 
 @pytest.mark.parametrize("kept", [0.0, 0.3, 0.6, 0.97])

@@ -20,6 +20,7 @@ from gbaseg.commands.comparable import differences
 from gbaseg.commands.experiments import experiments_of_this_commit, open_revision, queued_experiments
 from gbaseg.commands.overrides import in_hydra
 from gbaseg.errors import UserError
+from gbaseg.runtime import dvc_notes
 from gbaseg.runtime.progress import log
 from gbaseg.text_file import parse_yaml, read_yaml
 from gbaseg.workflow import layout
@@ -160,6 +161,8 @@ def carry_out(standing: Standing, now: bool, at_once: int = 1, then: str = "gbas
 
         run_side_by_side(todo, standing.settings, at_once)
         return
+    if todo and now:
+        dvc_notes.mend(Path(".dvc/tmp"))
     original = params.PATH.read_bytes()
     for number, one in enumerate(todo, start=1):
         log(f"{one.name} ({number} of {len(todo)}): {'run' if now else 'queued'}")

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from gbaseg import params
 from gbaseg.errors import UserError
 from gbaseg.git import below_the_top, git
+from gbaseg.runtime import dvc_notes
 from gbaseg.runtime.durations import took
 from gbaseg.runtime.engine import WORKERS
 from gbaseg.runtime.family import hears_of_parent
@@ -200,6 +201,7 @@ def _clone(one: Experiment, settings: Mapping[str, Any]) -> Path:
     key = hashlib.blake2b(repr((commit, files, one.overrides)).encode(), digest_size=4).hexdigest()
     clone = FOLDER / f"{one.name}-{key}"
     if clone.is_dir():
+        dvc_notes.mend(clone / ".dvc" / "tmp", wait_s=_ENDING_S)
         return clone
     half = clone.with_name(f".partial-{clone.name}")
     discard(half)

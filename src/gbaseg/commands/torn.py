@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gbaseg.errors import UserError
+from gbaseg.runtime import dvc_notes
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.whole import written_whole
 from gbaseg.text_file import read_yaml
@@ -23,24 +22,12 @@ _CONFLICT = "<<<<<<<"
 
 
 def mend(repo: Repo) -> None:
-    """Put back dvc.lock as it was when the last stage began, and remove notes of who reads what; both where torn."""
-    from dvc.lock import make_lock
-    from dvc.rwlock import RWLOCK_FILE, RWLOCK_LOCK
-
+    """Put back dvc.lock as it was when the last stage began, where torn; remove notes of commands that have ended."""
     if repo.tmp_dir is None:
         return
-    hardlink = repo.config["core"].get("hardlink_lock", False)
     with repo.lock:  # no other command of DVC's is at dvc.lock
         _mend_lock(repo)
-    notes, guard = (os.path.join(repo.tmp_dir, name) for name in (RWLOCK_FILE, RWLOCK_LOCK))
-    with make_lock(guard, tmp_dir=repo.tmp_dir, hardlink_lock=hardlink):
-        try:
-            json.loads(Path(notes).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return
-        except ValueError:
-            log(f"{os.path.relpath(notes)}: torn, as of a killed DVC command; removed")
-            os.remove(notes)
+    dvc_notes.mend(Path(repo.tmp_dir), repo.config["core"].get("hardlink_lock", False))
 
 
 def _mend_lock(repo: Repo) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from gbaseg.doctor.findings import Finding
 from gbaseg.errors import UserError
 from gbaseg.git import GitRefuses, check_repository
 from gbaseg.git import git as git_says
+from gbaseg.runtime.dvc_notes import at_work
 from gbaseg.workflow.roots import check_root
 
 _GIB = 2**30
@@ -39,8 +39,6 @@ def git(project: Path) -> Finding:
 
 def dvc(project: Path) -> Finding:
     """DVC set up here, its command found, and no other DVC command at work or left over."""
-    import psutil
-
     if not (project / ".dvc").is_dir() or not (project / "dvc.yaml").is_file():
         lacking = " and ".join(name for name in (".dvc", "dvc.yaml") if not (project / name).exists())
         return Finding("DVC", "fail", f"no {lacking} here", "run gbaseg in the folder of the project (else: dvc init)")
@@ -51,17 +49,15 @@ def dvc(project: Path) -> Finding:
     if _is_locked(folder / "lock"):
         return Finding("DVC", "warn", "another DVC command holds the lock", "wait for it (dvc --wait-for-lock ...)")
     try:
-        holders = _stage_holders(folder / "rwlock")
+        alive = at_work(folder / "rwlock")
     except ValueError:
         return Finding(
             "DVC", "warn", ".dvc/tmp/rwlock is damaged", "gbaseg run mends it; or remove it when no DVC command runs"
         )
-    alive = {pid: command for pid, command in holders.items() if psutil.pid_exists(pid)}
     if alive:
         running = ", ".join(f"{command} (process {pid})" for pid, command in alive.items())
         return Finding("DVC", "warn", f"at work: {running}", "wait for it before starting another run here")
-    left = f", {len(holders)} lock(s) of ended commands, which DVC clears by itself" if holders else ""
-    return Finding("DVC", "ok", f"set up, not locked{left}")
+    return Finding("DVC", "ok", "set up, not locked")
 
 
 def scratch(project: Path) -> Finding:
@@ -94,24 +90,6 @@ def _is_locked(path: Path) -> bool:
         except BlockingIOError:
             return True
     return False
-
-
-def _stage_holders(path: Path) -> dict[int, str]:
-    """Process -> command of those that DVC notes as reading or writing a stage's files.
-
-    Raises:
-        ValueError: the file is not what DVC writes.
-    """
-    if not path.is_file():
-        return {}
-    content = json.loads(path.read_text(encoding="utf-8") or "{}")
-    try:
-        writers: Iterable[dict[str, Any]] = content.get("write", {}).values()
-        readers: Iterable[list[dict[str, Any]]] = content.get("read", {}).values()
-        infos = [info for info in (*writers, *(info for group in readers for info in group)) if info]
-        return {int(info["pid"]): str(info["cmd"]) for info in infos}
-    except (AttributeError, KeyError, TypeError) as error:
-        raise ValueError(f"{path}: not in DVC's form") from error
 
 
 def parameters(load_params: Callable[[], Any], project: Path) -> list[Finding]:
