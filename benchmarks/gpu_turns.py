@@ -118,7 +118,7 @@ def main(count: int, shape: tuple[int, int, int], folds: int, turns: int, preset
 
         def predict(workers: str) -> None:
             os.environ[WORKERS] = workers
-            predict_cases(model, items, settings.segmentation.prediction)
+            predict_cases(model, items, settings.pieces, settings.segmentation.prediction, later=False)
 
         size = f"{count} cases of {' x '.join(map(str, shape[::-1]))} on {choose_device().type}"
         figures = []

@@ -123,6 +123,14 @@ def _faults_between_sections(content: Mapping[str, Any]) -> list[str]:
             "standardise.fine_spacing_xyz_mm: found None; self_training.last_round_fine_grid: true needs a spacing "
             "(paper: [0.4, 0.4, 1.0])"
         )
+    segmentation = section("segmentation")
+    if dataset is not None and segmentation is not None and isinstance(ends := segmentation.prediction.ends, dict):
+        faults += [
+            f"segmentation.prediction.ends: found {name!r}; allowed: {', '.join(dataset.structures)} "
+            "(dataset.structures)"
+            for name in ends
+            if name not in dataset.structures
+        ]
     evaluation = section("evaluation")
     steered = self_training is not None and self_training.stop == "validation_dice"
     if steered and evaluation is not None and "validation" not in evaluation.splits:

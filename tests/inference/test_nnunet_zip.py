@@ -17,8 +17,8 @@ from gbaseg.cli import main
 from gbaseg.commands.export_nnunet import DATASET
 from gbaseg.inference.scans import standardised
 from gbaseg.runtime import precision
+from gbaseg.segmentation.decision import to_mask
 from gbaseg.segmentation.ensemble import Ensemble
-from gbaseg.segmentation.prediction import to_mask
 from gbaseg.workflow import layout
 
 MODEL = layout.model_of("round_1")
@@ -75,7 +75,7 @@ def test_stock_nnunet_gives_our_masks(exported, head, drawn, settings, monkeypat
         theirs = volume.read(f"masks/{name}.nii.gz")
         # Before components are chosen.
         mean = ensemble.fold_probabilities(image).mean(axis=0)[1:]
-        ours = to_mask(mean, prediction)
+        ours = to_mask(mean, [prediction.end_of(name) for name in settings.labels])
         assert 0 < np.count_nonzero(ours) < ours.size
         # What is as likely as not to the last digit (of logits in half precision) is ours, and nnU-Net's background.
         even = np.abs(mean[0] - 0.5) < 1e-6

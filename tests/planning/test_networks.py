@@ -44,7 +44,7 @@ def test_folds_are_no_more_than_patients(make):
     rung = ladder(1)[-1]
     data = make.facts(source=3)
     frame = frame_of(data, {"tumour": 1}, rung.detail)
-    [folds] = [c for c in segmentation(rung, rung.most, frame, data, 1) if c.key == "segmentation.folds"]
+    [folds] = [c for c in segmentation(rung, rung.most, frame, data) if c.key == "segmentation.folds"]
     assert folds.value == 3 and "3 source patients" in folds.reason
 
 

@@ -9,8 +9,8 @@ from nnunetv2.training.loss.compound_losses import DC_and_CE_loss
 from nnunetv2.training.loss.dice import MemoryEfficientSoftDiceLoss, get_tp_fp_fn_tn
 from safetensors.torch import load_file
 
+from gbaseg.segmentation.decision import IGNORED
 from gbaseg.segmentation.partial import UNKNOWN, WITH_IGNORED, PartialLoss, ignoring, merge
-from gbaseg.segmentation.prediction import IGNORED
 from gbaseg.segmentation.preprocessed import open_array
 from gbaseg.segmentation.training import train_fold
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load, save_file
-from scipy.ndimage import map_coordinates
+from scipy.ndimage import gaussian_filter, map_coordinates
 
 from gbaseg import volume
 from gbaseg.errors import UserError
@@ -18,9 +18,11 @@ from gbaseg.runtime.threads import torch_threads
 from gbaseg.runtime.turns import beside_gpu, in_turns
 from gbaseg.segmentation import prediction
 from gbaseg.segmentation.components import components
+from gbaseg.segmentation.decision import IGNORED, FoldAgreement, decide, to_mask, undisputed, volumes_at
 from gbaseg.segmentation.ensemble import Ensemble
+from gbaseg.segmentation.extents import LEVELS
 from gbaseg.segmentation.planning import adapt_plans
-from gbaseg.segmentation.prediction import FoldAgreement, PredictionItem, decide, predict, to_mask
+from gbaseg.segmentation.prediction import PredictionItem, predict
 from gbaseg.segmentation.settings import NetworkSettings, PredictionSettings
 from gbaseg.volume import Grid, Volume
 
@@ -71,7 +73,7 @@ def test_the_largest_component_of_each_structure_is_kept():
     assert decision.mask.tolist() == [[[1, 1, 1, 0, 2, 0, 0, 0, 0, 0]]]
     # What was not kept is gone from the probabilities too, so that another grid's mask has the same pieces.
     assert decision.probabilities[0, 0, 0] == pytest.approx([0.9, 0.9, 0.9, 0, 0, 0, 0, 0, 0, 0], abs=1e-3)
-    assert to_mask(decision.probabilities, SETTINGS).tolist() == decision.mask.tolist()
+    assert to_mask(decision.probabilities, [0.5] * len(decision.probabilities)).tolist() == decision.mask.tolist()
     assert (about_vs.pieces, about_vs.largest_share, about_vs.volume_mm3) == (2, 0.6, 7.5)
     assert (about_cochlea.pieces, about_cochlea.largest_share, about_cochlea.volume_mm3) == (1, 1.0, 2.5)
 
@@ -88,7 +90,7 @@ def test_a_structure_of_two_pieces_keeps_two_beside_one_of_one():
     assert (about_vs.pieces, about_vs.largest_share) == (2, pytest.approx(2 / 3))
     assert (about_cochlea.pieces, about_cochlea.largest_share, about_cochlea.volume_mm3) == (3, 0.8, 4.0)
     assert decision.probabilities[1, 0, 0, -1] == 0
-    assert to_mask(decision.probabilities, SETTINGS).tolist() == decision.mask.tolist()
+    assert to_mask(decision.probabilities, [0.5] * len(decision.probabilities)).tolist() == decision.mask.tolist()
     # What one piece alone would make of it: the other cochlea is lost, and half of what was found is reason to doubt.
     [_, lost] = decide(folds, ONE_OF_EACH, SETTINGS, "a", 1.0).agreements
     assert (lost.largest_share, lost.volume_mm3) == (0.4, 2.0)
@@ -98,8 +100,8 @@ def test_voxels_are_disputed_that_the_folds_give_to_different_structures():
     """By themselves: the last is background to all, and the ensemble's mask need not have it."""
     decision = decide(binary(row(0.9, 0.9, 0.2, 0.2), row(0.9, 0.3, 0.9, 0.2)), ONE, SETTINGS, "a", 1.0)
     assert decision.disputed.tolist() == [[[False, True, True, False]]]
-    label = prediction.undisputed(decision.mask, decision.disputed)
-    assert label.dtype == np.uint8 and label.tolist() == [[[1, prediction.IGNORED, prediction.IGNORED, 0]]]
+    label = undisputed(decision.mask, decision.disputed)
+    assert label.dtype == np.uint8 and label.tolist() == [[[1, IGNORED, IGNORED, 0]]]
     assert not decide(binary(row(0.9, 0.1)), ONE, SETTINGS, "a", 1.0).disputed.any(), "one fold has none to dispute"
 
 
@@ -190,7 +192,7 @@ def test_masks_are_written_on_the_images_grids(model, tmp_path):
         volume.write(scan(seed, grid), tmp_path / f"{name}.nii.gz")
         paths = (tmp_path / f"{name}.nii.gz", tmp_path / "masks" / f"{name}.nii.gz")
         items.append(PredictionItem(name, *paths, tmp_path / "probabilities" / f"{name}.npy"))
-    agreements = predict(model, items, ONE, SETTINGS, "tiny")
+    agreements, _ = predict(model, items, ONE, SETTINGS, "tiny")
 
     # More than one task's worth of cases; the order is the items'.
     assert [(item.name, item.structure) for item in agreements] == [(name, "VS") for name in grids]
@@ -216,8 +218,37 @@ def predicted(model, folder, cases=5):
         items.append(
             PredictionItem(str(seed), *(folder / f"{part}{seed}.nii.gz" for part in ("", "m")), folder / f"{seed}.npy")
         )
-    agreements = predict(model, items, ONE, SETTINGS, "tiny")
+    agreements, _ = predict(model, items, ONE, SETTINGS, "tiny")
     return agreements, [item.mask.read_bytes() for item in items], [np.load(item.probabilities) for item in items]
+
+
+@pytest.mark.training
+def test_settings_that_are_chosen_by_volumes_give_the_masks_that_they_give_at_once(model, tmp_path):
+    """The folds are asked once: what is written in between loses nothing."""
+    items = []
+    for seed in range(5):
+        volume.write(scan(seed, TURNED), tmp_path / f"{seed}.nii.gz")
+        mask, probabilities, undisputed = (tmp_path / f"{part}{seed}" for part in ("m", "p", "u"))
+        suffixed = (mask.with_suffix(".nii.gz"), probabilities.with_suffix(".npy"), undisputed.with_suffix(".nii.gz"))
+        items.append(PredictionItem(str(seed), tmp_path / f"{seed}.nii.gz", *suffixed))
+    wanted = SETTINGS.model_copy(update={"ends": {"VS": 0.5137}})
+    seen = {}
+
+    def choose(volumes):
+        seen.update(volumes)
+        return wanted
+
+    agreements, used = predict(model, items, ONE, SETTINGS, "tiny", choose)
+    chosen = [path.read_bytes() for item in items for path in (item.mask, item.undisputed, item.probabilities)]
+    assert used == wanted and not list(tmp_path.glob("*.disputed.npy"))
+    assert [(*seen,)] == [tuple(item.name for item in items)]
+    again, _ = predict(model, items, ONE, wanted, "tiny")
+    at_once = [path.read_bytes() for item in items for path in (item.mask, item.undisputed, item.probabilities)]
+    assert str(agreements) == str(again) and chosen == at_once
+    predict(model, items, ONE, SETTINGS, "tiny")
+    for item in items:
+        mask = volume.read(item.mask)
+        assert seen[item.name][0, LEVELS.index(0.5)] == np.count_nonzero(mask.array) * mask.grid.voxel_mm3
 
 
 @pytest.mark.training
@@ -330,7 +361,7 @@ def test_a_kept_component_grows_into_the_voxels_it_touches():
     [about] = decision.agreements
     assert (about.volume_mm3, about.pieces, about.largest_share) == (4.0, 2, pytest.approx(2 / 3))
     # The same rule on another grid gives the same pieces, half widths of the stored probabilities apart.
-    assert to_mask(decision.probabilities.astype(np.float32) + 1e-3, GROWING).tolist() == decision.mask.tolist()
+    assert to_mask(decision.probabilities.astype(np.float32) + 1e-3, [0.3]).tolist() == decision.mask.tolist()
 
 
 def test_a_piece_that_is_joined_to_a_kept_one_belongs_to_it_and_leaves_no_hole():
@@ -344,7 +375,7 @@ def test_a_piece_that_is_joined_to_a_kept_one_belongs_to_it_and_leaves_no_hole()
     joined = decide(binary(plane), ONE, GROWING, "a", 1.0)
     assert joined.mask.sum() == 25 + 2 + 35
     for decision in (apart, joined):
-        again = to_mask(decision.probabilities.astype(np.float32) + 1e-3, GROWING)
+        again = to_mask(decision.probabilities.astype(np.float32) + 1e-3, [0.3])
         assert again.tolist() == decision.mask.tolist()
 
 
@@ -371,7 +402,7 @@ def test_a_small_piece_is_not_lost_on_another_grid():
     plane[0, 3:6, 15:18] = 0.9 * peak  # of no piece: under the threshold
     decision = decide(binary(plane), {"Cochlea": 2}, GROWING, "a", 1.0)
     assert components(decision.mask > 0)[1].tolist() == [16, 5]
-    finer = to_mask(on_half_steps(decision.probabilities), GROWING)
+    finer = to_mask(on_half_steps(decision.probabilities), [0.3])
     assert len(components(finer > 0)[1]) == 2 and not finer[0, :, 28:].any()
 
 
@@ -381,7 +412,7 @@ def test_a_piece_that_is_narrow_somewhere_is_whole_on_another_grid():
     plane[0, 1:5, 1:5] = plane[0, 5:8, 5:8] = 0.8
     decision = decide(binary(plane), ONE, SETTINGS, "a", 1.0)
     assert components(decision.mask > 0)[1].tolist() == [25]
-    finer = to_mask(on_half_steps(decision.probabilities), SETTINGS)
+    finer = to_mask(on_half_steps(decision.probabilities), [0.5])
     assert len(components(finer > 0)[1]) == 2 and finer[0, 9:, 9:].sum() > 0.5 * 4 * 9
 
 
@@ -392,3 +423,45 @@ def test_nothing_grows_without_a_core():
 def test_growing_begins_under_the_threshold():
     with pytest.raises(ValueError, match=r"grow_threshold 0.6 is over threshold 0.5"):
         PredictionSettings(grow_threshold=0.6)
+
+
+def ending(**ends):
+    return SETTINGS.model_copy(update={"ends": ends})
+
+
+def test_each_structure_ends_where_it_is_said_to():
+    """Further in, of what was kept at the threshold; further out as by `grow_threshold`, each by its own number."""
+    vs, cochlea = row(0.3, 0.6, 0.9, 0.6, 0.3, 0, 0, 0, 0, 0), row(0, 0, 0, 0, 0, 0.3, 0.6, 0.9, 0.6, 0.3)
+    folds = np.stack([1 - vs - cochlea, vs, cochlea])[None]
+    decision = decide(folds.copy(), ONE_OF_EACH, ending(VS=0.7, Cochlea=0.3), "a", 1.0)
+    assert decision.mask.tolist() == [[[0, 0, 1, 0, 0, 2, 2, 2, 2, 2]]]
+    assert [about.volume_mm3 for about in decision.agreements] == [1.0, 5.0]
+    assert to_mask(decision.probabilities.astype(np.float32) + 1e-3, [0.7, 0.3]).tolist() == decision.mask.tolist()
+    # One that is not named ends at the threshold.
+    assert decide(folds, ONE_OF_EACH, ending(VS=0.7), "a", 1.0).mask.tolist() == [[[0, 0, 1, 0, 0, 0, 2, 2, 2, 0]]]
+
+
+def test_what_falls_apart_keeps_its_largest_pieces():
+    folds = binary(row(0.9, 0.9, 0.6, 0.9, 0.0, 0.9, 0.9))
+    for keep, expected in ((1, [1, 1, 0, 0, 0, 0, 0]), (2, [1, 1, 0, 0, 0, 1, 1])):
+        decision = decide(folds.copy(), {"VS": keep}, ending(VS=0.7), "a", 1.0)
+        assert decision.mask.tolist() == [[expected]]
+        assert to_mask(decision.probabilities, [0.7]).tolist() == decision.mask.tolist()
+
+
+def test_volumes_at_levels_are_those_of_the_masks():
+    rng = np.random.default_rng(0)
+    folds = gaussian_filter(rng.normal(size=(2, 3, 6, 20, 20)), (0, 0, 1, 2, 2)) * 12
+    folds = (np.exp(folds) / np.exp(folds).sum(axis=1, keepdims=True)).astype(np.float32)
+    pieces = {"VS": 1, "Cochlea": 2}
+    found = volumes_at(folds.mean(axis=0)[1:], pieces, SETTINGS, LEVELS, 2.0)
+    for place, level in enumerate(LEVELS):
+        about = decide(folds.copy(), pieces, ending(VS=level, Cochlea=level), "a", 2.0).agreements
+        assert found[:, place].tolist() == [one.volume_mm3 for one in about]
+    assert (np.diff(found, axis=1) <= 0).all() and found[:, :6].min() > 0
+
+
+def test_ends_and_growth_are_two_words_for_one_thing():
+    with pytest.raises(ValueError, match=r"grow_threshold 0.3 beside ends; allowed: one of them"):
+        PredictionSettings(grow_threshold=0.3, ends="source_volumes")
+    assert PredictionSettings(ends="source_volumes").end_of("VS") == 0.5

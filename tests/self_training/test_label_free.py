@@ -101,14 +101,10 @@ def test_ways_are_told_apart_by_their_cases():
             "histogram",
             id="three",
         ),
-        pytest.param({"none": [0.5, 0.8, 0.3], "randomise": [0.6, 0.7, 0.5]}, "randomise", id="neither translates"),
-        pytest.param(
-            {"none": [0.5, 0.8, 0.3], "randomise": [0.5, 0.8, 0.4], "cyclegan": [0.6, 0.7, 0.6]},
-            "randomise",
-            id="the better that does not translate",
-        ),
+        pytest.param({"none": [0.6, 0.8, 0.6], "randomise": [0.5, 0.8, 0.5]}, "randomise", id="contrasts at random"),
+        pytest.param({"none": [0.7, 0.8, 0.6], "randomise": [0.2, 0.3, 0.2]}, "none", id="but for worse ones"),
     ],
 )
 def test_more_has_to_be_better_by_more_than_its_cases_chance(ways, expected):
     rated = {name: Rated(sum(found) / len(found), 1.0, 1.0, tuple(found)) for name, found in ways.items()}
-    assert simplest(rated, [["none", "randomise"], ["histogram"], ["cyclegan"]]) == expected
+    assert simplest(rated, [["randomise"], ["none"], ["histogram"], ["cyclegan"]]) == expected

@@ -10,7 +10,7 @@ from rich.console import Console
 from gbaseg.cases import Case, write_table
 from gbaseg.evaluation.rounds import _state, print_rounds_table
 from gbaseg.params import Params
-from gbaseg.segmentation.prediction import FoldAgreement
+from gbaseg.segmentation.decision import FoldAgreement
 from gbaseg.self_training.agreement import Agreement
 from gbaseg.stages import evaluate, pseudo_label
 from gbaseg.volume import Grid, Volume, write
@@ -46,6 +46,7 @@ def project(tmp_path, monkeypatch):
         ]
         folder.mkdir()
         pseudo_label._write_table(settings, write_agreements, folder)
+        return settings
 
     monkeypatch.setattr(pseudo_label, "label_target", label_target)
     monkeypatch.setattr(pseudo_label, "agreement_with", lambda *_: AGREES)
@@ -114,6 +115,7 @@ def test_every_structure_has_its_own_proxies(project, monkeypatch):
         found += [FoldAgreement(case, "Cochlea", 0.5, 3, 0.4, 0.0) for case in TARGETS]
         folder.mkdir()
         pseudo_label._write_table(settings, found, folder)
+        return settings
 
     monkeypatch.setattr(pseudo_label, "label_target", label_target)
     held_out = {"VS": {"dice": {"mean": 0.7}}, "Cochlea": {"dice": {"mean": 0.6}}}

@@ -9,7 +9,7 @@ import pytest
 
 from gbaseg.cases import Case, write_table
 from gbaseg.params import Params
-from gbaseg.segmentation.prediction import FoldAgreement
+from gbaseg.segmentation.decision import FoldAgreement
 from gbaseg.stages import pseudo_label, standardise
 from gbaseg.standardise.case import StandardCase
 from gbaseg.volume import Grid, Volume, read, write

@@ -7,7 +7,7 @@ import pytest
 
 from gbaseg.cases import Case, write_table
 from gbaseg.params import Params
-from gbaseg.segmentation.prediction import IGNORED, undisputed
+from gbaseg.segmentation.decision import IGNORED, undisputed
 from gbaseg.stages.pseudo_label import carry_back
 from gbaseg.standardise.case import StandardCase
 from gbaseg.volume import Grid, Volume, read, resample, turn_to_axial, write

@@ -56,6 +56,17 @@ def measure(
     volume_mm3 = count * float(np.prod(spacing_zyx_mm))
     if count == 0:
         return Appearance(0.0, float("nan"), float("nan"), float("nan"))
+    box, ring = ring_around(label, spacing_zyx_mm, value, ring_mm)
+    values = image[inside].astype(np.float64)
+    around = mean_of(image, box, ring)
+    return Appearance(volume_mm3, float(values.mean()), float(values.std()), float(values.mean()) - around)
+
+
+def ring_around(
+    label: np.ndarray, spacing_zyx_mm: tuple[float, float, float], value: int, ring_mm: float = 3.0
+) -> tuple[tuple[slice, ...], np.ndarray]:
+    """The ring of a structure that is there, see `measure`: a box of the volume, and the ring's voxels in it."""
+    inside = label == value
     # Distances only in the box that can hold the ring: tumours are a hundredth of the volume.
     box = tuple(
         slice(max(part.start - int(ring_mm / mm) - 1, 0), part.stop + int(ring_mm / mm) + 1)
@@ -64,10 +75,12 @@ def measure(
     away_mm = distance_transform_edt(~inside[box], sampling=spacing_zyx_mm)
     near = (away_mm > 0) & (away_mm <= ring_mm)
     unlabelled = near & (label[box] == 0)
-    ring = unlabelled if unlabelled.sum() >= _LEAST_UNLABELLED * near.sum() else near
-    values = image[inside].astype(np.float64)
-    around = float(image[box][ring].mean(dtype=np.float64)) if ring.any() else float("nan")
-    return Appearance(volume_mm3, float(values.mean()), float(values.std()), float(values.mean()) - around)
+    return box, unlabelled if unlabelled.sum() >= _LEAST_UNLABELLED * near.sum() else near
+
+
+def mean_of(image: np.ndarray, box: tuple[slice, ...], ring: np.ndarray) -> float:
+    """Mean intensity of a ring; nan of one without voxels."""
+    return float(image[box][ring].mean(dtype=np.float64)) if ring.any() else float("nan")
 
 
 def finite(group: Sequence[Appearance], quantity: Quantity) -> np.ndarray:

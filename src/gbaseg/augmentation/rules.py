@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -37,6 +37,7 @@ class Copy:
         offset: of a change that is drawn, see `adaptive`.
         number: of the changes that are drawn for a case, from 1; 0 of a factor that the rule names.
         diameter: factor on the structure's, drawn with the change.
+        besides: what is done to other structures in the same image (`together`).
     """
 
     case: str
@@ -47,6 +48,12 @@ class Copy:
     offset: float = 0.0
     number: int = 0
     diameter: float = 1.0
+    besides: tuple[Copy, ...] = ()
+
+    @property
+    def parts(self) -> tuple[Copy, ...]:
+        """What is done to each structure, a copy of its own each."""
+        return (self, *self.besides)
 
     @property
     def change(self) -> Change:
@@ -58,7 +65,8 @@ class Copy:
         """Name of the copy, as in `crossmoda2022_etz_1_large_l0.7_k3`; a drawn change has its number, as `_la2`."""
         start = "" if self.k_star is None else f"_k{self.k_star}"
         which = f"a{self.number}" if self.number else f"{self.factor:g}"
-        return f"{copy_prefix(self.case, self.rule)}{which}{start}"
+        rules = "-".join(part.rule for part in self.parts)
+        return f"{copy_prefix(self.case, rules)}{which}{start}"
 
 
 def copy_prefix(case: str, rule: str) -> str:
@@ -144,6 +152,18 @@ def plan_adaptive(
         for number, one in enumerate(wanted, start=1)
         for k_star in _starts(rule, arm)
     ]
+
+
+def together(copies: Sequence[Copy]) -> list[Copy]:
+    """Drawn copies of a case with the same number and start scale as one image, which shows all their changes.
+
+    A copy that alters one structure of several shows the others as the translation left them: of each, most images are
+    then as they were, however many copies there are.
+    """
+    groups: dict[tuple[str, int, int | None], list[Copy]] = {}
+    for copy in copies:
+        groups.setdefault((copy.case, copy.number, copy.k_star), []).append(copy)
+    return [replace(first, besides=tuple(others)) for first, *others in groups.values()]
 
 
 def _starts(rule: Rule, arm: Arm) -> Sequence[int | None]:

@@ -56,11 +56,6 @@ class Rule(Settings):
                 raise ValueError(f"rule {self.name}: {key} names a value twice: {values}")
         return self
 
-    @property
-    def ways(self) -> int:
-        """How many changes it makes to a case."""
-        return len(self.lambdas) + self.adaptive
-
 
 def largest_k_star(rules: Sequence[Rule]) -> int:
     """Of all rules."""
@@ -165,6 +160,11 @@ class AugmentationSettings(Settings):
         "makes of a factor (one copy, one for each start scale, or none); images: every image alike (paper: 210 "
         "unaltered beside 288 copies)",
     )
+    together: bool = Field(
+        False,
+        description="A drawn copy alters the structures of all adaptive rules at once (ours), as many as the rule with "
+        "most has; false: each of one structure",
+    )
     singan: SinGANSettings = SinGANSettings()
     harmonise: HarmoniseSettings = HarmoniseSettings()
     blend: BlendSettings = BlendSettings()
@@ -178,7 +178,9 @@ class AugmentationSettings(Settings):
     @property
     def drawn_share(self) -> float:
         """Share of the copies of a case that every rule selects that are drawn anew for every round."""
-        return sum(rule.adaptive for rule in self.rules) / max(1, sum(rule.ways for rule in self.rules))
+        each = [rule.adaptive for rule in self.rules]
+        drawn = max(each, default=0) if self.together else sum(each)
+        return drawn / max(1, drawn + sum(len(rule.lambdas) for rule in self.rules))
 
     @property
     def adapts(self) -> bool:
@@ -193,6 +195,10 @@ class AugmentationSettings(Settings):
             raise ValueError(f"rules of the same name: {', '.join(repeated)}; names must be unique")
         if self.arm != "none" and not self.rules:
             raise ValueError(f"arm {self.arm} without rules; add a rule, or set arm to none")
+        if self.arm == "online" and self.together:
+            raise ValueError("arm online rescales one structure at a time; augmentation.together is to be false there")
+        if self.together and len({tuple(rule.k_star) for rule in self.rules if rule.adaptive}) > 1:
+            raise ValueError("adaptive rules of different k_star; allowed with together: the same of all")
         if self.arm == "online" and (asked := [name for name, share in self.alterations if share]):
             raise ValueError(f"arm online makes no copies that could be altered (alterations.{', '.join(asked)})")
         return self

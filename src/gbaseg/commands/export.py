@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-from gbaseg import volume
+from gbaseg import params, volume
 from gbaseg.commands.methods_text import methods
 from gbaseg.commands.model_card import card
 from gbaseg.commands.run_facts import read_facts
@@ -88,7 +88,10 @@ def load_round(round_id: str | None) -> tuple[Model, Path]:
     if described.faults:
         raise UserError("\n".join(described.faults))
     folder = layout.model_of(described.round_id)
-    refuse_strangers([folder])
+    labels = layout.pseudo_labelled(described.round_id)
+    # Where masks end is found with these, and stands in metrics, too.
+    found = params.load().segmentation.prediction.ends == "source_volumes" and (labels / layout.ROUND).is_file()
+    refuse_strangers([folder, labels] if found else [folder])
     return described.load(), folder
 
 

@@ -40,8 +40,8 @@ Images (`STANDARDISED/NAME_0000.nii.gz`) are those of gbaseg's data/standard: vo
 intensities in [0, 1]. A scan as it comes from the scanner is none.
 
 Not in this file: how a scan is standardised (turn, grid, crop, intensities), the largest components ({pieces}) and
-their growth into the rim (grow_threshold: {grow}), the way back to the scan's grid, and what is said of a mask
-(volumes, agreement, warnings). `gbaseg export` without --nnunet has all of them.
+where these end (at a softmax of {ends}), the way back to the scan's grid, and what is said of a mask (volumes,
+agreement, warnings). `gbaseg export` without --nnunet has all of them.
 
 The checkpoints are in nnU-Net's own format, Python pickles: install such a file from people you trust alone.
 """
@@ -147,5 +147,5 @@ def _words(model: Model, folds: int) -> str:
         else f"but for gbaseg's threshold of {prediction.threshold:g}: nnU-Net takes the most probable class",
         spacing=" x ".join(f"{side:g}" for side in spacing),
         pieces=", ".join(f"{count} of {name}" for name, count in settings.pieces.items()),
-        grow=prediction.grow_threshold,
+        ends=", ".join(f"{prediction.end_of(name):g}, {name}" for name in settings.labels),
     )

@@ -147,6 +147,8 @@ def _copies(augmentation: AugmentationSettings, cited: list[str]) -> Iterator[st
         yield f"Copies were added in which structures' intensities were rescaled ({of})."
     else:
         yield f"Structures' intensities were rescaled ({of}) at random whenever a case was drawn in training."
+    if augmentation.together and sum(rule.adaptive > 0 for rule in augmentation.rules) > 1:
+        yield "Copies with factors that were drawn show all of these structures altered."
     if altered := [_ALTERED[kind].format(share=100 * share) for kind, share in augmentation.alterations if share]:
         yield f"Of these copies {', '.join(altered)}."
 
@@ -227,9 +229,19 @@ def _prediction(facts: RunFacts) -> Iterator[str]:
         f"patch) and thresholded at {settings.threshold:g};"
     )
     pieces = ", ".join(f"{count} of {name}" for name, count in facts.settings.pieces.items())
-    yield f"the largest connected components were kept ({pieces})" + (
-        f" and grown down to {settings.grow_threshold:g}." if settings.grow_threshold is not None else "."
-    )
+    kept = f"the largest connected components were kept ({pieces})"
+    where = ", ".join(f"{settings.end_of(name):g} ({name})" for name in facts.settings.labels)
+    if facts.proxies.get(facts.round_id, {}).get("ends"):
+        yield (
+            f"{kept}, which end at a softmax of {where}: with it their mean volume in the target's training scans is "
+            "that of the source's labels."
+        )
+    elif settings.ends:
+        yield f"{kept}, which end at a softmax of {where}."
+    else:
+        yield kept + (
+            f" and grown down to {settings.grow_threshold:g}." if settings.grow_threshold is not None else "."
+        )
     yield "Probabilities were carried to each scan's own grid (linear), where the mask was decided."
 
 

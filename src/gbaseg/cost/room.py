@@ -154,11 +154,15 @@ def whole_run(rooms: list[Room]) -> Room:
 
 def expected_copies(settings: Params) -> float:
     """Copies a source case that the rules can be expected to ask for."""
-    total = 0.0
-    for rule in settings.augmentation.rules:
-        ways = rule.ways * (len(rule.k_star) if settings.augmentation.arm == "gba" else 1)
-        total += ways * (_BOUND_RULE_SELECTS if _is_bound(rule) else 1.0)
-    return total
+    arm = settings.augmentation
+
+    def images(rule: Rule, ways: int) -> float:
+        starts = len(rule.k_star) if arm.arm == "gba" else 1
+        return ways * starts * (_BOUND_RULE_SELECTS if _is_bound(rule) else 1.0)
+
+    drawn = [images(rule, rule.adaptive) for rule in arm.rules]
+    by_hand = sum(images(rule, len(rule.lambdas)) for rule in arm.rules)
+    return by_hand + (max(drawn, default=0.0) if arm.together else sum(drawn))
 
 
 def _is_bound(rule: Rule) -> bool:

@@ -18,6 +18,7 @@ from gbaseg.segmentation.ensemble import Ensemble, fold_file
 from gbaseg.standardise.settings import StandardiseSettings
 from gbaseg.workflow import layout
 from gbaseg.workflow.context import read_json
+from gbaseg.workflow.sizes import read_ends
 
 # What `Ensemble` and this room read of a model's folder, besides the folds.
 _PARTS = ("plans.json", "dataset.json", layout.ROUND)
@@ -31,10 +32,10 @@ def describe_round(folder: Path, round_id: str, settings: Params) -> Described:
     Raises:
         UserError: what the model says of its scans cannot be.
     """
-    settings = as_trained(folder, settings)
+    settings, missing = _with_ends(as_trained(folder, settings), folder, round_id)
     of = settings.segmentation
     folds, members = (1, 1) if round_id == layout.SURVEY else (of.folds, of.members)
-    faults = tuple(_missing(folder, folds, members))
+    faults = (*_missing(folder, folds, members), *missing)
     return Described(round_id, settings, faults, partial(_load, folder, round_id, settings))
 
 
@@ -44,6 +45,20 @@ def _missing(model: Path, folds: int, members: int) -> Iterator[str]:
     if missing:
         what = "model" if len(missing) == len(parts) else ", ".join(missing)
         yield f"{model}: no {what}; run `dvc repro train_segmentation`, or `dvc checkout` for one made before"
+
+
+def _with_ends(settings: Params, folder: Path, round_id: str) -> tuple[Params, list[str]]:
+    """The settings, with where the round's masks end where that was found in the round; faults: that is not known."""
+    prediction = settings.segmentation.prediction
+    if prediction.ends != "source_volumes":
+        return settings, []
+    project = folder.resolve().parents[len(layout.SEGMENTATION_MODEL.parts)]
+    ends, path = read_ends(round_id, project)
+    if ends is None:
+        return settings, [f"{path}: does not say where masks end; run `dvc repro`, or `dvc checkout` for a run before"]
+    prediction = prediction.model_copy(update={"ends": ends})
+    segmentation = settings.segmentation.model_copy(update={"prediction": prediction})
+    return settings.model_copy(update={"segmentation": segmentation}), []
 
 
 def as_trained(folder: Path, settings: Params) -> Params:

@@ -15,7 +15,7 @@ from gbaseg.inference.model import Model
 from gbaseg.inference.scans import Standardised
 from gbaseg.inference.statistics import Statistics, statistics_of
 from gbaseg.runtime.whole import written_whole
-from gbaseg.segmentation.prediction import FoldAgreement, decide
+from gbaseg.segmentation.decision import FoldAgreement, decide
 from gbaseg.self_training.confidence import OUTSIDE, doubts
 from gbaseg.standardise.case import StandardCase
 from gbaseg.workflow.scan_masks import carried_to_scan, on_scan

@@ -133,7 +133,7 @@ def _of_ladder(asked: Asked, place: Place, frame: Frame) -> list[Choice]:
         *choices,
         *singan,
         *choose_factors(asked.structures, k_star),
-        *networks.segmentation(rung, spend, frame, facts, len(asked.structures)),
+        *networks.segmentation(rung, spend, frame, facts),
     ]
 
 

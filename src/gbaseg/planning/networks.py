@@ -30,7 +30,7 @@ _ALL_AXES = "all axes, as nnU-Net does: the hours are enough to learn what stand
 _PSF_PX = {1: 0.7, 2: 1.7}
 
 
-def segmentation(rung: Rung, spend: Spend, frame: Frame, facts: DataFacts, structures: int) -> list[Choice]:
+def segmentation(rung: Rung, spend: Spend, frame: Frame, facts: DataFacts) -> list[Choice]:
     """nnU-Net, its folds and rounds."""
     folds = min(rung.folds, facts.patients)
     fewer = f" ({facts.patients} source patients)" if folds < rung.folds else ""
@@ -50,16 +50,17 @@ def segmentation(rung: Rung, spend: Spend, frame: Frame, facts: DataFacts, struc
         return [*choices, *own, choose_mirrored(facts, _ALL_AXES)]
     patch = patch_of(frame, rung)
     sides = f"{_PATCH_SHARE:g} of the crop in the slice, {patch[0]} of {frame.slices} slices"
-    grow = structures == 1 and not rung.convs > 1
     choices += [
         Choice("segmentation.network.patch_size_zyx", patch, sides),
         Choice("segmentation.network.batch_size", 2, "patches, as nnU-Net plans for 3D"),
         Choice("segmentation.network.features", list(rung.features), "width as the hours allow (nnU-Net: 32 to 320)"),
         Choice("segmentation.network.convs_per_stage", rung.convs, "as the hours allow (nnU-Net: 2)"),
+        Choice("segmentation.prediction.grow_threshold", None, "where masks end is said by ends"),
         Choice(
-            "segmentation.prediction.grow_threshold",
-            0.3 if grow else None,
-            "short trainings leave the rim out (ours)" if grow else "structures that touch, or a long training (paper)",
+            "segmentation.prediction.ends",
+            "source_volumes",
+            "so that masks of the target are as large on average as the source's labels (ours); null where its "
+            "patients are known to differ in that",
         ),
         choose_mirrored(facts, _ALL_AXES if rung.convs > 1 else ""),
     ]

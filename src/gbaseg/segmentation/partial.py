@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from gbaseg.segmentation.prediction import IGNORED
+from gbaseg.segmentation.decision import IGNORED
 
 # File of the structures that are left open in a case: name -> label values. Only where there is such a case.
 UNKNOWN = "unknown.json"

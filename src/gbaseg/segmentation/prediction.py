@@ -1,27 +1,26 @@
-"""Segment images with the folds of a model: ensemble softmax, threshold, largest components, their rims."""
+"""Segment images with the folds of a model, in workers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from scipy.ndimage import binary_propagation
 
 from gbaseg import volume
 from gbaseg.runtime.device import is_gpu
 from gbaseg.runtime.engine import Task, run
 from gbaseg.runtime.fork_server import import_for_workers
 from gbaseg.runtime.turns import beside_gpu, dealt_out
-from gbaseg.segmentation.components import components, largest_components
+from gbaseg.segmentation.decision import FoldAgreement, Votes, count, settle, undisputed, volumes_at
 from gbaseg.segmentation.ensemble import IMPORTED, Ensemble
+from gbaseg.segmentation.extents import LEVELS
 from gbaseg.segmentation.settings import PredictionSettings
 
 # Few enough to share the work out, enough to pay for loading the model.
 _CASES_A_TASK = 4
-# Value of a voxel of a label that no loss is taken of, as nnU-Net's ignore label.
-IGNORED = 255
 
 
 @dataclass(frozen=True)
@@ -38,186 +37,124 @@ class PredictionItem:
     undisputed: Path | None = None
 
 
-@dataclass(frozen=True)
-class FoldAgreement:
-    """How far the folds agree on one case and structure.
+class Asked(NamedTuple):
+    """What is known of an item before its mask is made.
 
     Args:
-        pairwise_dice: mean Dice over the pairs of folds of which either finds something; NaN where there is none, as
-            for a single fold.
-        pieces: connected components of the ensemble's mask before the largest were kept.
-        largest_share: share of that mask's voxels which the kept ones hold; 0 where empty.
-        volume_mm3: of the final mask, its rim included.
-        both_empty: pairs of folds that find nothing, left out of `pairwise_dice`: as agreement they would make folds
-            that find nothing the best of all.
+        agreement: as `Votes.agreement`.
+        volumes_mm3: (structure, `extents.LEVELS`), of its mask, were its structures to end there.
     """
 
-    name: str
-    structure: str
-    pairwise_dice: float
-    pieces: int
-    largest_share: float
-    volume_mm3: float
-    both_empty: int = 0
+    agreement: list[tuple[float, int]]
+    volumes_mm3: np.ndarray
 
 
-@dataclass(frozen=True)
-class Decision:
-    """What an ensemble says of one image.
-
-    Args:
-        mask: (Z, Y, X) uint8, the structures' values.
-        probabilities: (structure, Z, Y, X) float16, the folds' mean softmax; 0 in all that was left out, so that on
-            another grid one threshold gives the same pieces (`to_mask`).
-        agreements: one a structure.
-        disputed: (Z, Y, X), where the folds by themselves do not all say the same.
-    """
-
-    mask: np.ndarray
-    probabilities: np.ndarray
-    agreements: list[FoldAgreement]
-    disputed: np.ndarray
+Choose = Callable[[Mapping[str, np.ndarray]], PredictionSettings]
 
 
 def predict(
-    model: Path, items: Sequence[PredictionItem], pieces: Mapping[str, int], settings: PredictionSettings, name: str
-) -> list[FoldAgreement]:
+    model: Path,
+    items: Sequence[PredictionItem],
+    pieces: Mapping[str, int],
+    settings: PredictionSettings,
+    name: str,
+    choose: Choose | None = None,
+) -> tuple[list[FoldAgreement], PredictionSettings]:
     """Segment every item, write its mask (uint8, the image's grid), and say how far the folds agreed.
 
     Args:
         model: folder written by `train_folds`; every fold in it votes.
-        pieces: see `decide`.
+        pieces: see `settle`.
+        choose: from every item's volumes (`extents.LEVELS`) to the settings that its mask is made with, in the place
+            of `settings`; the folds are asked once all the same.
+
+    Returns:
+        How far they agreed; the settings that masks were made with.
     """
     import_for_workers(*IMPORTED)
     exclusive = is_gpu()
-    chunks = dealt_out(items, _CASES_A_TASK, exclusive)
     results = run(
         [
             Task(
-                f"{name} {index + 1}/{len(chunks)}",
+                f"{name} from {chunk[0].name}",
                 predict_cases,
-                {"model": model, "items": chunk, "pieces": pieces, "settings": settings},
+                {"model": model, "items": chunk, "pieces": pieces, "settings": settings, "later": choose is not None},
             )
-            for index, chunk in enumerate(chunks)
+            for chunk in dealt_out(items, _CASES_A_TASK, exclusive)
         ],
         name="" if exclusive else f"{name} ({_CASES_A_TASK} cases a step)",
         exclusive=exclusive,
     )
-    return [agreement for result in results for agreement in result]
+    found = [one for result in results for one in result]
+    if choose is not None:
+        settings = choose({item.name: asked.volumes_mm3 for item, asked in zip(items, found, strict=True)})
+        found = run(
+            [
+                Task(
+                    f"{name}: masks {item.name}",
+                    settle_case,
+                    {"item": item, "agreement": asked.agreement, "pieces": pieces, "settings": settings},
+                )
+                for item, asked in zip(items, found, strict=True)
+            ],
+            name=f"{name}: masks",
+            light=True,
+        )
+    return [agreement for of_case in found for agreement in of_case], settings
 
 
 def predict_cases(
-    model: Path, items: Sequence[PredictionItem], pieces: Mapping[str, int], settings: PredictionSettings
-) -> list[FoldAgreement]:
-    """Segment some items in one process. Runs in a worker."""
-    ensemble = Ensemble(model, settings)
-
-    def predict_case(item: PredictionItem) -> list[FoldAgreement]:
-        scan = volume.read(item.image, np.float32)
-        folds = ensemble.fold_probabilities(scan)
-        decision = decide(folds, pieces, settings, item.name, scan.grid.voxel_mm3)
-        volume.write(scan.with_array(decision.mask), item.mask)
-        if item.undisputed is not None:
-            volume.write(scan.with_array(undisputed(decision.mask, decision.disputed)), item.undisputed)
-        item.probabilities.parent.mkdir(parents=True, exist_ok=True)
-        np.save(item.probabilities, decision.probabilities)
-        return decision.agreements
-
-    agreements = beside_gpu(predict_case, items, f"predict from {items[0].name}")
-    return [agreement for of_case in agreements for agreement in of_case]
-
-
-def decide(
-    folds: np.ndarray, pieces: Mapping[str, int], settings: PredictionSettings, name: str, voxel_mm3: float
-) -> Decision:
-    """From fold probabilities (fold, class, Z, Y, X) to one mask (METHOD 6): the folds' softmax is averaged.
-
-    A voxel belongs to the most probable structure where that reaches `settings.threshold`, under 0.5 also where none
-    is more probable; of each structure its `pieces` largest components are kept, and grow down to `grow_threshold`.
+    model: Path, items: Sequence[PredictionItem], pieces: Mapping[str, int], settings: PredictionSettings, later: bool
+) -> list[list[FoldAgreement]] | list[Asked]:
+    """Segment some items in one process. Runs in a worker.
 
     Args:
-        pieces: structure -> connected components of it that are kept; class 0 is the background, and 1, 2, ... are the
-            structures in this order.
+        later: masks are made by `settle_case`, with other settings: what it reads is written in their place.
     """
-    probabilities = folds.mean(axis=0)[1:]
-    before = _reaching(settings.threshold, probabilities)
-    cores = _largest(before, pieces)
-    mask = _grown(cores, probabilities, settings)
-    votes = folds.argmax(axis=1)
-    agreements = []
-    for value, structure in enumerate(pieces, start=1):
-        found = before == value
-        pairwise_dice, both_empty = _mean_pairwise_dice(votes == value)
-        agreements.append(
-            FoldAgreement(
-                name,
-                structure,
-                pairwise_dice,
-                len(components(found)[1]),
-                float((cores == value).sum() / found.sum()) if found.any() else 0.0,
-                float((mask == value).sum()) * voxel_mm3,
-                both_empty,
-            )
-        )
-    left_out = (mask == 0) & (_reaching(_lowest(settings), probabilities) > 0)
-    probabilities[:, left_out] = 0.0
-    return Decision(mask, probabilities.astype(np.float16), agreements, (votes != votes[0]).any(axis=0))
+    ensemble = Ensemble(model, settings)
+
+    def votes_of(item: PredictionItem) -> tuple[volume.Volume, Votes]:
+        scan = volume.read(item.image, np.float32)
+        return scan, count(ensemble.fold_probabilities(scan), len(pieces))
+
+    def predict_case(item: PredictionItem) -> list[FoldAgreement]:
+        return _write(item, *votes_of(item), pieces, settings)
+
+    def ask(item: PredictionItem) -> Asked:
+        scan, votes = votes_of(item)
+        item.probabilities.parent.mkdir(parents=True, exist_ok=True)
+        np.save(item.probabilities, votes.probabilities)
+        if item.undisputed is not None:
+            np.save(_disputed_of(item), votes.disputed)
+        return Asked(votes.agreement, volumes_at(votes.probabilities, pieces, settings, LEVELS, scan.grid.voxel_mm3))
+
+    what = f"predict from {items[0].name}"
+    return beside_gpu(ask, items, what) if later else beside_gpu(predict_case, items, what)
 
 
-def undisputed(mask: np.ndarray, disputed: np.ndarray) -> np.ndarray:
-    """A mask (Z, Y, X) for training, with no say in the voxels that the folds do not agree on."""
-    return np.where(disputed, IGNORED, mask).astype(np.uint8)
+def settle_case(
+    item: PredictionItem, agreement: list[tuple[float, int]], pieces: Mapping[str, int], settings: PredictionSettings
+) -> list[FoldAgreement]:
+    """Make the mask of an item whose folds were asked; runs in a worker."""
+    disputed = np.zeros((), bool)
+    if item.undisputed is not None:
+        disputed = np.load(_disputed_of(item))
+        _disputed_of(item).unlink()
+    votes = Votes(np.load(item.probabilities), agreement, disputed)
+    return _write(item, volume.read(item.image, np.float32), votes, pieces, settings)
 
 
-def to_mask(probabilities: np.ndarray, settings: PredictionSettings) -> np.ndarray:
-    """From `Decision.probabilities` (structure, Z, Y, X), carried to another grid, to its mask (Z, Y, X), uint8.
-
-    What is kept was decided by `decide`. Anew, a small piece would be lost whose peak lies between this grid's voxels,
-    and of one that is narrow somewhere all but the largest part.
-    """
-    return _reaching(_lowest(settings), probabilities)
-
-
-def _lowest(settings: PredictionSettings) -> float:
-    return settings.threshold if settings.grow_threshold is None else settings.grow_threshold
-
-
-def _reaching(threshold: float, probabilities: np.ndarray) -> np.ndarray:
-    best = probabilities.argmax(axis=0)
-    highest = probabilities.max(axis=0)
-    return np.where(highest >= threshold, best + 1, 0).astype(np.uint8)
+def _write(
+    item: PredictionItem, scan: volume.Volume, votes: Votes, pieces: Mapping[str, int], settings: PredictionSettings
+) -> list[FoldAgreement]:
+    decision = settle(votes, pieces, settings, item.name, scan.grid.voxel_mm3)
+    volume.write(scan.with_array(decision.mask), item.mask)
+    if item.undisputed is not None:
+        volume.write(scan.with_array(undisputed(decision.mask, decision.disputed)), item.undisputed)
+    item.probabilities.parent.mkdir(parents=True, exist_ok=True)
+    np.save(item.probabilities, decision.probabilities)
+    return decision.agreements
 
 
-def _largest(found: np.ndarray, pieces: Mapping[str, int]) -> np.ndarray:
-    mask = np.zeros_like(found)
-    for value, keep in enumerate(pieces.values(), start=1):
-        mask[largest_components(found == value, keep)] = value
-    return mask
-
-
-def _grown(cores: np.ndarray, probabilities: np.ndarray, settings: PredictionSettings) -> np.ndarray:
-    """Each structure's mask, grown into the voxels it touches where it is the most probable structure (26 neighbours).
-
-    A network that has seen only translated images is unsure at the rim, where their partial volumes are not the real
-    ones: one threshold for all either cuts the rim off or lets other pieces in. A smaller piece that is joined to a
-    kept one in this way belongs to it.
-    """
-    if settings.grow_threshold is None:
-        return cores
-    best = probabilities.argmax(axis=0) + 1
-    mask = cores.copy()
-    for value in np.unique(cores[cores > 0]):
-        reach = (best == value) & (probabilities[value - 1] >= settings.grow_threshold)
-        core = cores == value
-        mask[binary_propagation(core, np.ones((3, 3, 3)), mask=core | reach)] = value
-    return mask
-
-
-def _mean_pairwise_dice(votes: np.ndarray) -> tuple[float, int]:
-    """Over the pairs of folds (fold, Z, Y, X) of which either finds something, NaN without; and how many do not."""
-    flat = votes.reshape(len(votes), -1).astype(np.float64)
-    both = flat @ flat.T
-    sizes = np.diag(both)
-    pairs = [(i, j) for i in range(len(flat)) for j in range(i)]
-    scores = [2 * both[i, j] / (sizes[i] + sizes[j]) for i, j in pairs if sizes[i] + sizes[j] > 0]
-    return float(np.mean(scores)) if scores else float("nan"), len(pairs) - len(scores)
+def _disputed_of(item: PredictionItem) -> Path:
+    return item.probabilities.with_suffix(".disputed.npy")

@@ -53,9 +53,22 @@ class PredictionSettings(Settings):
         description="softmax down to which a kept component grows into the voxels it touches (hysteresis thresholding, "
         "ours); null: it does not (paper)",
     )
+    ends: Literal["source_volumes"] | dict[str, Annotated[float, Field(gt=0, lt=1)]] | None = Field(
+        None,
+        description="softmax at which structures end (ours), by name, or source_volumes: found anew in every round, so "
+        "that those of the target's training cases are on average as large as the source's labels; null: at threshold "
+        "or grow_threshold",
+    )
+
+    def end_of(self, structure: str) -> float:
+        """Softmax at which masks of it end; of `source_volumes`, before that is known, as if nothing was asked for."""
+        end = self.threshold if self.grow_threshold is None else self.grow_threshold
+        return self.ends.get(structure, end) if isinstance(self.ends, dict) else end
 
     @model_validator(mode="after")
     def _grows_outwards(self) -> Self:
+        if self.grow_threshold is not None and self.ends is not None:
+            raise ValueError(f"grow_threshold {self.grow_threshold} beside ends; allowed: one of them, the other null")
         if self.grow_threshold is not None and self.grow_threshold > self.threshold:
             raise ValueError(
                 f"grow_threshold {self.grow_threshold} is over threshold {self.threshold}; allowed: up to it, or null"

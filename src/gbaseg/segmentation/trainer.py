@@ -22,10 +22,10 @@ from threadpoolctl import ThreadpoolController
 from gbaseg.runtime.checkpoint import load_checkpoint, save_checkpoint
 from gbaseg.runtime.finite import broken_losses, diverged, not_finite
 from gbaseg.runtime.precision import suit
+from gbaseg.segmentation.decision import IGNORED
 from gbaseg.segmentation.nnunet import nnUNetTrainer
 from gbaseg.segmentation.partial import UNKNOWN, WITH_IGNORED, PartialLoss, ignoring
 from gbaseg.segmentation.planning import mirrored_axes
-from gbaseg.segmentation.prediction import IGNORED
 from gbaseg.segmentation.preprocessed import CaseDataset
 from gbaseg.segmentation.preprocessing import RESCALING
 from gbaseg.segmentation.rescaling import RescalingDataset, read_rescaling

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gbaseg import params
-from gbaseg.augmentation.rules import Copy, Measurement, plan_adaptive, plan_copies, shown_of
+from gbaseg.augmentation.rules import Copy, Measurement, plan_adaptive, plan_copies, shown_of, together
 from gbaseg.augmentation.settings import structures
 from gbaseg.params import Params
 from gbaseg.runtime.progress import log
@@ -82,7 +82,7 @@ def planned_copies(settings: Params, measurements: Sequence[Measurement], previo
     copies = plan_adaptive(rules, measurements, target, settings.augmentation.arm, seed)
     if not copies:
         log("warning: no adaptive rule of augmentation.rules selects a case")
-    return copies
+    return together(copies) if settings.augmentation.together else copies
 
 
 def refreshed_singan(settings: Params, previous: str, scratch: Scratch, folder: Path, curves: Path) -> bool:

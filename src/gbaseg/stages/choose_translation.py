@@ -13,11 +13,12 @@ from typing import Any
 from gbaseg import params
 from gbaseg.runtime.progress import log
 from gbaseg.self_training.label_free import Rated, best, is_ranked, simplest, told_apart
-from gbaseg.translation.settings import UNTRANSLATED
 from gbaseg.workflow import layout
 from gbaseg.workflow.choice import Translation, candidates
 from gbaseg.workflow.context import stage, write_json
 from gbaseg.workflow.trials import rate_all
+
+_PREFERRED = ("randomise", "none")
 
 
 def run() -> None:
@@ -57,10 +58,15 @@ def run() -> None:
 
 
 def kinds(offered: Iterable[Translation]) -> list[list[str]]:
-    """Names of candidates that change the images alike, those that leave them as they are first."""
-    found: dict[str, list[str]] = {"": []}
+    """Names of candidates that change the images alike, those first that are taken where nothing is told apart.
+
+    Those that leave images as they are come before those that may put something wrong into them, and of the two
+    contrasts at random before none: the plain contrast is among them, and rounds that saw no other one gain less from
+    the rounds before (docs/results.md, gliomas and hearts).
+    """
+    found: dict[str, list[str]] = {mode: [] for mode in _PREFERRED}
     for one in offered:
-        found.setdefault("" if one.mode in UNTRANSLATED else one.mode, []).append(one.name)
+        found.setdefault(one.mode, []).append(one.name)
     return list(found.values())
 
 
@@ -76,7 +82,7 @@ def summary(rated: Mapping[str, Rated], seconds: float, name: str) -> dict[str, 
         why = "better than every other by more than its cases' chance"
     else:
         others = ", ".join(other for other in (top, *alike) if other != name)
-        place = "the best" if name == top else "the best of those that change the images less"
+        place = "the best" if name == top else "the first of those that put the least into the images"
         why = f"WARNING: {place}, not told apart from {others} by its cases (less than two standard errors)"
     return {
         "chosen": name,

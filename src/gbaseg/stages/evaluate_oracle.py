@@ -23,7 +23,7 @@ def run() -> None:
         scores: list[CaseScore] = []
         metrics: dict[str, Any] = {}
         if read_json(model / layout.ROUND, "trained")["trained"]:
-            label_target(settings, model, scratch.work / "masks", fine=False, name=name)
+            label_target(settings, model, scratch.work / "masks", fine=False, name=name, own_labels=True)
             cases = select(read_table(layout.SCORING), domain="target", splits=settings.evaluation.splits)
             scores = score_all(cases, scratch.work / "masks" / "scan", settings, name)
             metrics = summarise(scores, settings.evaluation.low_dice)

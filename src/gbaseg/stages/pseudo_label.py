@@ -21,7 +21,8 @@ from gbaseg.params import Params
 from gbaseg.runtime.engine import Task
 from gbaseg.runtime.engine import run as run_tasks
 from gbaseg.runtime.progress import log
-from gbaseg.segmentation.prediction import IGNORED, FoldAgreement, PredictionItem, predict, undisputed
+from gbaseg.segmentation.decision import IGNORED, FoldAgreement, undisputed
+from gbaseg.segmentation.prediction import PredictionItem, predict
 from gbaseg.self_training.agreement import Agreement, agreement
 from gbaseg.self_training.confidence import doubts
 from gbaseg.standardise.case import StandardCase
@@ -37,6 +38,7 @@ from gbaseg.workflow.pseudo_labels import (
     volumes_mm3,
 )
 from gbaseg.workflow.scan_masks import decided, on_scan
+from gbaseg.workflow.sizes import ENDS, choice_of_ends
 
 _COLUMNS = ("case", "structure", "volume_mm3", "fold_dice", "pieces", "largest_share", "doubts")
 
@@ -57,18 +59,22 @@ def run(round_id: str) -> None:
             scratch.found_done.append("passed on")
             assert previous is not None, "the survey is trained, never passed on"
             shutil.copytree(layout.pseudo_labelled(previous), folder)
-            nothing = read_json(folder / layout.ROUND).get("found_nothing", False)
+            before = read_json(folder / layout.ROUND)
+            nothing = before.get("found_nothing", False)
             # Equal to the bit, which is no agreement where there is nothing to agree on.
             same = None if nothing else 1.0
-            _write_about(folder, nothing, passed_on=True, agreement=same)
-            write_json(scratch.output(layout.proxies(round_id)), {"passed_on": True, "round_agreement": same})
+            ends = {ENDS: before[ENDS]} if ENDS in before else {}
+            _write_about(folder, nothing, passed_on=True, agreement=same, **ends)
+            write_json(scratch.output(layout.proxies(round_id)), {"passed_on": True, "round_agreement": same, **ends})
             return
         # What the survey finds trains no round.
         followed = previous is not None and settings.self_training.last_round_fine_grid
         ignore = previous is not None and settings.self_training.confidence.disputed == "ignore"
-        label_target(
+        used = label_target(
             settings, model, folder, fine=about["fine_grid"], name=round_id, fine_too=followed, undisputed_too=ignore
         )
+        # As in `_write_about`, only where they were chosen.
+        ends = {} if used == settings else {ENDS: used.segmentation.prediction.ends}
         # With the survey's, of a single fold and without GBA, there is no agreement to speak of.
         agrees, both_empty = Agreement(None, 0)
         if previous is not None and previous != layout.SURVEY:
@@ -80,9 +86,9 @@ def run(round_id: str) -> None:
         if nothing:
             log(f"WARNING: {round_id}: no {settings.dataset.tumour} in any training case of the target")
         mixed = {key: about[key] for key in ("computed",) if key in about}
-        _write_about(folder, nothing, passed_on=False, agreement=agrees, **mixed)
+        _write_about(folder, nothing, passed_on=False, agreement=agrees, **mixed, **ends)
         if previous is not None:
-            found: dict[str, Any] = {"passed_on": False, "round_agreement": agrees}
+            found: dict[str, Any] = {"passed_on": False, "round_agreement": agrees, **ends}
             # As in `_write_about`, only where there are some.
             if both_empty:
                 found["round_both_empty"] = both_empty
@@ -110,7 +116,8 @@ def label_target(
     name: str,
     fine_too: bool = False,
     undisputed_too: bool = False,
-) -> None:
+    own_labels: bool = False,
+) -> Params:
     """Segment all target cases, of every split.
 
     Writes `standard/CASE.nii.gz` (standard grid, values 1, 2, ... in the order of `dataset.structures`),
@@ -121,28 +128,34 @@ def label_target(
         fine: the model segments images of the finer grid.
         fine_too: where it does not, training cases get `fine/CASE.nii.gz` as well, for a round on the finer grid.
         undisputed_too: training cases get `undisputed/standard/CASE.nii.gz` (and `fine`, likewise) as well, with
-            `prediction.IGNORED` where the folds do not agree.
+            `decision.IGNORED` where the folds do not agree.
+        own_labels: the model has learnt from the target's own labels, and where its masks end with them.
+
+    Returns:
+        The settings, with where the masks end in the place of how that is found.
     """
     cases = select(read_table(layout.STANDARD), domain="target")
     predicted = folder / ("fine" if fine else "standard")
     probabilities = folder / "probabilities"
     images = {case.case: layout.STANDARD / ("fine" if fine else "images") / f"{case.case}.nii.gz" for case in cases}
-    agreements = predict(
-        model,
-        [
-            PredictionItem(
-                case.case,
-                images[case.case],
-                predicted / f"{case.case}.nii.gz",
-                probabilities / f"{case.case}.npy",
-                undisputed_of(case.case, folder, fine) if undisputed_too and case.split == "train" else None,
-            )
-            for case in cases
-        ],
-        settings.pieces,
-        settings.segmentation.prediction,
-        f"{name}: predict",
+    items = [
+        PredictionItem(
+            case.case,
+            images[case.case],
+            predicted / f"{case.case}.nii.gz",
+            probabilities / f"{case.case}.npy",
+            undisputed_of(case.case, folder, fine) if undisputed_too and case.split == "train" else None,
+        )
+        for case in cases
+    ]
+    choose = None if own_labels else choice_of_ends(settings, name, _voxel_mm3(settings, fine))
+    agreements, prediction = predict(
+        model, items, settings.pieces, settings.segmentation.prediction, f"{name}: predict", choose
     )
+    if choose is not None:
+        settings = settings.model_copy(
+            update={"segmentation": settings.segmentation.model_copy(update={"prediction": prediction})}
+        )
     run_tasks(
         [
             Task(
@@ -159,6 +172,14 @@ def label_target(
     if fine:
         shutil.rmtree(predicted)
     _write_table(settings, agreements, folder)
+    return settings
+
+
+def _voxel_mm3(settings: Params, fine: bool) -> float:
+    grid = settings.standardise
+    spacing = grid.fine_spacing_xyz_mm if fine else grid.spacing_xyz_mm
+    assert spacing is not None, "checked with params.yaml"
+    return math.prod(spacing)
 
 
 def carry_back(case: Case, folder: Path, fine: bool, settings: Params, fine_too: bool = False) -> None:

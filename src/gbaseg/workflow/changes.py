@@ -17,7 +17,7 @@ _FILE = "changes.json"
 def write_changes(copies: Sequence[Copy], folder: Path) -> None:
     """Rule -> case -> [factor, offset] of each change, of rules that draw them; no file where none does."""
     found: dict[str, dict[str, dict[int, Change]]] = {}
-    for copy in copies:
+    for copy in (part for whole in copies for part in whole.parts):
         if copy.number:
             found.setdefault(copy.rule, {}).setdefault(copy.case, {})[copy.number] = copy.change
     if found:

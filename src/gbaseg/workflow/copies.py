@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 
 from gbaseg import volume
+from gbaseg.augmentation.alterations.compose import Alterations
+from gbaseg.augmentation.appearance import mean_of, ring_around
 from gbaseg.augmentation.gba import blend_in
 from gbaseg.augmentation.rescale import rescale
 from gbaseg.augmentation.rules import Copy, equal_draws, unaltered_share
@@ -104,11 +106,8 @@ def write_copies(
     model = on_gpu(load_model, case.case, settings, singan)
     rows = []
     for copy, drawn in copies:
-        value = settings.labels[copy.structure]
-        image, label = drawn.alterations.resize(scan.array, labelled.array, value, spacing)
-        mask = label == value
-        array = rescale(image, mask, *copy.change)
-        array = drawn.alterations.apply(array, mask, spacing, drawn.sample(value))
+        image, array, label = altered(scan.array, labelled.array, copy, drawn, settings, spacing)
+        mask = np.isin(label, [settings.labels[part.structure] for part in copy.parts])
         if copy.k_star is not None:
             assert model is not None  # arm gba is the only one with start scales
             array = blend_in(
@@ -126,6 +125,55 @@ def write_copies(
         volume.write(labelled.with_array(label), folder / row.label)
         rows.append(row)
     return rows
+
+
+def altered(
+    image: np.ndarray,
+    label: np.ndarray,
+    copy: Copy,
+    drawn: Drawn,
+    settings: Params,
+    spacing: tuple[float, float, float],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What a copy does to the structures that it alters, before it is blended in (Eq. 5).
+
+    Returns:
+        Image and label, both with the structures' new sizes, between them the image with their new contrasts.
+    """
+    for part in copy.parts:
+        image, label = _alterations(part, copy, drawn).resize(image, label, settings.labels[part.structure], spacing)
+    array = image
+    for part in _outermost_first(copy, label, settings, spacing):
+        value = settings.labels[part.structure]
+        mask = label == value
+        factor, offset = part.change
+        if copy.besides and mask.any():
+            # A contrast is against the ring, of which another structure may be a part that has just been altered.
+            ring = ring_around(label, spacing, value)
+            offset += float(np.nan_to_num(mean_of(array, *ring) - mean_of(image, *ring)))
+        array = rescale(array, mask, factor, offset)
+        array = _alterations(part, copy, drawn).apply(array, mask, spacing, drawn.sample(value))
+    return image, array, label
+
+
+def _alterations(part: Copy, copy: Copy, drawn: Drawn) -> Alterations:
+    """What was drawn for a copy is done to the first of its structures; the others have their sizes."""
+    return drawn.alterations if part is copy else Alterations(size=None if part.diameter == 1.0 else part.diameter)
+
+
+def _outermost_first(
+    copy: Copy, label: np.ndarray, settings: Params, spacing: tuple[float, float, float]
+) -> Sequence[Copy]:
+    """Structures with something unlabelled around them come before those that others enclose."""
+
+    def enclosed(part: Copy) -> bool:
+        value = settings.labels[part.structure]
+        if not (label == value).any():
+            return False
+        box, ring = ring_around(label, spacing, value)
+        return bool((label[box][ring] != 0).any())
+
+    return sorted(copy.parts, key=enclosed) if copy.besides else copy.parts
 
 
 def _choices(copies: Sequence[Copy], values: Mapping[str, int]) -> dict[str, list[tuple[int, float, float]]]:

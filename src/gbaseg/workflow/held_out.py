@@ -17,8 +17,8 @@ from gbaseg.runtime.engine import Task
 from gbaseg.runtime.engine import run as run_tasks
 from gbaseg.runtime.fork_server import import_for_workers
 from gbaseg.runtime.turns import beside_gpu, dealt_out
+from gbaseg.segmentation.decision import decide
 from gbaseg.segmentation.ensemble import IMPORTED, Ensemble
-from gbaseg.segmentation.prediction import decide
 from gbaseg.segmentation.splits import deal_patients
 from gbaseg.workflow import layout
 from gbaseg.workflow.folds import fold_seed, patient_pools

@@ -24,7 +24,7 @@ from gbaseg.params import Params
 from gbaseg.runtime.seeds import derive
 from gbaseg.standardise.intensity import foreground
 from gbaseg.workflow import layout
-from gbaseg.workflow.changes import changes_of
+from gbaseg.workflow.changes import changed_by, changes_of
 from gbaseg.workflow.models import load_model
 from gbaseg.workflow.panel import central_slice, reference_mask, source_case
 from gbaseg.workflow.pseudo_labels import volumes_mm3
@@ -95,6 +95,8 @@ def copied_by(settings: Params, structure: str) -> dict[str, Rule]:
     for case in read_table(layout.TRANSLATED):
         for rule in settings.augmentation.rules:
             made = any(copy.startswith(copy_prefix(case.case, rule.name)) for copy in copies)
+            # Among the changes of a copy that has several rules' (`together`).
+            made = made or case.case in (changed_by(rule, settings.self_training.last) or ())
             if made and rule.structure == structure:
                 found.setdefault(case.case, rule)
     return found

@@ -8,7 +8,7 @@ import numpy as np
 
 from gbaseg import volume
 from gbaseg.params import Params
-from gbaseg.segmentation.prediction import to_mask
+from gbaseg.segmentation.decision import to_mask
 from gbaseg.standardise.case import StandardCase, probability_to_raw
 
 # Planes of a scan that are decided at once: whole numbers of 64 bits a voxel are needed for it.
@@ -28,13 +28,11 @@ def carried_to_scan(probabilities: np.ndarray, record: StandardCase) -> list[vol
 def decided(carried: Sequence[volume.Volume], settings: Params) -> np.ndarray:
     """The mask on a grid that each structure's probability was carried to, as nnU-Net does it: the voxels of a mask
     that was decided on another grid would show."""
+    ends = [settings.segmentation.prediction.end_of(structure) for structure in settings.labels]
     planes = range(0, carried[0].grid.shape[0], _PLANES)
     return np.concatenate(
         [
-            to_mask(
-                np.stack([structure.array[start : start + _PLANES] for structure in carried]),
-                settings.segmentation.prediction,
-            )
+            to_mask(np.stack([structure.array[start : start + _PLANES] for structure in carried]), ends)
             for start in planes
         ]
     )

@@ -20,8 +20,8 @@ from gbaseg.runtime.engine import run as run_tasks
 from gbaseg.runtime.fork_server import import_for_workers
 from gbaseg.runtime.seeds import numpy_generator
 from gbaseg.runtime.turns import beside_gpu, dealt_out
+from gbaseg.segmentation.decision import decide
 from gbaseg.segmentation.ensemble import IMPORTED, Ensemble
-from gbaseg.segmentation.prediction import decide
 from gbaseg.segmentation.training import Training, train_side_by_side
 from gbaseg.self_training.label_free import Disturbance, Found, Rated, Seen, look_at, rate
 from gbaseg.translation.settings import UNTRANSLATED

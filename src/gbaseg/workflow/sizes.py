@@ -1,0 +1,92 @@
+"""How large structures are in the source's labels, and the masks of the target that are as large on average."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from gbaseg import volume
+from gbaseg.cases import Case, read_table, select
+from gbaseg.params import Params
+from gbaseg.runtime.progress import log
+from gbaseg.segmentation.extents import FEWEST, LEVELS, compare, end_at
+from gbaseg.segmentation.prediction import Choose
+from gbaseg.segmentation.settings import PredictionSettings
+from gbaseg.workflow import layout
+from gbaseg.workflow.context import read_json
+from gbaseg.workflow.pseudo_labels import training_cases
+
+# Of a round, in layout.ROUND of its pseudo-labels and in its proxies.
+ENDS = "ends"
+
+
+def choice_of_ends(settings: Params, name: str, voxel_mm3: float) -> Choose | None:
+    """What chooses where a round's masks end (`prediction.predict`); None where params.yaml says it.
+
+    Args:
+        settings: of the run.
+        name: of the round, in messages.
+        voxel_mm3: of the grid that is segmented.
+    """
+    if settings.segmentation.prediction.ends != "source_volumes":
+        return None
+    return partial(_choose, settings, name, voxel_mm3)
+
+
+def _choose(settings: Params, name: str, voxel_mm3: float, volumes: Mapping[str, np.ndarray]) -> PredictionSettings:
+    prediction = settings.segmentation.prediction
+    cases = training_cases()
+    expected = mean_volumes_mm3(settings, cases)
+    ends = {}
+    for place, structure in enumerate(settings.labels):
+        sizes = compare(np.stack([volumes[case.case][place] for case in cases]), expected[structure], voxel_mm3)
+        end = end_at(sizes)
+        if end is None:
+            log(
+                f"WARNING: {name}: {structure} is found in {sizes.cases} training case(s) of the target, under "
+                f"{FEWEST}: its masks end at {prediction.threshold:g}"
+            )
+        ends[structure] = prediction.threshold if end is None else end
+        if end is not None:
+            as_found = float(np.exp(np.interp(prediction.threshold, LEVELS, np.log(sizes.target))))
+            log(
+                f"{name}: {structure} ends at a softmax of {end:g}: as large as in the source, {sizes.source:.0f} mm3 "
+                f"(geometric mean; cut at {prediction.threshold:g}: {as_found:.0f} mm3)"
+            )
+        if end in (LEVELS[0], LEVELS[-1]):
+            log(f"WARNING: {name}: {structure}: no softmax from {LEVELS[0]:g} to {LEVELS[-1]:g} makes it as large")
+    return prediction.model_copy(update={"ends": ends})
+
+
+def mean_volumes_mm3(settings: Params, cases: Sequence[Case]) -> dict[str, list[float]]:
+    """Structure -> for each case the geometric mean of the source's labels: of its centre, or of all where few are.
+
+    nan where the source has none of the structure.
+    """
+    found: dict[str, dict[str, list[float]]] = {name: defaultdict(list) for name in settings.labels}
+    for case in select(read_table(layout.STANDARD), domain="source", splits=["train"]):
+        label = volume.read(layout.STANDARD / case.label)
+        counts = np.bincount(label.array.ravel(), minlength=len(settings.labels) + 1)
+        for name, value in settings.labels.items():
+            if counts[value]:
+                found[name][case.centre].append(float(np.log(counts[value] * label.grid.voxel_mm3)))
+    means: dict[str, list[float]] = {}
+    for name, by_centre in found.items():
+        everywhere = [one for of_centre in by_centre.values() for one in of_centre]
+        mine = [of if len(of := by_centre.get(case.centre, [])) >= FEWEST else everywhere for case in cases]
+        means[name] = [float(np.exp(np.mean(of))) if of else float("nan") for of in mine]
+    return means
+
+
+def read_ends(round_id: str, project: Path = Path()) -> tuple[dict[str, float] | None, Path]:
+    """Where the masks of a round end, by its pseudo-labels, or by its metrics where these are not here; and the file.
+
+    None: of a round that does not say so.
+    """
+    places = [project / place for place in (layout.pseudo_labelled(round_id) / layout.ROUND, layout.proxies(round_id))]
+    path = next((path for path in places if path.is_file()), places[0])
+    return (read_json(path).get(ENDS) if path.is_file() else None), path
