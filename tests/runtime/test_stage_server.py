@@ -194,7 +194,7 @@ def test_a_fork_has_the_folder_and_streams_of_its_caller(ready, tmp_path):
 
 
 def test_a_stage_that_is_to_be_another_is_no_fork(ready, monkeypatch):
-    folder = partial(stage_client._folder, ready.process.pid)
+    folder = partial(stage_client._folder, ready.process.pid, False)
     before = folder()
     for name in ("DVC_STAGE", "PWD"):
         monkeypatch.setenv(name, "another")
@@ -205,6 +205,47 @@ def test_a_stage_that_is_to_be_another_is_no_fork(ready, monkeypatch):
     assert folder() == before
     monkeypatch.setattr(stage_client, "__file__", __file__)  # other code
     assert folder() != before
+
+
+# Told a line, runs a stage below a shell in a group of its own, as several dvc side by side do, and says what it said.
+_SEVERAL = """
+import os, subprocess, sys
+for command in sys.stdin:
+    stage = subprocess.Popen(["sh", "-c", command], process_group=0, stderr=subprocess.PIPE, text=True)
+    print(repr(stage.communicate()[1]), flush=True)
+"""
+
+
+def test_several_dvc_side_by_side_have_one_server_that_ends_with_what_runs_them(tmp_path):
+    if not stage_client._is_possible():
+        pytest.skip("a machine with a GPU has no server of stages")
+    temporary = Path(tempfile.mkdtemp(prefix="t"))
+    environment = {**os.environ, "TMPDIR": str(temporary), "DVC_STAGE": "a stage"}
+    environment.pop(SWITCH, None)
+    several = subprocess.Popen(
+        [sys.executable, "-c", _SEVERAL],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=tmp_path,
+    )  # fmt: skip
+
+    def run():
+        several.stdin.write(f"{stage_client.SHARED_BY}={several.pid} {GBASEG.removeprefix('exec ')} outlook; exit $?\n")
+        several.stdin.flush()
+        return several.stdout.readline()
+
+    def servers():
+        return {path: path.stat().st_mtime_ns for path in temporary.glob("gbaseg-stages-*")}
+
+    try:
+        said = run()
+        wait_for(lambda: any(_listens(path / "socket") for path in servers()))
+        [(server, made)] = servers().items()
+        assert server.name.startswith(f"gbaseg-stages-{several.pid}-") and "params.yaml" in said
+        assert run() == said and servers() == {server: made}
+    finally:
+        several.kill()
+        several.communicate()
+    wait_for(lambda: not servers())
+    shutil.rmtree(temporary)
 
 
 def test_no_server_where_it_is_switched_off_or_a_gpu_is_there(ready, monkeypatch, tmp_path):

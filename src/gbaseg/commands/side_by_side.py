@@ -14,10 +14,11 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from gbaseg import params
@@ -32,6 +33,7 @@ from gbaseg.runtime.locks import locked
 from gbaseg.runtime.place import ENGINE, FILE
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.scratch import ROOT
+from gbaseg.runtime.stage_client import SHARED_BY
 from gbaseg.text_file import tail
 from gbaseg.workflow.itinerary import made_of, targets
 from gbaseg.workflow.saved import cache_folder
@@ -40,30 +42,32 @@ if TYPE_CHECKING:
     from gbaseg.commands.ablation import Experiment
 
 FOLDER = ROOT / "experiments"
-_DVC = [sys.executable, "-m", "dvc"]
+_DVC = (sys.executable, "-m", "gbaseg.commands.dvc_commands")
+_CHECKOUT = ("checkout", "--quiet", "--allow-missing")
 _LOOK_S, _ENDING_S = 0.2, 30.0
 
 # Stages that the same experiments share, and these experiments.
 Group = tuple[frozenset[str], tuple[str, ...]]
 
 
-@dataclass(frozen=True)
-class _Step:
-    """A command of an experiment; `group`: it makes what others wait for."""
-
-    command: Sequence[str]
-    group: Group | None = None
-
-
 @dataclass
 class _Under:
-    """An experiment under way: the steps that are left, and the process of the one that runs."""
+    """An experiment under way.
+
+    Args:
+        one: the experiment.
+        clone: where it runs.
+        groups: that it may have to make, in their order, before it is run as a whole.
+        making: of these the one that its process makes; None: that runs the whole experiment.
+        process: at work; None: it waits for room, or for a group that another makes.
+    """
 
     one: Experiment
     clone: Path
-    steps: list[_Step]
-    running: _Step | None = None
+    groups: list[Group]
+    making: Group | None = None
     process: subprocess.Popen[bytes] | None = None
+    checked_out: bool = False
     began: float = field(default_factory=time.monotonic)
 
     @property
@@ -86,17 +90,19 @@ def run_side_by_side(todo: Sequence[Experiment], settings: Mapping[str, Mapping[
     FOLDER.mkdir(parents=True, exist_ok=True)
     with locked(FOLDER.with_name(f"{FOLDER.name}.lock"), f"experiments in {FOLDER}"):
         shares = shared_stages({one.name: settings[one.name] for one in todo})
-        left = [_Under(one, _clone(one, settings[one.name]), _steps(one, shares[one.name])) for one in todo]
+        left = [_Under(one, _clone(one, settings[one.name]), shares[one.name]) for one in todo]
         failed: list[_Under] = []
+        made: set[Group] = set()
         environment = _environment(at_once)
         try:
             while left:
-                _begin(left, at_once, environment)
+                _begin(left, made, at_once, environment)
                 time.sleep(_LOOK_S)
                 for under in [one for one in left if one.process is not None and one.process.poll() is not None]:
                     assert under.process is not None
-                    status, under.process, under.running = under.process.returncode, None, None
-                    if status == 0 and under.steps:
+                    status, under.process = under.process.returncode, None
+                    if status == 0 and under.making is not None:
+                        made.add(under.making)
                         continue
                     left.remove(under)
                     spent = took(time.monotonic() - under.began)
@@ -137,30 +143,30 @@ def shared_stages(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, list[G
     return found
 
 
-def _steps(one: Experiment, groups: Sequence[Group]) -> list[_Step]:
-    options = [part for override in one.overrides for part in ("-S", override)]
-    return [
-        _Step([*_DVC, "checkout", "--quiet", "--allow-missing"]),
-        *(_Step([*_DVC, "repro", *group[1]], group) for group in groups),
-        _Step([*_DVC, "exp", "run", "--name", one.name, *options]),
-    ]
-
-
-def _begin(left: Sequence[_Under], at_once: int, environment: Mapping[str, str]) -> None:
-    """Begin the next steps that may begin, as long as there is room: a group is made by one experiment at a time."""
+def _begin(left: Sequence[_Under], made: Set[Group], at_once: int, environment: Mapping[str, str]) -> None:
+    """Begin what may begin, as long as there is room: a group is made by one experiment at a time, and once."""
     for under in left:
-        busy = [other.running for other in left if other.running is not None]
+        busy = [other for other in left if other.process is not None]
         if len(busy) >= at_once:
             return
-        step = under.steps[0] if under.steps and under.process is None else None
-        if step is None or (step.group is not None and step.group in [other.group for other in busy]):
+        # What others have made comes from DVC's cache of runs, with the experiment as a whole.
+        under.groups = [group for group in under.groups if group not in made]
+        if under.process is not None or (under.groups and under.groups[0] in [other.making for other in busy]):
             continue
+        under.making = under.groups[0] if under.groups else None
+        last = _run(under.one) if under.making is None else ("repro", *under.making[1])
+        commands = [last] if under.checked_out else [_CHECKOUT, last]
         if not under.log.exists():
             log(f"{under.one.name}: begun; its words: {under.log}")
         with under.log.open("ab") as stream:
             # Ctrl-C goes to this process alone, which tells it and its stage; killed, it takes dvc with it.
             under.process = subprocess.Popen(
-                step.command,
+                [
+                    sys.executable,
+                    "-m",
+                    "gbaseg.commands.dvc_commands",
+                    *(" ".join(map(quote, one)) for one in commands),
+                ],
                 cwd=under.clone,
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -170,13 +176,19 @@ def _begin(left: Sequence[_Under], at_once: int, environment: Mapping[str, str])
                 # The one other thread here tells the lock's time, and holds nothing.
                 preexec_fn=partial(hears_of_parent, os.getpid(), signal.SIGTERM),  # noqa: PLW1509
             )
-        under.running = under.steps.pop(0)
+        under.checked_out = True
+
+
+def _run(one: Experiment) -> tuple[str, ...]:
+    options = [part for override in one.overrides for part in ("-S", override)]
+    return ("exp", "run", "--name", one.name, *options)
 
 
 def _environment(at_once: int) -> dict[str, str]:
-    """Each experiment has its part of the cores, and this folder's engine."""
+    """Each experiment has its part of the cores, and this folder's engine; all of them have one server of stages."""
     part = str(max(1, len(os.sched_getaffinity(0)) // at_once))
     found = {**os.environ, WORKERS: os.environ.get(WORKERS, part)}
+    found[SHARED_BY] = str(os.getpid())
     found["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", part)
     asked = Path(os.environ.get(ENGINE) or FILE)
     if asked.is_file():

@@ -112,6 +112,11 @@ def line_to_dvc() -> list[int]:
     return line[:1]
 
 
+def is_below(pid: int) -> bool:
+    """Whether a process is above this one, a few at most between them."""
+    return pid in _line(_MOST_BETWEEN)
+
+
 def _is_dvc(process: object) -> bool:
     # `dvc`, `python .../bin/dvc`, `python -m dvc`; the cmdline of an interpreter has it among the first three.
     return any(PurePath(part).name == "dvc" for part in process.cmdline()[:3])  # type: ignore[attr-defined]

@@ -24,9 +24,11 @@ from pathlib import Path
 
 from gbaseg.errors import UserError
 from gbaseg.runtime.ending import ASKING
-from gbaseg.runtime.family import line_to_dvc, takes_orphans
+from gbaseg.runtime.family import is_below, line_to_dvc, takes_orphans
 
 SWITCH = "GBASEG_FORK_STAGES"
+# Set by what runs several dvc side by side, above the stages: its process, with which their one server ends.
+SHARED_BY = "GBASEG_STAGES_SHARED_BY"
 # In the server's folder; and what goes through it: the size of a request, before it, and what is sent back of a stage
 # that is there, and of one that has ended (as `os.waitstatus_to_exitcode` has it).
 SOCKET = "socket"
@@ -53,8 +55,11 @@ def hand_over() -> None:
     dvc = line_to_dvc()[-1]
     if takes_orphans(dvc):
         return
+    shared_by = os.environ.get(SHARED_BY, "")
+    shared = shared_by.isdecimal() and is_below(int(shared_by))
+    owner = int(shared_by) if shared else dvc
     try:
-        folder = _folder(dvc)
+        folder = _folder(owner, shared)
     except OSError:
         return  # a system that does not say all of it
     with socket.socket(socket.AF_UNIX) as server:
@@ -63,7 +68,7 @@ def hand_over() -> None:
                 return
             server.connect(str(folder / SOCKET))
         except OSError:
-            _start(folder, dvc)
+            _start(folder, owner)
             return
         code = _run(server)
     if code is None:
@@ -81,16 +86,21 @@ def _is_possible() -> bool:
     return not any(map(os.path.exists, _OF_GPUS))
 
 
-def _folder(dvc: int) -> Path:
-    """The server's, for stages of this dvc that would all be started alike and of the same code."""
+def _folder(owner: int, shared: bool) -> Path:
+    """The server's, for stages of this dvc that would all be started alike and of the same code.
+
+    Args:
+        owner: dvc, or what runs several; each of these then has a group of processes of its own, and tells its stages
+            what that hears.
+    """
     package = Path(__file__).parents[1]
     packages = {entry for entry in sys.path if entry.endswith("-packages")}
     alike = (
-        Path(f"/proc/{dvc}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19],  # when it was started
+        Path(f"/proc/{owner}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19],  # when it was started
         [one for one in sorted(os.environ.items()) if not one[0].startswith("DVC") and one[0] not in _OF_A_SHELL],
         (sys.executable, str(sys.flags), sys.warnoptions, sys.path[1:]),
         # Nice, taskset, ulimit, a container and the like, which a fork of another process would not be in.
-        (os.nice(0), sorted(os.sched_getaffinity(0)), os.getpgid(0), os.getsid(0), os.getgroups()),
+        (os.nice(0), sorted(os.sched_getaffinity(0)), shared or os.getpgid(0), os.getsid(0), os.getgroups()),
         [resource.getrlimit(getattr(resource, name)) for name in sorted(dir(resource)) if name.startswith("RLIMIT_")],
         [os.readlink(f"/proc/self/ns/{name}") for name in ("mnt", "net", "pid", "user")],
         Path("/proc/self/cgroup").read_text(encoding="utf-8"),
@@ -99,17 +109,17 @@ def _folder(dvc: int) -> Path:
         sorted((path, os.stat(path).st_mtime_ns) for path in packages if os.path.isdir(path)),
     )
     name = hashlib.sha256(repr(alike).encode()).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"{_FOLDERS}{dvc}-{name}"
+    return Path(tempfile.gettempdir()) / f"{_FOLDERS}{owner}-{name}"
 
 
-def _start(folder: Path, dvc: int) -> None:
+def _start(folder: Path, owner: int) -> None:
     """Begin to import, beside this process, for the stages after it."""
     for left in folder.parent.glob(f"{_FOLDERS}*"):
         _clear(left)
     if folder.exists():
         return
     command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
-    module = ["-m", "gbaseg.runtime.stage_server", str(folder), str(dvc), command]
+    module = ["-m", "gbaseg.runtime.stage_server", str(folder), str(owner), command]
     with suppress(OSError):
         # Whoever reads what dvc says up to its end would wait for this process, too.
         subprocess.Popen(

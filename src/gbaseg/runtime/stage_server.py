@@ -1,5 +1,7 @@
 """The process that the stages of one `dvc repro` are forked from: torch and nnU-Net are imported once for all of them.
 
+Of several side by side (`commands.side_by_side`) all stages have one.
+
 Importing takes a core two to four seconds a stage, and a run has nineteen. The first stage starts this process, which
 imports beside it and ends with dvc; later stages hand themselves over to it (`stage_client`). A stage's process is a
 fork: by itself as any process, but that its parent is this one. Nothing runs here but imports.
@@ -64,7 +66,7 @@ def main(folder: Path, dvc: int, command: str) -> None:
 
     Args:
         folder: to be made; its socket is where stages ask.
-        dvc: process that this one ends with.
+        dvc: process that this one ends with; or the one above several dvc.
         command: of the stage that has started it, as `gbaseg` has it.
     """
     server = os.getpid()
