@@ -87,6 +87,9 @@ def test_of_folders_to_standardised_scans_that_hold_every_structure(project, dat
     assert settings.translation.mode == "auto" and settings.translation.auto.epochs == settings.survey.epochs
     rules = [(rule.structure, rule.lambdas, rule.adaptive) for rule in settings.augmentation.rules]
     assert rules == [("ball", [], 4), ("part", [], 4)] and settings.survey.contrasts == 15
+    assert "ball, part: on average as large in the target's patients as in the source's" in " ".join(
+        result.stdout.split()
+    )
     assert settings.augmentation.together and settings.segmentation.prediction.ends == "source_volumes"
     cases = read_table(Path(settings.dataset.root))
     assert [(case.case, case.split, bool(case.label)) for case in cases][:5:4] == [

@@ -104,7 +104,7 @@ def run(wanted: Wanted, presets: Path, params_path: Path) -> None:
         f"{facts.held_out} held-out cases",
         [*_too_small(asked, fitted), *warnings],
         _time(asked, fitted, price, settings),
-        [*found.remarks, *_assumed(wanted, found, structures, layout)],
+        [*found.remarks, *_assumed(wanted, found, structures, layout, settings)],
         differences(choices, papers, _shipped(choices, presets))
         if asked.crossmoda and fitted.place.rung.papers
         else [],
@@ -230,8 +230,15 @@ def _time(asked: Asked, fitted: Fit, price: Price, settings: Params) -> list[str
     return lines
 
 
-def _assumed(wanted: Wanted, found: Found, structures: Mapping[str, int], layout: Layout) -> list[str]:
+def _assumed(
+    wanted: Wanted, found: Found, structures: Mapping[str, int], layout: Layout, settings: Params
+) -> list[str]:
     lines = []
+    if settings.segmentation.prediction.ends is not None:
+        lines.append(
+            f"{', '.join(structures)}: on average as large in the target's patients as in the source's; else "
+            "segmentation.prediction.ends: null"
+        )
     if not wanted.structures and not found.structures and layout == "table":
         lines.append(f"the labels' only value is the {next(iter(structures))}: --structures NAME=VALUE names it")
     if layout == PAPER and not wanted.structures:

@@ -59,8 +59,7 @@ def segmentation(rung: Rung, spend: Spend, frame: Frame, facts: DataFacts) -> li
         Choice(
             "segmentation.prediction.ends",
             "source_volumes",
-            "so that masks of the target are as large on average as the source's labels (ours); null where its "
-            "patients are known to differ in that",
+            "masks of the target end where they are as large on average as the source's labels (ours)",
         ),
         choose_mirrored(facts, _ALL_AXES if rung.convs > 1 else ""),
     ]

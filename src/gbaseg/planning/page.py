@@ -45,6 +45,7 @@ _PARTS = {
         "segmentation.folds",
         "segmentation.epochs",
         "segmentation.last_round_epochs",
+        "segmentation.prediction.ends",
         "survey.epochs",
         "self_training.rounds",
     ),
