@@ -114,6 +114,17 @@ def test_with_few_cases_masks_end_at_the_threshold_and_that_is_said(project, cap
     assert "WARNING: round_0: VS is found in 2 training case(s) of the target, under 4" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("gone", ["t", "s"])
+def test_without_scans_to_go_by_masks_end_at_the_threshold(project, gone):
+    """No training scan of the target, or no label of the source that has the structure."""
+    if gone == "t":
+        write_table([case for case in project if case.domain == "source" or case.split == "test"], layout.STANDARD)
+    else:
+        for case in project[:7]:
+            write(Volume(np.zeros(GRID.shape, np.uint8), GRID), layout.STANDARD / case.label)
+    assert label().segmentation.prediction.ends == {"VS": 0.5}
+
+
 def test_a_model_is_used_with_the_ends_of_its_round(project, capsys):
     folder = layout.model_of("round_0")
     write_json(folder / layout.ROUND, {"standardise": params.load().standardise.model_dump(mode="json")})

@@ -244,9 +244,11 @@ def _labelling(
     target, structures = size.target + size.held_out, len(settings.dataset.structures)
     # A case's softmax of every network, and the logits of one, twice.
     case = (networks + 4) * (structures + 1) * _FLOAT * voxels
+    # Where masks end is found when all cases have been asked, of what is known of them until then.
+    kept = _FLOAT if settings.segmentation.prediction.ends == "source_volumes" else _HALF
     return Room(
         name,
         outputs=target * _MASK * (voxels + max(raw_voxels, voxels)),
-        scratch=target * structures * _HALF * voxels,
+        scratch=target * structures * kept * voxels,
         memory=machine.processes * (_LOADED + machine.cases_a_process * case),
     )

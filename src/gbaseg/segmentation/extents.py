@@ -43,10 +43,10 @@ def compare(found_mm3: np.ndarray, expected_mm3: Sequence[float], voxel_mm3: flo
         expected_mm3: of each case, what the source's labels have on average at its centre.
     """
     there = found_mm3.max(axis=1) > 0
-    expected = np.log(np.asarray(expected_mm3, float)[there])
-    found = np.log(np.maximum(found_mm3[there], voxel_mm3))
     if not there.any():
         return Sizes(float("nan"), (), 0)
+    expected = np.log(np.asarray(expected_mm3, float)[there])
+    found = np.log(np.maximum(found_mm3[there], voxel_mm3))
     return Sizes(float(np.exp(expected.mean())), tuple(np.exp(found.mean(axis=0))), int(there.sum()))
 
 

@@ -43,7 +43,8 @@ def _choose(settings: Params, name: str, voxel_mm3: float, volumes: Mapping[str,
     expected = mean_volumes_mm3(settings, cases)
     ends = {}
     for place, structure in enumerate(settings.labels):
-        sizes = compare(np.stack([volumes[case.case][place] for case in cases]), expected[structure], voxel_mm3)
+        found = np.array([volumes[case.case][place] for case in cases]).reshape(-1, len(LEVELS))
+        sizes = compare(found, expected[structure], voxel_mm3)
         end = end_at(sizes)
         if end is None:
             log(
