@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gbaseg.augmentation.adaptive import draw, energy_distance, evenly, towards
+from gbaseg.augmentation.adaptive import draw, energy_distance, evenly, keep_contrast, towards
 from gbaseg.augmentation.appearance import Appearance, measure
 from gbaseg.augmentation.rescale import Change, rescale
 from gbaseg.augmentation.rules import (
@@ -42,6 +42,29 @@ def test_a_change_gives_the_contrast_and_the_spread_that_are_wanted(before, want
     after = measure(rescale(image, mask, *change), mask, SPACING)
     assert after.contrast == pytest.approx(wanted, abs=2e-3)
     assert after.std == pytest.approx(spread, rel=1e-2)
+
+
+@given(st.floats(-0.3, 0.3), st.floats(0.0, 1.2), st.floats(-0.1, 0.1))
+def test_a_contrast_that_blending_weakened_is_given_back(wanted, left, ring_too):
+    """Whatever is left of it, and of what surrounds it; other structures and what is further away stay as they are."""
+    altered, mask = ball(wanted, sd=0.0)
+    label = mask.astype(np.uint8)
+    label[:, :3] = 2
+    blended = np.where(mask, 0.5 + left * (altered - 0.5), altered + ring_too).astype(np.float32)
+    found = keep_contrast(blended, altered, label, 1, SPACING)
+    assert measure(found, label, SPACING).contrast == pytest.approx(measure(altered, label, SPACING).contrast, abs=2e-3)
+    assert np.array_equal(found[label == 2], blended[label == 2]) and found.dtype == np.float32
+    assert np.array_equal(found[:, :, :2], blended[:, :, :2])
+    # Structure and edge: it fades over a pixel or two, and leaves no step that the network could learn.
+    steps = np.abs(np.diff(found - blended, axis=2)).max() / max(np.abs(found - blended).max(), 1e-6)
+    assert steps < 0.75
+
+
+@pytest.mark.parametrize("value", [1, 3])
+def test_without_structure_or_ring_nothing_is_given_back(value):
+    image = np.full((4, 6, 6), 0.5, np.float32)
+    label = np.ones(image.shape, np.uint8)
+    assert np.array_equal(keep_contrast(image, image + 0.1, label, value, SPACING), image)
 
 
 def test_a_flipped_structure_keeps_its_soft_rim():

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from gbaseg import params, volume
+from gbaseg.augmentation.appearance import measure
 from gbaseg.cases import Case, read_table, write_table
 from gbaseg.stages import adapt, augment
 from gbaseg.volume import Grid, Volume
@@ -158,6 +159,26 @@ def test_copies_look_as_what_the_round_before_finds_and_believes(adaptive, capsy
     [rule] = params.load().augmentation.rules
     drawn = changes_of(rule, "s1", "round_0")
     assert len(drawn) == 8 and all(change.factor < 0 for _, change in drawn)
+
+
+def test_a_singan_that_washes_contrasts_out_leaves_those_that_were_drawn(adaptive, monkeypatch):
+    """And takes what it takes of factors by hand, as the paper's does."""
+    monkeypatch.setattr(copies, "load_model", lambda *_: "a model")
+    monkeypatch.setattr(copies, "blend_in", lambda image, altered, mask, **_: 0.7 * image + 0.3 * altered)
+    adaptive("gba", "[0.5]")
+    write_json(layout.SINGAN_MODEL / singans.ABOUT, {"models": {"shared": {"case": "t2", "z": 3, "rule": "tumour"}}})
+    augment.run()
+    adapt.run("round_0")
+
+    def contrasts(folder):
+        found = []
+        for row in read_table(folder):
+            image, label = (volume.read(folder / path) for path in (row.image, row.label))
+            found.append(measure(image.array, label.array, label.grid.spacing_zyx_mm).contrast)
+        return found
+
+    assert max(contrasts(layout.adapted("round_0"))) < -0.05, "the target's are"
+    assert min(contrasts(layout.AUGMENTED)) > 0.1, "30 % of a factor of a half"
 
 
 def test_every_round_goes_by_the_one_before(adaptive):

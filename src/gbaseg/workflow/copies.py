@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from gbaseg import volume
+from gbaseg.augmentation.adaptive import keep_contrast
 from gbaseg.augmentation.alterations.compose import Alterations
 from gbaseg.augmentation.appearance import mean_of, ring_around
 from gbaseg.augmentation.gba import blend_in
@@ -110,7 +111,7 @@ def write_copies(
         mask = np.isin(label, [settings.labels[part.structure] for part in copy.parts])
         if copy.k_star is not None:
             assert model is not None  # arm gba is the only one with start scales
-            array = blend_in(
+            blended = blend_in(
                 image,
                 array,
                 mask,
@@ -120,6 +121,11 @@ def write_copies(
                 seed=derive(settings.seed, "gba", copy.name),
                 others=(label != 0) & ~mask,
             )
+            # A factor by hand is the paper's, whatever the SinGAN leaves of it.
+            for part in _outermost_first(copy, label, settings, spacing) if copy.number else ():
+                value = settings.labels[part.structure]
+                blended = keep_contrast(blended, array, label, value, spacing)
+            array = blended
         row = replace(case, case=copy.name, image=f"images/{copy.name}.nii.gz", label=f"labels/{copy.name}.nii.gz")
         volume.write(scan.with_array(array), folder / row.image)
         volume.write(labelled.with_array(label), folder / row.label)
