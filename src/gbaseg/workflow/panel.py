@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from gbaseg import volume
+from gbaseg.augmentation.adaptive import keep_contrast
 from gbaseg.augmentation.gba import apply_gba, apply_naive
+from gbaseg.augmentation.rescale import Change
 from gbaseg.augmentation.singan.slices import central_tumour_slice
 from gbaseg.cases import Case, read_table, select
 from gbaseg.evaluation.overlays import PanelImage, case_panel
@@ -21,6 +24,9 @@ from gbaseg.workflow.context import read_record
 from gbaseg.workflow.models import Translator, load_model, model_file
 from gbaseg.workflow.pseudo_labels import volumes_mm3
 from gbaseg.workflow.singans import singan_of
+
+if TYPE_CHECKING:
+    from gbaseg.augmentation.singan.model import SinGAN
 
 _ZOOM_MM = 60.0
 
@@ -49,20 +55,41 @@ def draw_panel(settings: Params, structure: str) -> Figure:
         images.append(PanelImage(f"naive, {called}", apply_naive(deconvolved, mask, *change)[z], reference=mask[z]))
         singan = singan_of(rules[0], last)
         if model_file(case.case, settings, singan).is_file():
-            blended = apply_gba(
-                deconvolved,
-                mask,
-                factor=change.factor,
-                offset=change.offset,
-                k_star=k_star,
-                model=load_model(case.case, settings, singan),
-                settings=settings.augmentation,
-                seed=derive(settings.seed, "panel"),
-                others=others,
-            )
+            model, seed = load_model(case.case, settings, singan), derive(settings.seed, "panel")
+            blended = as_copied(
+                deconvolved, mask, others, change, k_star=k_star, model=model, settings=settings, seed=seed,
+                spacing=spacing_zyx,
+            )  # fmt: skip
             images.append(PanelImage(f"GBA, {called}, k* = {k_star}", blended[z], reference=mask[z]))
     images.append(_target_image(settings, structure))
     return case_panel(images, spacing_yx_mm=spacing_zyx[1:], zoom_mm=_ZOOM_MM)
+
+
+def as_copied(
+    image: np.ndarray,
+    mask: np.ndarray,
+    others: np.ndarray,
+    change: Change,
+    *,
+    k_star: int,
+    model: SinGAN,
+    settings: Params,
+    seed: int,
+    spacing: tuple[float, float, float],
+) -> np.ndarray:
+    """A volume with one structure as GBA makes it for a copy; one that was drawn keeps its contrast.
+
+    Args:
+        mask, others: (Z, Y, X), the structure and all others.
+    """
+    blended = apply_gba(
+        image, mask, factor=change.factor, offset=change.offset, k_star=k_star, model=model,
+        settings=settings.augmentation, seed=seed, others=others,
+    )  # fmt: skip
+    if not change.offset:  # by hand
+        return blended
+    label = mask.astype(np.uint8) + 2 * others.astype(np.uint8)
+    return keep_contrast(blended, apply_naive(image, mask, *change), label, 1, spacing)
 
 
 def source_case(

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from gbaseg import volume
-from gbaseg.augmentation.gba import apply_gba, apply_naive
+from gbaseg.augmentation.gba import apply_naive
 from gbaseg.augmentation.rules import copy_prefix
 from gbaseg.augmentation.settings import Rule
 from gbaseg.cases import Case, read_table, select
@@ -26,7 +26,7 @@ from gbaseg.standardise.intensity import foreground
 from gbaseg.workflow import layout
 from gbaseg.workflow.changes import changed_by, changes_of
 from gbaseg.workflow.models import load_model
-from gbaseg.workflow.panel import central_slice, reference_mask, source_case
+from gbaseg.workflow.panel import as_copied, central_slice, reference_mask, source_case
 from gbaseg.workflow.pseudo_labels import volumes_mm3
 from gbaseg.workflow.singans import singan_of
 
@@ -68,17 +68,10 @@ def naive_and_gba(settings: Params, structure: str) -> Figure | None:
     model = load_model(case.case, settings, singan_of(rule, last))
     rows = []
     for called, change in changes_of(rule, case.case, last):
-        blended = apply_gba(
-            image.array,
-            mask,
-            factor=change.factor,
-            offset=change.offset,
-            k_star=rule.k_star[-1],
-            model=model,
-            settings=settings.augmentation,
-            seed=derive(settings.seed, "picture", f"{change.factor:g}"),
-            others=others,
-        )
+        blended = as_copied(
+            image.array, mask, others, change, k_star=rule.k_star[-1], model=model, settings=settings,
+            seed=derive(settings.seed, "picture", f"{change.factor:g}"), spacing=image.grid.spacing_zyx_mm,
+        )  # fmt: skip
         naive = apply_naive(image.array, mask, *change)
         spacing = image.grid.spacing_zyx_mm[1:]
         rows.append(BlendingRow(called, image.array[z], naive[z], blended[z], mask[z], spacing))
