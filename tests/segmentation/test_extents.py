@@ -20,17 +20,21 @@ def test_masks_that_are_all_too_large_by_a_factor_are_cut_back_by_it(factor, vol
     assert end == pytest.approx(0.5 + np.log(factor), abs=2e-3)
 
 
-def test_no_structure_ends_outside_of_the_levels():
-    for factor, expected in ((3.0, 0.8), (0.3, 0.2)):
-        assert end_at(compare(np.stack([curve(factor * 100.0)] * 5), [100.0] * 5, 1.0)) == expected
+@pytest.mark.parametrize(("factor", "unlike"), [(1.0, False), (1.45, False), (1.5, True), (0.7, False), (0.66, True)])
+def test_sizes_that_no_softmax_explains_are_said_to_be_unlike(factor, unlike):
+    """From 0.2 to 0.8 the volumes here change by 1.35 to either side, of which a tenth more is taken as alike."""
+    sizes = compare(np.stack([curve(factor * 100.0)] * 5), [100.0] * 5, 1.0)
+    assert sizes.unlike == unlike
+    assert LEVELS[0] <= end_at(sizes) <= LEVELS[-1]
 
 
 def test_cases_without_it_do_not_count_and_few_say_nothing():
     found = np.stack([curve(100.0)] * 4 + [np.zeros(len(LEVELS))] * 3)
     sizes = compare(found, [100.0] * 7, 1.0)
-    assert sizes.cases == 4 and end_at(sizes) == pytest.approx(0.5)
-    assert end_at(compare(found[1:], [100.0] * 6, 1.0)) is None
-    assert end_at(compare(found[4:], [100.0] * 3, 1.0)) is None
+    assert sizes.cases == 4 and sizes.known and end_at(sizes) == pytest.approx(0.5)
+    for few in (compare(found[1:], [100.0] * 6, 1.0), compare(found[4:], [100.0] * 3, 1.0)):
+        assert not few.known and not few.unlike
+    assert not compare(found, [float("nan")] * 7, 1.0).known
 
 
 def test_a_case_is_compared_with_what_is_expected_of_it():

@@ -111,7 +111,17 @@ def test_with_few_cases_masks_end_at_the_threshold_and_that_is_said(project, cap
     write_table([case for case in project if case.case not in ("t0", "t1")], layout.STANDARD)
     used = label()
     assert used.segmentation.prediction.ends == {"VS": 0.5}
-    assert "WARNING: round_0: VS is found in 2 training case(s) of the target, under 4" in capsys.readouterr().err
+    assert (
+        "WARNING: round_0: VS is found in 2 training case(s) of the target, of 4 that are wanted"
+        in capsys.readouterr().err
+    )
+
+
+def test_patients_with_other_sizes_are_said_and_masks_end_at_the_threshold(project, capsys):
+    for case in project[:5]:
+        write(Volume((distance() < 3.0).astype(np.uint8), GRID), layout.STANDARD / case.label)
+    assert label().segmentation.prediction.ends == {"VS": 0.5}
+    assert "no softmax from 0.2 to 0.8 explains that, the patients differ" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("gone", ["t", "s"])

@@ -16,6 +16,8 @@ import numpy as np
 
 # Softmax at which volumes are looked at, between which they are interpolated, and beyond which no structure ends.
 LEVELS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+# Where volumes differ by more than this factor at either end of the levels, no softmax explains it: patients differ.
+_EXPLAINED = 1.1
 # Cases of the target in which a structure is found, without which nothing is known of how large it is there.
 FEWEST = 4
 
@@ -32,6 +34,19 @@ class Sizes(NamedTuple):
     source: float
     target: tuple[float, ...]
     cases: int
+
+    @property
+    def known(self) -> bool:
+        """Whether there is enough to go by."""
+        return self.cases >= FEWEST and bool(np.isfinite(self.source))
+
+    @property
+    def unlike(self) -> bool:
+        """Whether the target's patients have another size of it, as far as masks tell, wherever these end."""
+        if not self.known:
+            return False
+        smallest, largest = self.target[-1] / self.source, self.target[0] / self.source
+        return smallest > _EXPLAINED or largest < 1.0 / _EXPLAINED
 
 
 def compare(found_mm3: np.ndarray, expected_mm3: Sequence[float], voxel_mm3: float) -> Sizes:
@@ -50,11 +65,8 @@ def compare(found_mm3: np.ndarray, expected_mm3: Sequence[float], voxel_mm3: flo
     return Sizes(float(np.exp(expected.mean())), tuple(np.exp(found.mean(axis=0))), int(there.sum()))
 
 
-def end_at(sizes: Sizes) -> float | None:
-    """The softmax at which the target's mean volume is the source's, within `LEVELS`; None where too few show it,
-    or the source does not."""
-    if sizes.cases < FEWEST or not np.isfinite(sizes.source):
-        return None
+def end_at(sizes: Sizes) -> float:
+    """The softmax at which the target's mean volume is the source's, within `LEVELS`; of sizes that are known."""
     over = np.log(sizes.target) - np.log(sizes.source)
     # Falls from level to level; interpolation wants it to rise.
     return round(float(np.interp(0.0, over[::-1], LEVELS[::-1])), 3)

@@ -13,7 +13,7 @@ from gbaseg import volume
 from gbaseg.cases import Case, read_table, select
 from gbaseg.params import Params
 from gbaseg.runtime.progress import log
-from gbaseg.segmentation.extents import FEWEST, LEVELS, compare, end_at
+from gbaseg.segmentation.extents import FEWEST, LEVELS, Sizes, compare, end_at
 from gbaseg.segmentation.prediction import Choose
 from gbaseg.segmentation.settings import PredictionSettings
 from gbaseg.workflow import layout
@@ -41,26 +41,46 @@ def _choose(settings: Params, name: str, voxel_mm3: float, volumes: Mapping[str,
     prediction = settings.segmentation.prediction
     cases = training_cases()
     expected = mean_volumes_mm3(settings, cases)
-    ends = {}
-    for place, structure in enumerate(settings.labels):
-        found = np.array([volumes[case.case][place] for case in cases]).reshape(-1, len(LEVELS))
-        sizes = compare(found, expected[structure], voxel_mm3)
-        end = end_at(sizes)
-        if end is None:
+    sizes = {
+        structure: compare(
+            np.array([volumes[case.case][place] for case in cases]).reshape(-1, len(LEVELS)),
+            expected[structure],
+            voxel_mm3,
+        )
+        for place, structure in enumerate(settings.labels)
+    }
+    ends = dict.fromkeys(settings.labels, prediction.threshold)
+    if unlike := [_differs(structure, one) for structure, one in sizes.items() if one.unlike]:
+        # Of one structure or of all: they are the same patients'.
+        log(
+            f"WARNING: {name}: {'; '.join(unlike)}: no softmax from {LEVELS[0]:g} to {LEVELS[-1]:g} explains that, the "
+            f"patients differ; masks end at {prediction.threshold:g} (segmentation.prediction.ends)"
+        )
+        return prediction.model_copy(update={"ends": ends})
+    for structure, one in sizes.items():
+        if not one.known:
             log(
-                f"WARNING: {name}: {structure} is found in {sizes.cases} training case(s) of the target, under "
-                f"{FEWEST}: its masks end at {prediction.threshold:g}"
+                f"WARNING: {name}: {structure} is found in {one.cases} training case(s) of the target, of {FEWEST} "
+                f"that are wanted, or no label of the source has it: its masks end at {prediction.threshold:g}"
             )
-        ends[structure] = prediction.threshold if end is None else end
-        if end is not None:
-            as_found = float(np.exp(np.interp(prediction.threshold, LEVELS, np.log(sizes.target))))
-            log(
-                f"{name}: {structure} ends at a softmax of {end:g}: as large as in the source, {sizes.source:.0f} mm3 "
-                f"(geometric mean; cut at {prediction.threshold:g}: {as_found:.0f} mm3)"
-            )
-        if end in (LEVELS[0], LEVELS[-1]):
-            log(f"WARNING: {name}: {structure}: no softmax from {LEVELS[0]:g} to {LEVELS[-1]:g} makes it as large")
+            continue
+        ends[structure] = end_at(one)
+        log(
+            f"{name}: {structure} ends at a softmax of {ends[structure]:g}: as large as in the source, {one.source:.0f} "
+            f"mm3 (geometric mean; cut at {prediction.threshold:g}: {_cut_at(prediction, one):.0f} mm3)"
+        )
     return prediction.model_copy(update={"ends": ends})
+
+
+def _cut_at(prediction: PredictionSettings, sizes: Sizes) -> float:
+    """The target's mean volume at the threshold, mm3."""
+    return float(np.exp(np.interp(prediction.threshold, LEVELS, np.log(sizes.target))))
+
+
+def _differs(structure: str, sizes: Sizes) -> str:
+    return (
+        f"{structure} has {min(sizes.target):.0f} to {max(sizes.target):.0f} mm3, in the source {sizes.source:.0f} mm3"
+    )
 
 
 def mean_volumes_mm3(settings: Params, cases: Sequence[Case]) -> dict[str, list[float]]:
