@@ -66,8 +66,8 @@ def _choose(settings: Params, name: str, voxel_mm3: float, volumes: Mapping[str,
             continue
         ends[structure] = end_at(one)
         log(
-            f"{name}: {structure} ends at a softmax of {ends[structure]:g}: as large as in the source, {one.source:.0f} "
-            f"mm3 (geometric mean; cut at {prediction.threshold:g}: {_cut_at(prediction, one):.0f} mm3)"
+            f"{name}: {structure} ends at a softmax of {ends[structure]:g}: as large as in the source, "
+            f"{one.source:.0f} mm3 (geometric mean), for {_cut_at(prediction, one):.0f} at {prediction.threshold:g}"
         )
     return prediction.model_copy(update={"ends": ends})
 
