@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from gbaseg import params
 from gbaseg.errors import UserError
@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 
 FOLDER = ROOT / "experiments"
 _DVC = (sys.executable, "-m", "gbaseg.commands.dvc_commands")
-_CHECKOUT = ("checkout", "--quiet", "--allow-missing")
-_LOOK_S, _ENDING_S = 0.2, 30.0
+_CHECKOUT: tuple[str, ...] = ("checkout", "--quiet", "--allow-missing")
+_LOOK_S, _ENDING_S = 0.1, 30.0
 
 # Stages that the same experiments share, and these experiments.
 Group = tuple[frozenset[str], tuple[str, ...]]
@@ -59,14 +59,19 @@ class _Under:
         clone: where it runs.
         groups: that it may have to make, in their order, before it is run as a whole.
         making: of these the one that its process makes; None: that runs the whole experiment.
+        before: commands of its process that end with that group.
         process: at work; None: it waits for room, or for a group that another makes.
+        whole: the process ends with the experiment as a whole.
+        checked_out: what DVC's cache has of it is there.
     """
 
     one: Experiment
     clone: Path
     groups: list[Group]
     making: Group | None = None
+    before: int = 0
     process: subprocess.Popen[bytes] | None = None
+    whole: bool = False
     checked_out: bool = False
     began: float = field(default_factory=time.monotonic)
 
@@ -74,6 +79,15 @@ class _Under:
     def log(self) -> Path:
         """What its commands say."""
         return self.clone.with_name(f"{self.clone.name}.log")
+
+    @property
+    def says(self) -> Path:
+        """A byte for each command of its process that is done."""
+        return self.clone.with_name(f"{self.clone.name}.done")
+
+    def has_made(self) -> bool:
+        """Whether the group is there; its process may have gone on to the experiment as a whole."""
+        return self.making is not None and self.says.is_file() and self.says.stat().st_size >= self.before
 
 
 def run_side_by_side(todo: Sequence[Experiment], settings: Mapping[str, Mapping[str, Any]], at_once: int) -> None:
@@ -98,11 +112,15 @@ def run_side_by_side(todo: Sequence[Experiment], settings: Mapping[str, Mapping[
             while left:
                 _begin(left, made, at_once, environment)
                 time.sleep(_LOOK_S)
-                for under in [one for one in left if one.process is not None and one.process.poll() is not None]:
+                ended = [one for one in left if one.process is not None and one.process.poll() is not None]
+                # Looked at afterwards: a process that has ended has said all.
+                for under in [one for one in left if one.has_made()]:
+                    made.add(cast("Group", under.making))
+                    under.making = None
+                for under in ended:
                     assert under.process is not None
                     status, under.process = under.process.returncode, None
-                    if status == 0 and under.making is not None:
-                        made.add(under.making)
+                    if status == 0 and not under.whole:
                         continue
                     left.remove(under)
                     spent = took(time.monotonic() - under.began)
@@ -154,19 +172,19 @@ def _begin(left: Sequence[_Under], made: Set[Group], at_once: int, environment: 
         if under.process is not None or (under.groups and under.groups[0] in [other.making for other in busy]):
             continue
         under.making = under.groups[0] if under.groups else None
-        last = _run(under.one) if under.making is None else ("repro", *under.making[1])
-        commands = [last] if under.checked_out else [_CHECKOUT, last]
+        commands = [] if under.checked_out else [_CHECKOUT]
+        if under.making is not None:
+            commands.append(("repro", *under.making[1]))
+        under.before, under.whole = len(commands), len(under.groups) < 2
+        if under.whole:
+            commands.append(_run(under.one))
+        under.says.unlink(missing_ok=True)
         if not under.log.exists():
             log(f"{under.one.name}: begun; its words: {under.log}")
         with under.log.open("ab") as stream:
             # Ctrl-C goes to this process alone, which tells it and its stage; killed, it takes dvc with it.
             under.process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "gbaseg.commands.dvc_commands",
-                    *(" ".join(map(quote, one)) for one in commands),
-                ],
+                [*_DVC, str(under.says.absolute()), *(" ".join(map(quote, command)) for command in commands)],
                 cwd=under.clone,
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -251,7 +269,8 @@ def _bring_here(under: _Under) -> None:
     [reference] = [name for name in references if name.endswith(f"/{under.one.name}") and "/exec/" not in name]
     git("fetch", "--quiet", str(under.clone.absolute()), f"+{reference}:{reference}")
     discard(under.clone)
-    under.log.unlink()
+    for path in (under.log, under.says):
+        path.unlink()
 
 
 def _end(processes: Sequence[subprocess.Popen[bytes]]) -> None:
