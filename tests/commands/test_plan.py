@@ -86,11 +86,11 @@ def test_of_folders_to_standardised_scans_that_hold_every_structure(project, dat
     assert settings.labels == {"ball": 1, "part": 2} and settings.augmentation.arm == "gba"
     assert settings.translation.mode == "auto" and settings.translation.auto.epochs == settings.survey.epochs
     rules = [(rule.structure, rule.lambdas, rule.adaptive) for rule in settings.augmentation.rules]
-    assert rules == [("ball", [], 4), ("part", [], 4)] and settings.survey.contrasts == 15
+    assert rules == [("ball", [], 2), ("part", [], 2)] and settings.survey.contrasts == 15
     assert "ball, part: on average as large in the target's patients as in the source's" in " ".join(
         result.stdout.split()
     )
-    assert settings.augmentation.together and settings.segmentation.prediction.ends == "source_volumes"
+    assert settings.segmentation.prediction.ends == "source_volumes"
     cases = read_table(Path(settings.dataset.root))
     assert [(case.case, case.split, bool(case.label)) for case in cases][:5:4] == [
         ("p0", "train", True),
@@ -99,7 +99,7 @@ def test_of_folders_to_standardised_scans_that_hold_every_structure(project, dat
     assert (cases[-1].case, cases[-1].split, cases[-1].modality) == ("q7_T2", "test", "T2")
     page = (project / "logs/plan.txt").read_text()
     assert result.stdout == page and "Taken for granted" in page
-    assert "ball in 4 drawn contrasts; part in 4 drawn contrasts: every case of ball" in " ".join(page.split())
+    assert "ball in 2 drawn contrasts; part in 2 drawn contrasts: every case of ball" in " ".join(page.split())
     standardise.run()
     standard = [case for case in read_table(project / "data/standard") if case.domain == "source"]
     assert json.loads((project / "metrics/data.json").read_text())["labels_cut_by_the_crop"] == 0

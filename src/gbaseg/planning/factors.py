@@ -8,21 +8,22 @@ from typing import Any
 
 from gbaseg.planning.facts import Choice
 
-# Copies a case, as many as the demonstration has factors.
-_COPIES = 4
+# Copies a case, as many as the demonstration has factors; no fewer of any structure than one darker and one brighter.
+_COPIES, _FEWEST = 4, 2
 # Contrasts that the survey draws from.
 _CONTRASTS = 15
 
 
 def choose_factors(structures: Mapping[str, int], k_star: Sequence[int]) -> list[Choice]:
     """An adaptive rule for each structure; the survey looks for all of them in either contrast."""
+    copies = max(_FEWEST, -(-_COPIES // len(structures)))
     rules: list[dict[str, Any]] = [
         {
             "name": name,
             "structure": structure,
             "centres": "both",
             "lambdas": [],
-            "adaptive": _COPIES,
+            "adaptive": copies,
             "k_star": list(k_star),
         }
         for name, structure in zip(_names(list(structures)), structures, strict=True)
@@ -31,19 +32,12 @@ def choose_factors(structures: Mapping[str, int], k_star: Sequence[int]) -> list
     every = f"every case of {', '.join(structures)}, in contrasts that the survey finds in the target"
     return [
         Choice("augmentation.rules", rules, every),
-        Choice("augmentation.together", len(structures) > 1, _together(len(structures))),
         Choice("survey.lambdas", [], "contrasts are drawn in their place"),
         Choice(
             "survey.contrasts", _CONTRASTS, f"of each structure, darker and brighter than what is around it: {unknown}"
         ),
         Choice("augmentation.singan.slice_centre", "both", "all scans of the target"),
     ]
-
-
-def _together(structures: int) -> str:
-    if structures == 1:
-        return "there is one structure"
-    return f"a copy of one structure alone shows the other {structures - 1} as they were (ours)"
 
 
 def _names(structures: Sequence[str]) -> list[str]:
