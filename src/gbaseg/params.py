@@ -53,6 +53,12 @@ class Params(Settings):
         """Connected components that a mask keeps of each structure, in the order of `labels`."""
         return {name: structure.pieces for name, structure in self.dataset.structures.items()}
 
+    def with_prediction(self, **numbers: Any) -> Params:
+        """The same but for some of `segmentation.prediction`."""
+        prediction = self.segmentation.prediction.model_copy(update=numbers)
+        segmentation = self.segmentation.model_copy(update={"prediction": prediction})
+        return self.model_copy(update={"segmentation": segmentation})
+
     @property
     def last_round_differs(self) -> bool:
         """The last round is more than one more round: it runs even where the rounds before it have converged.

@@ -49,16 +49,13 @@ def _missing(model: Path, folds: int, members: int) -> Iterator[str]:
 
 def _with_ends(settings: Params, folder: Path, round_id: str) -> tuple[Params, list[str]]:
     """The settings, with where the round's masks end where that was found in the round; faults: that is not known."""
-    prediction = settings.segmentation.prediction
-    if prediction.ends != "source_volumes":
+    if settings.segmentation.prediction.ends != "source_volumes":
         return settings, []
     project = folder.resolve().parents[len(layout.SEGMENTATION_MODEL.parts)]
     ends, path = read_ends(round_id, project)
     if ends is None:
         return settings, [f"{path}: does not say where masks end; run `dvc repro`, or `dvc checkout` for a run before"]
-    prediction = prediction.model_copy(update={"ends": ends})
-    segmentation = settings.segmentation.model_copy(update={"prediction": prediction})
-    return settings.model_copy(update={"segmentation": segmentation}), []
+    return settings.with_prediction(ends=ends), []
 
 
 def as_trained(folder: Path, settings: Params) -> Params:

@@ -153,9 +153,7 @@ def label_target(
         model, items, settings.pieces, settings.segmentation.prediction, f"{name}: predict", choose
     )
     if choose is not None:
-        settings = settings.model_copy(
-            update={"segmentation": settings.segmentation.model_copy(update={"prediction": prediction})}
-        )
+        settings = settings.with_prediction(ends=prediction.ends)
     run_tasks(
         [
             Task(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -69,16 +69,32 @@ def volumes_mm3(folder: Path, structure: str) -> dict[str, float]:
     return {row["case"]: float(row["volume_mm3"]) for row in read_rows(folder) if row["structure"] == structure}
 
 
-def source_range_mm3(value: int) -> tuple[float, float]:
-    """Smallest and largest volume of a structure (label value on the standard grid) in the source's training cases."""
-    found = []
+def source_volumes_mm3(values: Iterable[int]) -> dict[int, list[tuple[str, float]]]:
+    """Centre and volume of structures in the source's training cases, of those that have them.
+
+    Args:
+        values: label values on the standard grid.
+    """
+    found: dict[int, list[tuple[str, float]]] = {value: [] for value in values}
     for case in select(read_table(layout.STANDARD), domain="source", splits=["train"]):
         label = volume.read(layout.STANDARD / case.label)
-        found.append(float(np.count_nonzero(label.array == value)) * label.grid.voxel_mm3)
-    present = [volume_mm3 for volume_mm3 in found if volume_mm3 > 0]
-    return (min(present), max(present)) if present else (0.0, 0.0)
+        for value, volumes in found.items():
+            if voxels := np.count_nonzero(label.array == value):
+                volumes.append((case.centre, float(voxels) * label.grid.voxel_mm3))
+    return found
+
+
+def source_range_mm3(value: int) -> tuple[float, float]:
+    """Smallest and largest volume of a structure (label value on the standard grid) in the source's training cases."""
+    return _range(source_volumes_mm3([value])[value])
 
 
 def source_ranges_mm3(settings: Params) -> dict[str, tuple[float, float]]:
     """`source_range_mm3` of every structure."""
-    return {name: source_range_mm3(value) for name, value in settings.labels.items()}
+    volumes = source_volumes_mm3(settings.labels.values())
+    return {name: _range(volumes[value]) for name, value in settings.labels.items()}
+
+
+def _range(volumes: Sequence[tuple[str, float]]) -> tuple[float, float]:
+    found = [volume_mm3 for _, volume_mm3 in volumes]
+    return (min(found), max(found)) if found else (0.0, 0.0)

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gbaseg import volume
-from gbaseg.cases import Case, read_table, select
+from gbaseg.cases import Case
 from gbaseg.params import Params
 from gbaseg.runtime.progress import log
 from gbaseg.segmentation.extents import FEWEST, LEVELS, Sizes, compare, end_at
@@ -18,7 +17,7 @@ from gbaseg.segmentation.prediction import Choose
 from gbaseg.segmentation.settings import PredictionSettings
 from gbaseg.workflow import layout
 from gbaseg.workflow.context import read_json
-from gbaseg.workflow.pseudo_labels import training_cases
+from gbaseg.workflow.pseudo_labels import source_volumes_mm3, training_cases
 
 # Of a round, in layout.ROUND of its pseudo-labels and in its proxies.
 ENDS = "ends"
@@ -88,15 +87,12 @@ def mean_volumes_mm3(settings: Params, cases: Sequence[Case]) -> dict[str, list[
 
     nan where the source has none of the structure.
     """
-    found: dict[str, dict[str, list[float]]] = {name: defaultdict(list) for name in settings.labels}
-    for case in select(read_table(layout.STANDARD), domain="source", splits=["train"]):
-        label = volume.read(layout.STANDARD / case.label)
-        counts = np.bincount(label.array.ravel(), minlength=len(settings.labels) + 1)
-        for name, value in settings.labels.items():
-            if counts[value]:
-                found[name][case.centre].append(float(np.log(counts[value] * label.grid.voxel_mm3)))
+    volumes = source_volumes_mm3(settings.labels.values())
     means: dict[str, list[float]] = {}
-    for name, by_centre in found.items():
+    for name, value in settings.labels.items():
+        by_centre: dict[str, list[float]] = defaultdict(list)
+        for centre, volume_mm3 in volumes[value]:
+            by_centre[centre].append(float(np.log(volume_mm3)))
         everywhere = [one for of_centre in by_centre.values() for one in of_centre]
         mine = [of if len(of := by_centre.get(case.centre, [])) >= FEWEST else everywhere for case in cases]
         means[name] = [float(np.exp(np.mean(of))) if of else float("nan") for of in mine]
