@@ -192,3 +192,13 @@ def test_metrics_of_another_run_are_not_this_models(run):
     Path("params.yaml").write_text(text.replace("seed: 1 ", "seed: 2 ", 1))
     with pytest.raises(UserError, match=r"of another run: metrics/.*seed was 1, is 2"):
         read_facts("round_1")
+
+
+@pytest.mark.parametrize(("end", "matched"), [(0.62, True), (0.5, False)])
+def test_methods_say_that_volumes_are_the_sources_only_where_masks_were_ended_so(run, end, matched):
+    facts = read_facts("round_1")
+    settings = facts.settings.with_prediction(grow_threshold=None, ends={"VS": end})
+    proxies = {**facts.proxies, "round_1": {**facts.proxies["round_1"], "ends": {"VS": end}}}
+    text = one_line(methods(replace(facts, settings=settings, proxies=proxies), ABOUT))
+    assert f"which end at a softmax of {end:g} (VS)" in text
+    assert ("the mean volume of VS in the target's training scans is that of the source's labels" in text) == matched

@@ -231,10 +231,12 @@ def _prediction(facts: RunFacts) -> Iterator[str]:
     pieces = ", ".join(f"{count} of {name}" for name, count in facts.settings.pieces.items())
     kept = f"the largest connected components were kept ({pieces})"
     where = ", ".join(f"{settings.end_of(name):g} ({name})" for name in facts.settings.labels)
-    if facts.proxies.get(facts.round_id, {}).get("ends"):
+    # Where too little is known, or patients differ, they end at the threshold.
+    found = facts.proxies.get(facts.round_id, {}).get("ends") or {}
+    if matched := [name for name, end in found.items() if end != settings.threshold]:
         yield (
-            f"{kept}, which end at a softmax of {where}: with it their mean volume in the target's training scans is "
-            "that of the source's labels."
+            f"{kept}, which end at a softmax of {where}: with it the mean volume of {', '.join(matched)} in the "
+            "target's training scans is that of the source's labels."
         )
     elif settings.ends:
         yield f"{kept}, which end at a softmax of {where}."
