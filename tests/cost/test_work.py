@@ -62,12 +62,12 @@ def test_stages_that_an_arm_or_mode_does_not_have_cost_nothing(paper, arm):
 
 
 def test_a_choice_costs_its_trainings_and_what_they_label(paper):
-    """Four candidates of two seeds, each a training and two passes over the target; members count, too."""
+    """Four candidates of three seeds, each a training and two passes over the target; members count, too."""
     auto = paper.model_copy(update={"translation": paper.translation.model_copy(update={"mode": "auto"})})
     one, more = amounts(auto), amounts(auto, replace(SIZE, target=SIZE.target + 10))
     a_case = one["pseudo_label survey"] / (SIZE.target + SIZE.held_out)
     stage = "choose_translation"
-    assert more[stage] - one[stage] == pytest.approx(4 * 2 * 2 * 10 * a_case)
+    assert more[stage] - one[stage] == pytest.approx(4 * 3 * 2 * 10 * a_case)
     three = amounts(auto.model_copy(update={"segmentation": auto.segmentation.model_copy(update={"members": 3})}))
     assert three["train round_0"] == pytest.approx(3 * one["train round_0"])
     assert three["survey"] == one["survey"]

@@ -20,6 +20,7 @@ def project(new_project):
         "translation.mode": "auto",
         "translation.auto.cyclegan_runs": 2,
         "translation.auto.epochs": 1,
+        "translation.auto.seeds": 2,
         "survey.lambdas": [1.5],
     }
     project = new_project("tiny", changes)

@@ -8,6 +8,7 @@ from gbaseg.self_training.label_free import (
     Found,
     Rated,
     best,
+    chance_of_trainings,
     is_ranked,
     look_at,
     rate,
@@ -26,7 +27,7 @@ def ball(size, at=5):
 
 
 def way(*masks):
-    """Of every case two seeds' masks, plain and disturbed alike."""
+    """Of every case the seeds' masks, plain and disturbed alike."""
     return rate([look_at(Found(pair, pair, 1.0), RANGES) for pair in masks])
 
 
@@ -87,6 +88,40 @@ def test_ways_are_told_apart_by_their_cases():
     found = {"a": rated([0.8, 0.7, 0.9, 0.8]), "b": rated([0.3, 0.4, 0.3, 0.2]), "c": rated([0.9, 0.5, 1.0, 0.7])}
     assert told_apart(found, "a") == ["b"]
     assert told_apart(found, "b") == []
+
+
+def test_of_three_seeds_the_score_without_each_is_as_if_it_had_not_been_trained():
+    seeds = [(ball(4), ball(4), ball(4, 7)), (ball(5), ball(4), ball(5, 8))]
+    pairs = [[(case[a], case[b]) for case in seeds] for a, b in ((1, 2), (0, 2), (0, 1))]
+    assert way(*seeds).without_one == tuple(way(*pair).score for pair in pairs)
+    assert way(*pairs[0]).without_one == ()
+
+
+def test_chance_of_trainings_is_the_jackknifes():
+    def rated(*without_one):
+        return Rated(0.5, 1.0, 1.0, (0.5, 0.5), without_one)
+
+    values = np.array([0.5, 0.6, 0.7])
+    by_hand = 2 / 3 * np.sum((values - values.mean()) ** 2)
+    assert chance_of_trainings([rated(*values)]) == pytest.approx(by_hand)
+    assert chance_of_trainings([rated(*values), rated(0.4, 0.4, 0.4)]) == pytest.approx(by_hand / 2)
+    collapsed = Rated(None, None, 0.0, (0.0, 0.0), (0.0, 0.0, 0.0))
+    assert chance_of_trainings([rated(*values), collapsed]) == pytest.approx(by_hand)
+    assert chance_of_trainings([rated(), rated()]) == 0.0, "two seeds say nothing"
+
+
+def test_ways_that_other_seeds_might_put_the_other_way_round_are_not_told_apart():
+    cases = {"none": (0.60, 0.62, 0.61), "histogram": (0.66, 0.68, 0.67)}
+
+    def ways(*off):
+        return {
+            name: Rated(np.mean(found), 1.0, 1.0, found, tuple(np.mean(found) + np.array(off)))
+            for name, found in cases.items()
+        }
+
+    assert told_apart(ways(), "histogram") == ["none"]
+    assert told_apart(ways(-0.01, 0.0, 0.01), "histogram") == ["none"]
+    assert told_apart(ways(-0.04, 0.0, 0.04), "histogram") == []
 
 
 @pytest.mark.parametrize(

@@ -30,14 +30,14 @@ def dealt(monkeypatch):
 
 def test_what_is_seen_is_of_the_candidate_and_in_the_order_of_the_cases(monkeypatch):
     def look_at_some(settings, model, cases, ranges_mm3, name):
-        return [Seen([float(NAMES.index(one.case))], [], [model.name == name]) for one in cases]
+        return [Seen([[float(NAMES.index(one.case))]], [[], []], [[model.name == name]]) for one in cases]
 
     monkeypatch.setattr(trials, "look_at_some", look_at_some)
     found = trials.look(Params(), {name: Path(name) for name in ("none", "histogram", "cyclegan_0")})
     assert list(found) == ["none", "histogram", "cyclegan_0"]
     for seen in found.values():
-        assert [one.between for one in seen] == [[float(number)] for number in range(9)]
-        assert all(one.plausible == [True] for one in seen)
+        assert [one.between for one in seen] == [[[float(number)]] for number in range(9)]
+        assert all(one.plausible == [[True]] for one in seen)
 
 
 def test_networks_are_asked_one_by_one_and_a_disturbance_is_undone(monkeypatch, tmp_path):
@@ -58,6 +58,6 @@ def test_networks_are_asked_one_by_one_and_a_disturbance_is_undone(monkeypatch, 
     monkeypatch.setattr(trials, "Ensemble", lambda *_: SimpleNamespace(fold_probabilities=fold_probabilities))
     monkeypatch.setattr(trials, "training_cases", lambda: [case("t0")])
     [seen] = trials.look(Params(), {"none": tmp_path})["none"]
-    assert seen.between == [pytest.approx(2 * 108 / (144 + 108))]
-    assert seen.within == [1.0, 1.0]
-    assert seen.plausible == [True, True]
+    assert seen.between == [[pytest.approx(2 * 108 / (144 + 108))]]
+    assert seen.within == [[1.0], [1.0]]
+    assert seen.plausible == [[True], [True]]

@@ -9,8 +9,8 @@ volumes that the source's structures have.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import combinations
+from dataclasses import dataclass, replace
+from itertools import chain, combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +22,7 @@ from gbaseg.self_training.confidence import in_range
 _NOISE = 0.02  # SD, intensities in [0, 1]
 _GAMMAS = (0.8, 1.25)
 _SHIFT_PX = 2  # along y and x
+_A_PAIR = 2  # of seeds: the fewest that can agree
 # Wide enough for what the source happens not to have, as `self_training.confidence.volume_factor` by default.
 VOLUME_FACTOR = 2.0
 
@@ -61,12 +62,14 @@ class Rated:
         consistency: mean Dice of a model's masks of an image and of the disturbed one; likewise.
         plausible: share of masks whose volume the source's structures have, or nearly; empty ones do not.
         by_case: agreement times consistency of each case, 0 where it has neither: what ways are told apart by.
+        without_one: the score without each of the seeds in turn; none of two seeds, of which one has no agreement.
     """
 
     agreement: float | None
     consistency: float | None
     plausible: float
     by_case: tuple[float, ...]
+    without_one: tuple[float, ...] = ()
 
     @property
     def score(self) -> float:
@@ -92,13 +95,23 @@ class Seen(NamedTuple):
     """What `Found` of a case says, without its masks.
 
     Args:
-        between, within: Dices between the seeds' masks, and between each seed's masks of the two images.
-        plausible: of each mask and structure whether the source has such volumes.
+        between: of each two seeds, in the order of `combinations`, the Dice of each structure between their masks.
+        within: of each seed the Dice of each structure between its masks of the two images.
+        plausible: of each seed's mask and structure whether the source has such volumes.
     """
 
-    between: list[float]
-    within: list[float]
-    plausible: list[bool]
+    between: list[list[float]]
+    within: list[list[float]]
+    plausible: list[list[bool]]
+
+    def without(self, seed: int) -> Seen:
+        """As if that seed had not been trained."""
+        pairs = combinations(range(len(self.within)), 2)
+        return Seen(
+            [dices for pair, dices in zip(pairs, self.between, strict=True) if seed not in pair],
+            [dices for number, dices in enumerate(self.within) if number != seed],
+            [is_so for number, is_so in enumerate(self.plausible) if number != seed],
+        )
 
 
 def look_at(case: Found, ranges_mm3: Mapping[int, tuple[float, float]]) -> Seen:
@@ -107,29 +120,42 @@ def look_at(case: Found, ranges_mm3: Mapping[int, tuple[float, float]]) -> Seen:
     Args:
         ranges_mm3: label value -> smallest and largest volume of that structure in the source.
     """
-    between, _ = dices(combinations(case.plain, 2), ranges_mm3)
-    within, _ = dices(zip(case.plain, case.disturbed, strict=True), ranges_mm3)
+    between = [dices([pair], ranges_mm3)[0] for pair in combinations(case.plain, 2)]
+    within = [dices([pair], ranges_mm3)[0] for pair in zip(case.plain, case.disturbed, strict=True)]
     plausible = []
     for mask in case.plain:
         volumes = {value: float(np.count_nonzero(mask == value)) * case.voxel_mm3 for value in ranges_mm3}
-        plausible += [
-            volumes[value] > 0 and in_range(volumes[value], limits, VOLUME_FACTOR)
-            for value, limits in ranges_mm3.items()
-        ]
+        plausible.append(
+            [
+                volumes[value] > 0 and in_range(volumes[value], limits, VOLUME_FACTOR)
+                for value, limits in ranges_mm3.items()
+            ]
+        )
     return Seen(between, within, plausible)
 
 
 def rate(cases: Sequence[Seen]) -> Rated:
     """Rate a way to train by what its models find in the target."""
+    seeds = len(cases[0].within) if cases else 0
+    left_out = range(seeds if seeds > _A_PAIR else 0)
+    without_one = [_rate([case.without(seed) for case in cases]).score for seed in left_out]
+    return replace(_rate(cases), without_one=tuple(without_one))
+
+
+def _rate(cases: Sequence[Seen]) -> Rated:
     return Rated(
-        _mean([dice for case in cases for dice in case.between]),
-        _mean([dice for case in cases for dice in case.within]),
-        _mean([is_so for case in cases for is_so in case.plausible]) or 0.0,
-        tuple((_mean(case.between) or 0.0) * (_mean(case.within) or 0.0) for case in cases),
+        _mean(chain.from_iterable(dices for case in cases for dices in case.between)),
+        _mean(chain.from_iterable(dices for case in cases for dices in case.within)),
+        _mean(chain.from_iterable(is_so for case in cases for is_so in case.plausible)) or 0.0,
+        tuple(
+            (_mean(chain.from_iterable(case.between)) or 0.0) * (_mean(chain.from_iterable(case.within)) or 0.0)
+            for case in cases
+        ),
     )
 
 
-def _mean(values: Sequence[float]) -> float | None:
+def _mean(values: Iterable[float]) -> float | None:
+    values = list(values)
     return float(np.mean(values)) if values else None
 
 
@@ -156,18 +182,31 @@ def simplest(rated: Mapping[str, Rated], kinds: Iterable[Collection[str]]) -> st
 
 
 def told_apart(rated: Mapping[str, Rated], name: str) -> list[str]:
-    """Ways that one is better than by more than its cases' chance: two standard errors of their paired differences.
+    """Ways that one is better than by more than chance: two standard errors of their difference.
 
-    A way that none of the others is told apart from was chosen by next to nothing.
+    Chance is that of the cases, which both have seen, and, of three seeds or more, that of the trainings: other seeds
+    of the same ways change places where the cases alone are sure (docs/results.md, hearts). A way that none of the
+    others is told apart from was chosen by next to nothing.
     """
+    of_trainings = 2.0 * chance_of_trainings(rated.values())
     found = []
     for other, one in rated.items():
         if other != name and len(one.by_case) > 1:
             here = np.array(rated[name].by_case) * rated[name].plausible
             differences = here - np.array(one.by_case) * one.plausible
-            if differences.mean() > 2.0 * differences.std(ddof=1) / np.sqrt(len(differences)):
+            variance = differences.var(ddof=1) / len(differences) + of_trainings
+            if differences.mean() > 2.0 * np.sqrt(variance):
                 found.append(other)
     return found
+
+
+def chance_of_trainings(rated: Iterable[Rated]) -> float:
+    """Variance of a score from one set of seeds to another: the jackknife's, its mean over ways that find something.
+
+    0 of two seeds, which say nothing of it.
+    """
+    found = [one.without_one for one in rated if one.score > 0 and one.without_one]
+    return float(np.mean([(len(scores) - 1) * np.var(scores) for scores in found])) if found else 0.0
 
 
 def is_ranked(rated: Iterable[Rated]) -> bool:

@@ -6,13 +6,14 @@ they find in the target's training cases. No label of the target is read (METHOD
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gbaseg import params
 from gbaseg.runtime.progress import log
-from gbaseg.self_training.label_free import Rated, best, is_ranked, simplest, told_apart
+from gbaseg.self_training.label_free import Rated, best, chance_of_trainings, is_ranked, simplest, told_apart
 from gbaseg.workflow import layout
 from gbaseg.workflow.choice import Translation, candidates
 from gbaseg.workflow.context import stage, write_json
@@ -76,18 +77,20 @@ def summary(rated: Mapping[str, Rated], seconds: float, name: str) -> dict[str, 
     worse = told_apart(rated, top)
     alike = [other for other in rated if other not in (top, *worse)]
     ranked = is_ranked(rated.values())
+    chance = chance_of_trainings(rated.values())
     if not ranked:
         why = "WARNING: no candidate finds anything in the target; the first is as good as any"
     elif not alike:
-        why = "better than every other by more than its cases' chance"
+        why = "better than every other by more than chance"
     else:
         others = ", ".join(other for other in (top, *alike) if other != name)
         place = "the best" if name == top else "the first of those that put the least into the images"
-        why = f"WARNING: {place}, not told apart from {others} by its cases (less than two standard errors)"
+        why = f"WARNING: {place}, not told apart from {others} (less than two standard errors)"
     return {
         "chosen": name,
         "trusted": ranked and not alike,
         "why": why,
+        "sd_of_trainings": round(math.sqrt(chance), 4) if chance else None,
         "seconds": round(seconds, 1),
         "candidates": {
             other: {

@@ -110,7 +110,12 @@ class AutoSettings(Settings):
         "leaves images as they are (none, randomise) is used, else the first",
     )
     cyclegan_runs: Count = Field(1, description="CycleGANs among them, each of another seed, from translation.run on")
-    seeds: int = Field(2, ge=2, description="short trainings of each, whose agreement it is judged by")
+    seeds: int = Field(
+        3,
+        ge=2,
+        description="short trainings of each, whose agreement it is judged by; of two nothing is known of how far "
+        "other seeds would change the order",
+    )
     epochs: Count = Field(10, description="of each of them, of one fold as the survey's")
 
     @property
