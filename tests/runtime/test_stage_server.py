@@ -121,7 +121,7 @@ def gone(process):
 @contextmanager
 def dvc_with_server():
     """A dvc whose first stage has run, so that there is a server; and what that stage gave."""
-    if not stage_client._is_possible():
+    if not stage_client._is_possible(os.environ):
         pytest.skip("a machine with a GPU has no server of stages")
     folder = Path(tempfile.mkdtemp(prefix="t"))
     dvc = Dvc(folder)
@@ -194,7 +194,7 @@ def test_a_fork_has_the_folder_and_streams_of_its_caller(ready, tmp_path):
 
 
 def test_a_stage_that_is_to_be_another_is_no_fork(ready, monkeypatch):
-    folder = partial(stage_client._folder, ready.process.pid, False)
+    folder = partial(stage_client._folder, ready.process.pid, False, os.environ)
     before = folder()
     for name in ("DVC_STAGE", "PWD"):
         monkeypatch.setenv(name, "another")
@@ -210,20 +210,24 @@ def test_a_stage_that_is_to_be_another_is_no_fork(ready, monkeypatch):
 # Told a line, runs a stage below a shell in a group of its own, as several dvc side by side do, and says what it said.
 _SEVERAL = """
 import os, subprocess, sys
+from gbaseg.runtime.stage_client import SHARED_BY, start_for_all
+if sys.argv[1:]:
+    start_for_all(sys.argv[1], {**os.environ, SHARED_BY: str(os.getpid())})
 for command in sys.stdin:
     stage = subprocess.Popen(["sh", "-c", command], process_group=0, stderr=subprocess.PIPE, text=True)
     print(repr(stage.communicate()[1]), flush=True)
 """
 
 
-def test_several_dvc_side_by_side_have_one_server_that_ends_with_what_runs_them(tmp_path):
-    if not stage_client._is_possible():
+@pytest.mark.parametrize("before", [[], ["phantom"]], ids=["of the first stage", "before it"])
+def test_several_dvc_side_by_side_have_one_server_that_ends_with_what_runs_them(tmp_path, before):
+    if not stage_client._is_possible(os.environ):
         pytest.skip("a machine with a GPU has no server of stages")
     temporary = Path(tempfile.mkdtemp(prefix="t"))
     environment = {**os.environ, "TMPDIR": str(temporary), "DVC_STAGE": "a stage"}
     environment.pop(SWITCH, None)
     several = subprocess.Popen(
-        [sys.executable, "-c", _SEVERAL],
+        [sys.executable, "-c", _SEVERAL, *before],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=tmp_path,
     )  # fmt: skip
 
@@ -236,11 +240,12 @@ def test_several_dvc_side_by_side_have_one_server_that_ends_with_what_runs_them(
         return {path: path.stat().st_mtime_ns for path in temporary.glob("gbaseg-stages-*")}
 
     try:
-        said = run()
+        said = run() if not before else ""
         wait_for(lambda: any(_listens(path / "socket") for path in servers()))
         [(server, made)] = servers().items()
-        assert server.name.startswith(f"gbaseg-stages-{several.pid}-") and "params.yaml" in said
-        assert run() == said and servers() == {server: made}
+        assert server.name.startswith(f"gbaseg-stages-{several.pid}-")
+        again = run()
+        assert "params.yaml" in again and again == (said or again) and servers() == {server: made}
     finally:
         several.kill()
         several.communicate()
@@ -251,9 +256,9 @@ def test_several_dvc_side_by_side_have_one_server_that_ends_with_what_runs_them(
 def test_no_server_where_it_is_switched_off_or_a_gpu_is_there(ready, monkeypatch, tmp_path):
     ready.run(f"{GBASEG} outlook", **{SWITCH: "0", "OMP_NUM_THREADS": "7"})
     assert len(list(ready.temporary.glob("gbaseg-stages-*"))) == 1
-    assert stage_client._is_possible()
+    assert stage_client._is_possible(os.environ)
     monkeypatch.setattr(stage_client, "_OF_GPUS", (str(tmp_path),))
-    assert not stage_client._is_possible()
+    assert not stage_client._is_possible(os.environ)
 
 
 @pytest.mark.parametrize(("signalled", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from gbaseg import params
 from gbaseg.errors import UserError
@@ -33,9 +33,9 @@ from gbaseg.runtime.locks import locked
 from gbaseg.runtime.place import ENGINE, FILE
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.scratch import ROOT
-from gbaseg.runtime.stage_client import SHARED_BY
+from gbaseg.runtime.stage_client import SHARED_BY, start_for_all
 from gbaseg.text_file import tail
-from gbaseg.workflow.itinerary import made_of, targets
+from gbaseg.workflow.itinerary import commands, made_of, targets
 from gbaseg.workflow.saved import cache_folder
 
 if TYPE_CHECKING:
@@ -50,13 +50,20 @@ _LOOK_S, _ENDING_S = 0.1, 30.0
 Group = tuple[frozenset[str], tuple[str, ...]]
 
 
+class _Files(NamedTuple):
+    """A folder's files that git knows, as they are: its commit, and their tree, with what is not committed."""
+
+    commit: str
+    tree: str
+
+
 @dataclass
 class _Under:
     """An experiment under way.
 
     Args:
         one: the experiment.
-        clone: where it runs.
+        here: this folder's files, which it starts from.
         groups: that it may have to make, in their order, before it is run as a whole.
         making: of these the one that its process makes; None: that runs the whole experiment.
         before: commands of its process that end with that group.
@@ -66,7 +73,7 @@ class _Under:
     """
 
     one: Experiment
-    clone: Path
+    here: _Files
     groups: list[Group]
     making: Group | None = None
     before: int = 0
@@ -74,6 +81,12 @@ class _Under:
     whole: bool = False
     checked_out: bool = False
     began: float = field(default_factory=time.monotonic)
+
+    @property
+    def clone(self) -> Path:
+        """Where it runs."""
+        key = hashlib.blake2b(repr((*self.here, self.one.overrides)).encode(), digest_size=4).hexdigest()
+        return FOLDER / f"{self.one.name}-{key}"
 
     @property
     def log(self) -> Path:
@@ -104,10 +117,13 @@ def run_side_by_side(todo: Sequence[Experiment], settings: Mapping[str, Mapping[
     FOLDER.mkdir(parents=True, exist_ok=True)
     with locked(FOLDER.with_name(f"{FOLDER.name}.lock"), f"experiments in {FOLDER}"):
         shares = shared_stages({one.name: settings[one.name] for one in todo})
-        left = [_Under(one, _clone(one, settings[one.name]), shares[one.name]) for one in todo]
+        environment = _environment(at_once)
+        if todo:
+            _start_server(settings[todo[0].name], environment)
+        here = _files_here()
+        left = [_Under(one, here, shares[one.name]) for one in todo]
         failed: list[_Under] = []
         made: set[Group] = set()
-        environment = _environment(at_once)
         try:
             while left:
                 _begin(left, made, at_once, environment)
@@ -172,19 +188,21 @@ def _begin(left: Sequence[_Under], made: Set[Group], at_once: int, environment: 
         if under.process is not None or (under.groups and under.groups[0] in [other.making for other in busy]):
             continue
         under.making = under.groups[0] if under.groups else None
-        commands = [] if under.checked_out else [_CHECKOUT]
+        if not under.checked_out:
+            _clone(under)
+        said = [] if under.checked_out else [_CHECKOUT]
         if under.making is not None:
-            commands.append(("repro", *under.making[1]))
-        under.before, under.whole = len(commands), len(under.groups) < 2
+            said.append(("repro", *under.making[1]))
+        under.before, under.whole = len(said), len(under.groups) < 2
         if under.whole:
-            commands.append(_run(under.one))
+            said.append(_run(under.one))
         under.says.unlink(missing_ok=True)
         if not under.log.exists():
             log(f"{under.one.name}: begun; its words: {under.log}")
         with under.log.open("ab") as stream:
             # Ctrl-C goes to this process alone, which tells it and its stage; killed, it takes dvc with it.
             under.process = subprocess.Popen(
-                [*_DVC, str(under.says.absolute()), *(" ".join(map(quote, command)) for command in commands)],
+                [*_DVC, str(under.says.absolute()), *(" ".join(map(quote, command)) for command in said)],
                 cwd=under.clone,
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -214,8 +232,23 @@ def _environment(at_once: int) -> dict[str, str]:
     return found
 
 
-def _clone(one: Experiment, settings: Mapping[str, Any]) -> Path:
-    """The clone in which an experiment runs: a new one, or that of a run that was broken off.
+def _start_server(settings: Mapping[str, Any], environment: Mapping[str, str]) -> None:
+    """Of the stages of all experiments, where these are gbaseg's: it imports while the first clones are made."""
+    program, command, *_ = [*commands(settings)[0].split(), ""]
+    if program == "gbaseg":
+        start_for_all(command, environment)
+
+
+def _files_here() -> _Files:
+    if inside := below_the_top():
+        raise UserError(f"--at-once: this project lies in {inside} of its repository; allowed: one of its own")
+    git("status", "--porcelain")  # looks anew: `stash create` fails, in silence, on a file that was written as it was
+    commit, changed = git("rev-parse", "HEAD"), git("stash", "create")
+    return _Files(commit, git("rev-parse", f"{changed or commit}^{{tree}}"))
+
+
+def _clone(under: _Under) -> None:
+    """Make the clone in which an experiment runs, where a run that was broken off has not left it.
 
     It has this folder's files as they are (those that git knows), the experiment's params.yaml, this folder's cache and
     store.
@@ -223,21 +256,15 @@ def _clone(one: Experiment, settings: Mapping[str, Any]) -> Path:
     from dvc.config import Config
     from dvc.utils.hydra import apply_overrides
 
-    if inside := below_the_top():
-        raise UserError(f"--at-once: this project lies in {inside} of its repository; allowed: one of its own")
-    git("status", "--porcelain")  # looks anew: `stash create` fails, in silence, on a file that was written as it was
-    commit, changed = git("rev-parse", "HEAD"), git("stash", "create")
-    files = git("rev-parse", f"{changed or commit}^{{tree}}")
-    key = hashlib.blake2b(repr((commit, files, one.overrides)).encode(), digest_size=4).hexdigest()
-    clone = FOLDER / f"{one.name}-{key}"
+    clone = under.clone
     if clone.is_dir():
         dvc_notes.mend(clone / ".dvc" / "tmp", wait_s=_ENDING_S)
-        return clone
+        return
     half = clone.with_name(f".partial-{clone.name}")
     discard(half)
     git("clone", "--quiet", "--shared", "--no-checkout", ".", str(half))
-    git("checkout", "--quiet", "--detach", commit, folder=half)
-    git("read-tree", "-u", "--reset", files, folder=half)
+    git("checkout", "--quiet", "--detach", under.here.commit, folder=half)
+    git("read-tree", "-u", "--reset", under.here.tree, folder=half)
     for name in ("user.name", "user.email"):
         git("config", name, _git_config(name), folder=half)
     local = Path(".dvc/config.local")
@@ -251,9 +278,8 @@ def _clone(one: Experiment, settings: Mapping[str, Any]) -> Path:
     store.mkdir(parents=True, exist_ok=True)
     (half / ROOT).mkdir(exist_ok=True)
     (half / store).symlink_to(store.absolute())
-    apply_overrides(str(half / params.PATH), one.overrides)
+    apply_overrides(str(half / params.PATH), under.one.overrides)
     half.rename(clone)
-    return clone
 
 
 def _git_config(name: str) -> str:

@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -50,7 +51,7 @@ def hand_over() -> None:
         UserError: the server was ended meanwhile, and the fork with it.
         SystemExit: the fork's.
     """
-    if not _is_possible():
+    if not _is_possible(os.environ):
         return
     dvc = line_to_dvc()[-1]
     if takes_orphans(dvc):
@@ -59,16 +60,17 @@ def hand_over() -> None:
     shared = shared_by.isdecimal() and is_below(int(shared_by))
     owner = int(shared_by) if shared else dvc
     try:
-        folder = _folder(owner, shared)
+        folder = _folder(owner, shared, os.environ)
     except OSError:
         return  # a system that does not say all of it
+    command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
     with socket.socket(socket.AF_UNIX) as server:
         try:
             if folder.stat().st_uid != os.getuid():
                 return
             server.connect(str(folder / SOCKET))
         except OSError:
-            _start(folder, owner)
+            _start(folder, owner, command, os.environ)
             return
         code = _run(server)
     if code is None:
@@ -80,13 +82,25 @@ def hand_over() -> None:
     raise SystemExit(code)
 
 
-def _is_possible() -> bool:
-    if sys.platform != "linux" or os.environ.get(SWITCH) == "0":
+def start_for_all(command: str, environment: Mapping[str, str]) -> None:
+    """Have the server that several dvc below this process are to share import while the first of them starts.
+
+    Args:
+        command: of the first stage, as `gbaseg` has it.
+        environment: that each of them is to have, with `SHARED_BY`.
+    """
+    if _is_possible(environment):
+        with suppress(OSError):
+            _start(_folder(os.getpid(), True, environment), os.getpid(), command, environment)
+
+
+def _is_possible(environment: Mapping[str, str]) -> bool:
+    if sys.platform != "linux" or environment.get(SWITCH) == "0":
         return False
     return not any(map(os.path.exists, _OF_GPUS))
 
 
-def _folder(owner: int, shared: bool) -> Path:
+def _folder(owner: int, shared: bool, environment: Mapping[str, str]) -> Path:
     """The server's, for stages of this dvc that would all be started alike and of the same code.
 
     Args:
@@ -97,8 +111,9 @@ def _folder(owner: int, shared: bool) -> Path:
     packages = {entry for entry in sys.path if entry.endswith("-packages")}
     alike = (
         Path(f"/proc/{owner}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19],  # when it was started
-        [one for one in sorted(os.environ.items()) if not one[0].startswith("DVC") and one[0] not in _OF_A_SHELL],
-        (sys.executable, str(sys.flags), sys.warnoptions, sys.path[1:]),
+        [one for one in sorted(environment.items()) if not one[0].startswith("DVC") and one[0] not in _OF_A_SHELL],
+        # An interpreter has several names in its environment.
+        (sys.prefix, os.path.realpath(sys.executable), str(sys.flags), sys.warnoptions, sys.path[1:]),
         # Nice, taskset, ulimit, a container and the like, which a fork of another process would not be in.
         (os.nice(0), sorted(os.sched_getaffinity(0)), shared or os.getpgid(0), os.getsid(0), os.getgroups()),
         [resource.getrlimit(getattr(resource, name)) for name in sorted(dir(resource)) if name.startswith("RLIMIT_")],
@@ -112,13 +127,12 @@ def _folder(owner: int, shared: bool) -> Path:
     return Path(tempfile.gettempdir()) / f"{_FOLDERS}{owner}-{name}"
 
 
-def _start(folder: Path, owner: int) -> None:
-    """Begin to import, beside this process, for the stages after it."""
+def _start(folder: Path, owner: int, command: str, environment: Mapping[str, str]) -> None:
+    """Begin to import, beside this process, for the stages after that command."""
     for left in folder.parent.glob(f"{_FOLDERS}*"):
         _clear(left)
     if folder.exists():
         return
-    command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
     module = ["-m", "gbaseg.runtime.stage_server", str(folder), str(owner), command]
     with suppress(OSError):
         # Whoever reads what dvc says up to its end would wait for this process, too.
@@ -127,6 +141,7 @@ def _start(folder: Path, owner: int) -> None:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            env=environment,
         )
 
 

@@ -32,9 +32,21 @@ def itinerary(values: Mapping[str, Any] | None = None) -> list[str]:
     Raises:
         UserError: dvc.yaml or params.yaml is missing or no YAML, or dvc.yaml is no pipeline as it is shipped.
     """
+    return [_name(command) for command in commands(read_yaml(PATH) if values is None else values)]
+
+
+def commands(values: Mapping[str, Any]) -> list[str]:
+    """Every stage's command, in the order of `itinerary`.
+
+    Args:
+        values: content of a params.yaml.
+
+    Raises:
+        UserError: as `itinerary`.
+    """
     with _refused():
-        unrolled = list(_unrolled(read_yaml(PIPELINE)["stages"], read_yaml(PATH) if values is None else values))
-        return [_name(unrolled[place]["cmd"]) for place in _order(_read_by(unrolled))]
+        unrolled = list(_unrolled(read_yaml(PIPELINE)["stages"], values))
+        return [unrolled[place]["cmd"] for place in _order(_read_by(unrolled))]
 
 
 def made_of(values: Mapping[str, Any]) -> dict[str, str]:
