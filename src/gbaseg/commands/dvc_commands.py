@@ -2,15 +2,23 @@
 
     python -m gbaseg.commands.dvc_commands SAYS "checkout --quiet" "repro one two"
 
-SAYS: a file that gets a byte for each command that is done.
+SAYS: a file that gets a byte for each command that is done; beside it is dvc.lock as that command has left it.
 """
 
 from __future__ import annotations
 
 import shlex
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+_LOCK = Path("dvc.lock")
+
+
+def noted_beside(says: Path) -> Path:
+    """Where dvc.lock is kept of a process that says what is done there."""
+    return says.with_suffix(".lock")
 
 
 def main(says: Path, commands: Sequence[str]) -> int:
@@ -28,6 +36,9 @@ def main(says: Path, commands: Sequence[str]) -> int:
     for command in commands:
         if code := int(dvc(shlex.split(command))):
             return code
+        # The next one writes it anew, and whoever reads it meanwhile may find half of it.
+        if _LOCK.exists():
+            shutil.copyfile(_LOCK, noted_beside(says))
         with says.open("ab") as stream:
             stream.write(b".")
     return 0

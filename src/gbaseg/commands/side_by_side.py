@@ -1,42 +1,38 @@
 """Experiments side by side: each in a clone of its own under .scratch, with this folder's DVC cache and store.
 
-A clone and no git worktree: worktrees share the references by which DVC knows which experiment it is making. What
-several experiments share is made by one of them while the others do something else; DVC's run cache hands it on.
+What several experiments share is made by one of them while the others do something else, and handed on by what its
+dvc.lock says of it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections import defaultdict
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from gbaseg import params
+from gbaseg.commands.dvc_commands import noted_beside
+from gbaseg.commands.experiment_clone import Entries, Files, bring_here, entries_of, files_here, hand_on, make_clone
+from gbaseg.commands.in_turn import Group, in_turn, shared_stages
 from gbaseg.errors import UserError
-from gbaseg.git import below_the_top, git
-from gbaseg.runtime import dvc_notes
 from gbaseg.runtime.durations import took
 from gbaseg.runtime.engine import WORKERS
 from gbaseg.runtime.family import hears_of_parent
-from gbaseg.runtime.leftovers import discard
 from gbaseg.runtime.locks import locked
 from gbaseg.runtime.place import ENGINE, FILE
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.scratch import ROOT
 from gbaseg.runtime.stage_client import SHARED_BY, start_for_all
 from gbaseg.text_file import tail
-from gbaseg.workflow.itinerary import commands, made_of, targets
-from gbaseg.workflow.saved import cache_folder
+from gbaseg.workflow.itinerary import commands
 
 if TYPE_CHECKING:
     from gbaseg.commands.ablation import Experiment
@@ -45,16 +41,6 @@ FOLDER = ROOT / "experiments"
 _DVC = (sys.executable, "-m", "gbaseg.commands.dvc_commands")
 _CHECKOUT: tuple[str, ...] = ("checkout", "--quiet", "--allow-missing")
 _LOOK_S, _ENDING_S = 0.1, 30.0
-
-# Stages that the same experiments share, and these experiments.
-Group = tuple[frozenset[str], tuple[str, ...]]
-
-
-class _Files(NamedTuple):
-    """A folder's files that git knows, as they are: its commit, and their tree, with what is not committed."""
-
-    commit: str
-    tree: str
 
 
 @dataclass
@@ -73,7 +59,7 @@ class _Under:
     """
 
     one: Experiment
-    here: _Files
+    here: Files
     groups: list[Group]
     making: Group | None = None
     before: int = 0
@@ -84,7 +70,7 @@ class _Under:
 
     @property
     def clone(self) -> Path:
-        """Where it runs."""
+        """Where it runs: another folder for other files, or other settings."""
         key = hashlib.blake2b(repr((*self.here, self.one.overrides)).encode(), digest_size=4).hexdigest()
         return FOLDER / f"{self.one.name}-{key}"
 
@@ -98,6 +84,11 @@ class _Under:
         """A byte for each command of its process that is done."""
         return self.clone.with_name(f"{self.clone.name}.done")
 
+    @property
+    def noted(self) -> Path:
+        """Its dvc.lock as the last of these commands has left it."""
+        return noted_beside(self.says)
+
     def has_made(self) -> bool:
         """Whether the group is there; its process may have gone on to the experiment as a whole."""
         return self.making is not None and self.says.is_file() and self.says.stat().st_size >= self.before
@@ -107,7 +98,7 @@ def run_side_by_side(todo: Sequence[Experiment], settings: Mapping[str, Mapping[
     """Run experiments, so many at a time. They end as experiments of this folder, whose files stay as they are.
 
     Args:
-        todo: those that are left to run, the most urgent first.
+        todo: those that are left to run; see `in_turn`.
         settings: name -> its params.yaml.
         at_once: how many commands run at a time.
 
@@ -120,10 +111,10 @@ def run_side_by_side(todo: Sequence[Experiment], settings: Mapping[str, Mapping[
         environment = _environment(at_once)
         if todo:
             _start_server(settings[todo[0].name], environment)
-        here = _files_here()
-        left = [_Under(one, here, shares[one.name]) for one in todo]
+        here = files_here()
+        left = [_Under(one, here, shares[one.name]) for one in in_turn(todo, settings, shares)]
         failed: list[_Under] = []
-        made: set[Group] = set()
+        made: dict[Group, Entries] = {}
         try:
             while left:
                 _begin(left, made, at_once, environment)
@@ -131,7 +122,8 @@ def run_side_by_side(todo: Sequence[Experiment], settings: Mapping[str, Mapping[
                 ended = [one for one in left if one.process is not None and one.process.poll() is not None]
                 # Looked at afterwards: a process that has ended has said all.
                 for under in [one for one in left if one.has_made()]:
-                    made.add(cast("Group", under.making))
+                    group = cast("Group", under.making)
+                    made[group] = entries_of(under.noted, group[1])
                     under.making = None
                 for under in ended:
                     assert under.process is not None
@@ -144,7 +136,9 @@ def run_side_by_side(todo: Sequence[Experiment], settings: Mapping[str, Mapping[
                         failed.append(under)
                         log(f"{under.one.name}: failed after {spent}; {under.log}")
                     else:
-                        _bring_here(under)
+                        bring_here(under.one.name, under.clone)
+                        for path in (under.log, under.says, under.noted):
+                            path.unlink(missing_ok=True)
                         log(f"{under.one.name}: done in {spent}")
         finally:
             _end([under.process for under in left if under.process is not None])
@@ -153,43 +147,20 @@ def run_side_by_side(todo: Sequence[Experiment], settings: Mapping[str, Mapping[
         raise UserError("\n".join([*ends, "mend it and say this command again: what is done is not done again"]))
 
 
-def shared_stages(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, list[Group]]:
-    """Of each experiment the stages that others make, too, by their names in DVC: groups in their order.
-
-    Args:
-        settings: name -> its params.yaml.
-    """
-    digests = {name: made_of(values) for name, values in settings.items()}
-    makers: dict[str, set[str]] = defaultdict(set)
-    for name, made in digests.items():
-        for digest in made.values():
-            makers[digest].add(name)
-    found: dict[str, list[Group]] = {}
-    for name, made in digests.items():
-        called, groups = targets(settings[name]), dict[frozenset[str], list[str]]()
-        for stage, digest in made.items():
-            if len(makers[digest]) > 1:
-                groups.setdefault(frozenset(makers[digest]), []).append(called[stage])
-        # What more of them share comes first: no stage is made before those that it follows from.
-        found[name] = sorted(
-            ((sharing, tuple(stages)) for sharing, stages in groups.items()), key=lambda group: -len(group[0])
-        )
-    return found
-
-
-def _begin(left: Sequence[_Under], made: Set[Group], at_once: int, environment: Mapping[str, str]) -> None:
+def _begin(left: Sequence[_Under], made: Mapping[Group, Entries], at_once: int, environment: Mapping[str, str]) -> None:
     """Begin what may begin, as long as there is room: a group is made by one experiment at a time, and once."""
     for under in left:
         busy = [other for other in left if other.process is not None]
         if len(busy) >= at_once:
             return
-        # What others have made comes from DVC's cache of runs, with the experiment as a whole.
-        under.groups = [group for group in under.groups if group not in made]
-        if under.process is not None or (under.groups and under.groups[0] in [other.making for other in busy]):
+        there = [group for group in under.groups if group in made]
+        groups = [group for group in under.groups if group not in made]
+        if under.process is not None or (groups and groups[0] in [other.making for other in busy]):
             continue
-        under.making = under.groups[0] if under.groups else None
+        under.groups, under.making = groups, groups[0] if groups else None
         if not under.checked_out:
-            _clone(under)
+            make_clone(under.clone, under.here, under.one.overrides)
+            hand_on({name: entry for group in there for name, entry in made[group].items()}, under.clone)
         said = [] if under.checked_out else [_CHECKOUT]
         if under.making is not None:
             said.append(("repro", *under.making[1]))
@@ -237,66 +208,6 @@ def _start_server(settings: Mapping[str, Any], environment: Mapping[str, str]) -
     program, command, *_ = [*commands(settings)[0].split(), ""]
     if program == "gbaseg":
         start_for_all(command, environment)
-
-
-def _files_here() -> _Files:
-    if inside := below_the_top():
-        raise UserError(f"--at-once: this project lies in {inside} of its repository; allowed: one of its own")
-    git("status", "--porcelain")  # looks anew: `stash create` fails, in silence, on a file that was written as it was
-    commit, changed = git("rev-parse", "HEAD"), git("stash", "create")
-    return _Files(commit, git("rev-parse", f"{changed or commit}^{{tree}}"))
-
-
-def _clone(under: _Under) -> None:
-    """Make the clone in which an experiment runs, where a run that was broken off has not left it.
-
-    It has this folder's files as they are (those that git knows), the experiment's params.yaml, this folder's cache and
-    store.
-    """
-    from dvc.config import Config
-    from dvc.utils.hydra import apply_overrides
-
-    clone = under.clone
-    if clone.is_dir():
-        dvc_notes.mend(clone / ".dvc" / "tmp", wait_s=_ENDING_S)
-        return
-    half = clone.with_name(f".partial-{clone.name}")
-    discard(half)
-    git("clone", "--quiet", "--shared", "--no-checkout", ".", str(half))
-    git("checkout", "--quiet", "--detach", under.here.commit, folder=half)
-    git("read-tree", "-u", "--reset", under.here.tree, folder=half)
-    for name in ("user.name", "user.email"):
-        git("config", name, _git_config(name), folder=half)
-    local = Path(".dvc/config.local")
-    if local.is_file():
-        shutil.copyfile(local, half / local)
-    cache = cache_folder()
-    assert cache is not None, "experiments_of_this_commit has asked DVC"
-    with Config(str(half / ".dvc")).edit("local") as config:
-        config.setdefault("cache", {})["dir"] = str(cache.absolute())
-    store = ROOT / "store"
-    store.mkdir(parents=True, exist_ok=True)
-    (half / ROOT).mkdir(exist_ok=True)
-    (half / store).symlink_to(store.absolute())
-    apply_overrides(str(half / params.PATH), under.one.overrides)
-    half.rename(clone)
-
-
-def _git_config(name: str) -> str:
-    try:
-        return git("config", name)
-    except UserError:
-        return "gbaseg"  # of an experiment's commit; DVC wants some
-
-
-def _bring_here(under: _Under) -> None:
-    """Make a finished experiment one of this folder; its clone goes."""
-    references = git("for-each-ref", "--format=%(refname)", "refs/exps", folder=under.clone).splitlines()
-    [reference] = [name for name in references if name.endswith(f"/{under.one.name}") and "/exec/" not in name]
-    git("fetch", "--quiet", str(under.clone.absolute()), f"+{reference}:{reference}")
-    discard(under.clone)
-    for path in (under.log, under.says):
-        path.unlink()
 
 
 def _end(processes: Sequence[subprocess.Popen[bytes]]) -> None:

@@ -84,6 +84,6 @@ def _seconds(
 ) -> float:
     if work is not None:
         return speeds[work.kind].seconds(work)
-    took = float(ledger[name]["seconds"]) if name in ledger else _PHANTOM if name == "phantom" else _UNCOUNTED
-    # What was trained here, of another arm or translation, is not asked for by these settings: no work was counted.
-    return took if kind_of(name) is None else min(took, _UNCOUNTED)
+    if kind_of(name) is not None:
+        return 0.0  # not asked for by these settings, whatever it took here for another arm or translation
+    return float(ledger[name]["seconds"]) if name in ledger else _PHANTOM if name == "phantom" else _UNCOUNTED

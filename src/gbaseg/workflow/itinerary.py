@@ -32,7 +32,8 @@ def itinerary(values: Mapping[str, Any] | None = None) -> list[str]:
     Raises:
         UserError: dvc.yaml or params.yaml is missing or no YAML, or dvc.yaml is no pipeline as it is shipped.
     """
-    return [_name(command) for command in commands(read_yaml(PATH) if values is None else values)]
+    with _refused():
+        return [_name(command) for command in commands(read_yaml(PATH) if values is None else values)]
 
 
 def commands(values: Mapping[str, Any]) -> list[str]:
