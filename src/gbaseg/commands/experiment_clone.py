@@ -97,7 +97,7 @@ def entries_of(locked: Path, stages: Sequence[str]) -> Entries:
         locked: that file; it may be missing.
         stages: as DVC calls them.
     """
-    noted = read_yaml(locked)["stages"] if locked.is_file() else {}
+    noted = read_yaml(locked).get("stages", {}) if locked.is_file() else {}
     return {name: noted[name] for name in stages if name in noted}
 
 
