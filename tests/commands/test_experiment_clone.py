@@ -6,7 +6,14 @@ from ruamel.yaml import YAML
 from gbaseg.commands.experiment_clone import entries_of, hand_on
 
 SHARED = {"survey": {"cmd": "gbaseg survey", "outs": [{"path": "models/survey", "md5": "a.dir", "size": 1}]}}
-OWN = "schema: '2.0'\nstages:\n  survey:\n    cmd: gbaseg survey\n    outs: []\n  augment:\n    cmd: gbaseg augment # own\n"
+OWN = """schema: '2.0'
+stages:
+  survey:
+    cmd: gbaseg survey
+    outs: []
+  augment:
+    cmd: gbaseg augment # own
+"""
 
 
 @pytest.mark.parametrize(("before", "others"), [(None, []), (OWN, ["augment"])], ids=["without one", "of another seed"])
