@@ -6,6 +6,7 @@ import pytest
 from gbaseg.self_training.label_free import (
     Disturbance,
     Found,
+    Kind,
     Rated,
     best,
     chance_of_trainings,
@@ -137,9 +138,22 @@ def test_ways_that_other_seeds_might_put_the_other_way_round_are_not_told_apart(
             id="three",
         ),
         pytest.param({"none": [0.6, 0.8, 0.6], "randomise": [0.5, 0.8, 0.5]}, "randomise", id="contrasts at random"),
-        pytest.param({"none": [0.7, 0.8, 0.6], "randomise": [0.2, 0.3, 0.2]}, "none", id="but for worse ones"),
+        pytest.param({"none": [0.7, 0.8, 0.6], "randomise": [0.2, 0.3, 0.2]}, "none", id="which have been learnt"),
+        pytest.param({"none": [0.7, 0.8, 0.6], "randomise": [0.5, 0.5, 0.5]}, "randomise", id="if with lower scores"),
+        pytest.param(
+            {"none": [0.4, 0.8, 0.5], "randomise": [0.4, 0.4, 0.4], "histogram": [0.5, 0.7, 0.6]},
+            "randomise",
+            id="for none that is not told apart",
+        ),
+        pytest.param(
+            {"none": [0.3, 0.3, 0.3], "randomise": [0.4, 0.4, 0.4], "cyclegan": [0.8, 0.8, 0.9]},
+            "cyclegan",
+            id="but not for a translation that is",
+        ),
     ],
 )
 def test_more_has_to_be_better_by_more_than_its_cases_chance(ways, expected):
     rated = {name: Rated(sum(found) / len(found), 1.0, 1.0, tuple(found)) for name, found in ways.items()}
-    assert simplest(rated, [["randomise"], ["none"], ["histogram"], ["cyclegan"]]) == expected
+    kinds = [Kind(["randomise", "none"], harder_first=True), Kind(["histogram"]), Kind(["cyclegan"])]
+    kinds = [Kind([name for name in kind.names if name in rated], kind.harder_first) for kind in kinds]
+    assert simplest(rated, kinds) == expected

@@ -8,7 +8,7 @@ volumes that the source's structures have.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, combinations
 from typing import NamedTuple
@@ -23,6 +23,8 @@ _NOISE = 0.02  # SD, intensities in [0, 1]
 _GAMMAS = (0.8, 1.25)
 _SHIFT_PX = 2  # along y and x
 _A_PAIR = 2  # of seeds: the fewest that can agree
+# Of the score of the best of its kind: what has less has not learnt its task.
+_LEARNT = 0.5
 # Wide enough for what the source happens not to have, as `self_training.confidence.volume_factor` by default.
 VOLUME_FACTOR = 2.0
 
@@ -168,17 +170,38 @@ def best(rated: Mapping[str, Rated]) -> str:
     return max(rated, key=lambda name: rated[name].score)
 
 
-def simplest(rated: Mapping[str, Rated], kinds: Iterable[Collection[str]]) -> str:
-    """The best way of the first kind that the best of all is not told apart from: a translation has to earn its place.
+class Kind(NamedTuple):
+    """Ways that change the images alike.
+
+    Args:
+        names: of the ways.
+        harder_first: whether they come in the order in which they are wanted, which is that of how hard they are to
+            learn, and are not ranked by what a short training has made of them.
+    """
+
+    names: Sequence[str]
+    harder_first: bool = False
+
+
+def simplest(rated: Mapping[str, Rated], kinds: Iterable[Kind]) -> str:
+    """A way of the first kind that the best of all is not told apart from: a translation has to earn its place.
+
+    The best of that kind, or where the harder ones come first the first that has learnt enough: a task that is harder
+    to learn scores lower after a short training, whatever comes of it in the end.
 
     Args:
         rated: at least one.
-        kinds: names of ways that change the images alike, those that change the least first; together all.
+        kinds: those that change the images the least first; together all.
     """
     top = best(rated)
     worse = told_apart(rated, top)
-    alike = {name: one for name, one in rated.items() if name == top or (one.score > 0 and name not in worse)}
-    return next(best(here) for kind in kinds if (here := {name: alike[name] for name in kind if name in alike}))
+    alike = {name for name, one in rated.items() if name == top or (one.score > 0 and name not in worse)}
+    kind = next(kind for kind in kinds if alike.intersection(kind.names))
+    here = {name: rated[name] for name in kind.names}
+    if kind.harder_first:
+        enough = _LEARNT * here[best(here)].score
+        return next(name for name, one in here.items() if one.score >= enough)
+    return best(here)
 
 
 def told_apart(rated: Mapping[str, Rated], name: str) -> list[str]:

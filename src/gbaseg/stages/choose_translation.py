@@ -13,13 +13,14 @@ from typing import Any
 
 from gbaseg import params
 from gbaseg.runtime.progress import log
-from gbaseg.self_training.label_free import Rated, best, chance_of_trainings, is_ranked, simplest, told_apart
+from gbaseg.self_training.label_free import Kind, Rated, best, chance_of_trainings, is_ranked, simplest, told_apart
 from gbaseg.workflow import layout
 from gbaseg.workflow.choice import Translation, candidates
 from gbaseg.workflow.context import stage, write_json
 from gbaseg.workflow.trials import rate_all
 
-_PREFERRED = ("randomise", "none")
+# Modes that leave the images as they are, the more wanted first.
+_AS_THEY_ARE = ("randomise", "none")
 
 
 def run() -> None:
@@ -48,8 +49,9 @@ def run() -> None:
             rated = rate_all(settings, list(offered.values()), scratch.work)
             for name, one in rated.items():
                 log(f"{name}: score {one.score:.3f} ({_in_words(one)})")
-            name = simplest(rated, kinds(offered.values()))
-            found = summary(rated, time.monotonic() - started, name)
+            kinds = kinds_of(offered.values())
+            name = simplest(rated, kinds)
+            found = summary(rated, kinds, name, time.monotonic() - started)
             log(f"translation: {name}, {found['why']}")
         else:
             [name] = offered
@@ -58,37 +60,47 @@ def run() -> None:
         write_json(scratch.output(layout.CHOICE_METRICS), found)
 
 
-def kinds(offered: Iterable[Translation]) -> list[list[str]]:
-    """Names of candidates that change the images alike, those first that are taken where nothing is told apart.
+def kinds_of(offered: Iterable[Translation]) -> list[Kind]:
+    """Candidates by how they change the images, those first that are taken where nothing is told apart.
 
     Those that leave images as they are come before those that may put something wrong into them, and of the two
-    contrasts at random before none: the plain contrast is among them, and rounds that saw no other one gain less from
-    the rounds before (docs/results.md, gliomas and hearts).
+    contrasts at random before none: the plain contrast is among them, they take longer to learn, and rounds gain more
+    from them (docs/results.md, gliomas and hearts).
     """
-    found: dict[str, list[str]] = {mode: [] for mode in _PREFERRED}
+    names: dict[str, list[str]] = {}
     for one in offered:
-        found.setdefault(one.mode, []).append(one.name)
-    return list(found.values())
+        names.setdefault(one.mode, []).append(one.name)
+    as_they_are = [name for mode in _AS_THEY_ARE for name in names.pop(mode, [])]
+    return [Kind(as_they_are, harder_first=True), *map(Kind, names.values())]
 
 
-def summary(rated: Mapping[str, Rated], seconds: float, name: str) -> dict[str, Any]:
-    """The choice, its evidence, its cost, and how far it is to be trusted."""
+def summary(rated: Mapping[str, Rated], kinds: Iterable[Kind], name: str, seconds: float) -> dict[str, Any]:
+    """The choice, its evidence, its cost, and how far it is to be trusted.
+
+    Args:
+        rated: every candidate.
+        kinds: as `kinds_of` has them.
+        name: the one that was chosen.
+        seconds: that it took.
+    """
     top = best(rated)
-    worse = told_apart(rated, top)
-    alike = [other for other in rated if other not in (top, *worse)]
+    kind = next(kind for kind in kinds if name in kind.names)
+    rivals = [other for other in rated if other not in (*kind.names, *told_apart(rated, top))]
     ranked = is_ranked(rated.values())
-    chance = chance_of_trainings(rated.values())
     if not ranked:
         why = "WARNING: no candidate finds anything in the target; the first is as good as any"
-    elif not alike:
-        why = "better than every other by more than chance"
+    elif rivals:
+        place = "the best" if top in kind.names else "of those that put the least into the images"
+        why = f"WARNING: {place}, not told apart from {', '.join(rivals)} (less than two standard errors)"
     else:
-        others = ", ".join(other for other in (top, *alike) if other != name)
-        place = "the best" if name == top else "the first of those that put the least into the images"
-        why = f"WARNING: {place}, not told apart from {others} (less than two standard errors)"
+        why = "better than every other by more than chance"
+    above = best({one: rated[one] for one in kind.names})
+    if ranked and above != name:
+        why += f"; {above}, which puts no more into them, scores higher, as the easier task does after a short training"
+    chance = chance_of_trainings(rated.values())
     return {
         "chosen": name,
-        "trusted": ranked and not alike,
+        "trusted": ranked and not rivals,
         "why": why,
         "sd_of_trainings": round(math.sqrt(chance), 4) if chance else None,
         "seconds": round(seconds, 1),
