@@ -106,8 +106,8 @@ class AutoSettings(Settings):
     candidates: list[Candidate] = Field(
         ["none", "histogram", "randomise", "cyclegan"],
         min_length=1,
-        description="modes that are tried, each once; one that leaves images as they are (randomise, else none) is used "
-        "unless another is better by more than chance",
+        description="modes that are tried, each once; one that leaves images as they are (randomise, else none) is "
+        "used unless another is better by more than chance",
     )
     cyclegan_runs: Count = Field(1, description="CycleGANs among them, each of another seed, from translation.run on")
     seeds: int = Field(
