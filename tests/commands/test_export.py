@@ -116,6 +116,26 @@ def test_the_card_has_what_a_translation_was_chosen_by(run):
     assert "translation that was tried" not in card(read_facts("round_1"), ABOUT)
 
 
+@pytest.mark.parametrize(
+    ("used", "said"),
+    [
+        ("cyclegan", "The translation (cyclegan) was chosen without a label of the target among none,"),
+        ("randomise", "without a label of the target, no translation earned its place."),
+    ],
+)
+@pytest.mark.parametrize("trusted", [True, False])
+def test_methods_say_whether_a_translation_was_chosen_or_none_needed(run, used, said, trusted):
+    facts = replace(
+        read_facts("round_1"),
+        settings=params.check({"translation": {"mode": "auto"}}),
+        translation=Translation(used, used, 0),
+        choice={"chosen": used, "trusted": trusted},
+    )
+    text = one_line(methods(facts, ABOUT))
+    assert said in text and "of 3 seeds" in text
+    assert ("not told apart" in text) != trusted
+
+
 def test_intervals_are_of_the_cases_that_the_mean_is_of(run):
     rows = read_scores(layout.case_scores("round_1"))
     write_scores([replace(row, dice=row.dice / 2) for row in rows], layout.case_scores("round_1"))

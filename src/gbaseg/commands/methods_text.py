@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from gbaseg.augmentation.settings import AugmentationSettings, Rule, structures
-from gbaseg.commands.run_facts import RunFacts, Score
-from gbaseg.evaluation.statistics import Interval
-from gbaseg.evaluation.text import number
+from gbaseg.commands.in_words import named, splits_of, with_interval
+from gbaseg.commands.run_facts import RunFacts
 from gbaseg.inference.contents import Contents
 from gbaseg.segmentation.planning import CONFIGURATION
+from gbaseg.translation.settings import UNTRANSLATED
 from gbaseg.volume import numbers_as_text
 from gbaseg.workflow import layout
 
@@ -102,13 +102,7 @@ def _adaptation(facts: RunFacts, cited: list[str]) -> Iterator[str]:
     source, target = (named(facts, domain) for domain in ("source", "target"))
     if used is not None:
         if settings.translation.mode == "auto":
-            tried = ", ".join(settings.translation.auto.candidates)
-            yield (
-                f"The translation ({used.mode}) was chosen without a label of the target among {tried}, by short "
-                f"trainings of {settings.translation.auto.seeds} seeds."
-            )
-            if not facts.choice.get("trusted", True):
-                yield "By them it was not told apart from another candidate."
+            yield from _choice(facts, used.mode)
         if used.mode == "cyclegan":
             cited.append("cyclegan")
             yield from _cyclegan(facts, source, target)
@@ -128,6 +122,17 @@ def _adaptation(facts: RunFacts, cited: list[str]) -> Iterator[str]:
             yield "No copies with other contrasts were added."
     else:
         yield from _copies(settings.augmentation, cited)
+
+
+def _choice(facts: RunFacts, mode: str) -> Iterator[str]:
+    auto = facts.settings.translation.auto
+    tried, trainings = ", ".join(auto.candidates), f"short trainings of {auto.seeds} seeds"
+    if mode in UNTRANSLATED:
+        yield f"By {trainings} of each of {tried}, without a label of the target, no translation earned its place."
+    else:
+        yield f"The translation ({mode}) was chosen without a label of the target among {tried}, by {trainings}."
+    if not facts.choice.get("trusted", True):
+        yield "It was not told apart from all other candidates."
 
 
 def _copies(augmentation: AugmentationSettings, cited: list[str]) -> Iterator[str]:
@@ -272,23 +277,6 @@ def _software(facts: RunFacts, about: Contents) -> str:
         f"Random numbers follow from seed {facts.settings.seed}.{device} Installed when the model was exported: "
         f"{versions}; whether it was trained with these is not noted."
     )
-
-
-def with_interval(statistic: Mapping[str, float | None], interval: Interval | None, decimals: int) -> str:
-    """`0.802 ± 0.051 [0.776, 0.828]`; of what is not known nothing."""
-    spread = "" if statistic.get("sd") is None else f" ± {number(statistic['sd'], decimals)}"
-    between = "" if interval is None else f" [{number(interval.low, decimals)}, {number(interval.high, decimals)}]"
-    return f"{number(statistic['mean'], decimals)}{spread}{between}"
-
-
-def splits_of(score: Score) -> list[str]:
-    """Of the scans that were scored."""
-    return list(score.metrics.get("per_split", {})) or ["not noted"]
-
-
-def named(facts: RunFacts, domain: str) -> str:
-    """`hrT2 scans`, or `scans of the target` where the table of cases does not say what they are."""
-    return f"{facts.modalities[domain]} scans" if domain in facts.modalities else f"scans of the {domain}"
 
 
 def _counted(by_centre: Mapping[str, int] | None) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 
-from gbaseg.commands.methods_text import REFERENCES, named, splits_of, with_interval
+from gbaseg.commands.in_words import named, splits_of, with_interval
+from gbaseg.commands.methods_text import REFERENCES
 from gbaseg.commands.run_facts import RunFacts
 from gbaseg.evaluation.rounds import proxies_of
 from gbaseg.evaluation.text import number
