@@ -129,7 +129,8 @@ def test_ways_that_other_seeds_might_put_the_other_way_round_are_not_told_apart(
     ("ways", "expected"),
     [
         pytest.param({"none": [0.3, 0.4, 0.3], "cyclegan": [0.8, 0.8, 0.9]}, "cyclegan", id="better beyond chance"),
-        pytest.param({"none": [0.5, 0.8, 0.3], "cyclegan": [0.6, 0.7, 0.5]}, "none", id="not told apart"),
+        pytest.param({"none": [0.5, 0.8, 0.3], "cyclegan": [0.6, 0.7, 0.5]}, "none", id="within one error"),
+        pytest.param({"none": [0.5, 0.7, 0.3], "cyclegan": [0.6, 0.7, 0.5]}, "cyclegan", id="but by one error"),
         pytest.param({"none": [0.6, 0.7, 0.5], "cyclegan": [0.5, 0.8, 0.3]}, "none", id="the best is the simplest"),
         pytest.param({"none": [0.0, 0.0, 0.0], "cyclegan": [0.9, 0.0, 0.0]}, "cyclegan", id="nothing is never chosen"),
         pytest.param(
@@ -143,7 +144,7 @@ def test_ways_that_other_seeds_might_put_the_other_way_round_are_not_told_apart(
         pytest.param(
             {"none": [0.4, 0.8, 0.5], "randomise": [0.4, 0.4, 0.4], "histogram": [0.5, 0.7, 0.6]},
             "randomise",
-            id="for none that is not told apart",
+            id="for none that is near the best",
         ),
         pytest.param(
             {"none": [0.3, 0.3, 0.3], "randomise": [0.4, 0.4, 0.4], "cyclegan": [0.8, 0.8, 0.9]},
@@ -152,7 +153,7 @@ def test_ways_that_other_seeds_might_put_the_other_way_round_are_not_told_apart(
         ),
     ],
 )
-def test_more_has_to_be_better_by_more_than_its_cases_chance(ways, expected):
+def test_more_has_to_be_better_by_more_than_one_standard_error(ways, expected):
     rated = {name: Rated(sum(found) / len(found), 1.0, 1.0, tuple(found)) for name, found in ways.items()}
     kinds = [Kind(["randomise", "none"], harder_first=True), Kind(["histogram"]), Kind(["cyclegan"])]
     kinds = [Kind([name for name in kind.names if name in rated], kind.harder_first) for kind in kinds]

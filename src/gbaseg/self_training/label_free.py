@@ -184,7 +184,10 @@ class Kind(NamedTuple):
 
 
 def simplest(rated: Mapping[str, Rated], kinds: Iterable[Kind]) -> str:
-    """A way of the first kind that the best of all is not told apart from: a translation has to earn its place.
+    """A way of the first kind that is within one standard error of the best: a translation has to earn its place.
+
+    One, of the cases alone: where what is simpler is wrong it may lose all (the phantom's tumours, for the healthy
+    side), and a translation that was not needed loses little.
 
     The best of that kind, or where the harder ones come first the first that has learnt enough: a task that is harder
     to learn scores lower after a short training, whatever comes of it in the end.
@@ -194,9 +197,12 @@ def simplest(rated: Mapping[str, Rated], kinds: Iterable[Kind]) -> str:
         kinds: those that change the images the least first; together all.
     """
     top = best(rated)
-    worse = told_apart(rated, top)
-    alike = {name for name, one in rated.items() if name == top or (one.score > 0 and name not in worse)}
-    kind = next(kind for kind in kinds if alike.intersection(kind.names))
+    near = {
+        name
+        for name, one in rated.items()
+        if name == top or (one.score > 0 and not behind(rated[top], one).by_more_than(1.0))
+    }
+    kind = next(kind for kind in kinds if near.intersection(kind.names))
     here = {name: rated[name] for name in kind.names}
     if kind.harder_first:
         enough = _LEARNT * here[best(here)].score
@@ -204,23 +210,38 @@ def simplest(rated: Mapping[str, Rated], kinds: Iterable[Kind]) -> str:
     return best(here)
 
 
+class Behind(NamedTuple):
+    """How far a way is behind another one: the mean over the cases, which both have seen, and its standard error."""
+
+    mean: float
+    error: float
+
+    def by_more_than(self, errors: float, of_trainings: float = 0.0) -> bool:
+        """Whether it is so by more than so many standard errors, with a variance besides that of the cases."""
+        return self.mean > errors * float(np.hypot(self.error, np.sqrt(of_trainings)))
+
+
+def behind(ahead: Rated, other: Rated) -> Behind:
+    """How far the other one is behind; of one case nothing is known, and the error is infinite."""
+    differences = np.array(ahead.by_case) * ahead.plausible - np.array(other.by_case) * other.plausible
+    count = len(differences)
+    error = differences.std(ddof=1) / np.sqrt(count) if count > 1 else np.inf
+    return Behind(float(differences.mean()), float(error))
+
+
 def told_apart(rated: Mapping[str, Rated], name: str) -> list[str]:
     """Ways that one is better than by more than chance: two standard errors of their difference.
 
-    Chance is that of the cases, which both have seen, and, of three seeds or more, that of the trainings: other seeds
-    of the same ways change places where the cases alone are sure (docs/results.md, hearts). A way that none of the
-    others is told apart from was chosen by next to nothing.
+    Chance is that of the cases, and, of three seeds or more, that of the trainings: other seeds of the same ways change
+    places where the cases alone are sure (docs/results.md, hearts). A way that none of the others is told apart from
+    was chosen by next to nothing.
     """
     of_trainings = 2.0 * chance_of_trainings(rated.values())
-    found = []
-    for other, one in rated.items():
-        if other != name and len(one.by_case) > 1:
-            here = np.array(rated[name].by_case) * rated[name].plausible
-            differences = here - np.array(one.by_case) * one.plausible
-            variance = differences.var(ddof=1) / len(differences) + of_trainings
-            if differences.mean() > 2.0 * np.sqrt(variance):
-                found.append(other)
-    return found
+    return [
+        other
+        for other, one in rated.items()
+        if other != name and behind(rated[name], one).by_more_than(2.0, of_trainings)
+    ]
 
 
 def chance_of_trainings(rated: Iterable[Rated]) -> float:

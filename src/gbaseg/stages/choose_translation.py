@@ -13,7 +13,16 @@ from typing import Any
 
 from gbaseg import params
 from gbaseg.runtime.progress import log
-from gbaseg.self_training.label_free import Kind, Rated, best, chance_of_trainings, is_ranked, simplest, told_apart
+from gbaseg.self_training.label_free import (
+    Kind,
+    Rated,
+    behind,
+    best,
+    chance_of_trainings,
+    is_ranked,
+    simplest,
+    told_apart,
+)
 from gbaseg.workflow import layout
 from gbaseg.workflow.choice import Translation, candidates
 from gbaseg.workflow.context import stage, write_json
@@ -90,7 +99,7 @@ def summary(rated: Mapping[str, Rated], kinds: Iterable[Kind], name: str, second
     if not ranked:
         why = "WARNING: no candidate finds anything in the target; the first is as good as any"
     elif rivals:
-        place = "the best" if top in kind.names else "of those that put the least into the images"
+        place = "the best" if top in kind.names else f"it puts less into the images than {top}, the best"
         why = f"WARNING: {place}, not told apart from {', '.join(rivals)} (less than two standard errors)"
     else:
         why = "better than every other by more than chance"
@@ -110,10 +119,17 @@ def summary(rated: Mapping[str, Rated], kinds: Iterable[Kind], name: str, second
                 "agreement": None if one.agreement is None else round(one.agreement, 4),
                 "consistency": None if one.consistency is None else round(one.consistency, 4),
                 "plausible": round(one.plausible, 4),
+                **({} if other == top else _behind(rated[top], one)),
             }
             for other, one in rated.items()
         },
     }
+
+
+def _behind(top: Rated, one: Rated) -> dict[str, float | None]:
+    found = behind(top, one)
+    error = round(found.error, 4) if math.isfinite(found.error) else None
+    return {"behind_the_best": round(found.mean, 4), "standard_error": error}
 
 
 def _in_words(rated: Rated) -> str:

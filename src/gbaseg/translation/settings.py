@@ -107,7 +107,7 @@ class AutoSettings(Settings):
         ["none", "histogram", "randomise", "cyclegan"],
         min_length=1,
         description="modes that are tried, each once; one that leaves images as they are (randomise, else none) is "
-        "used unless another is better by more than chance",
+        "used unless another is ahead by a standard error of the cases",
     )
     cyclegan_runs: Count = Field(1, description="CycleGANs among them, each of another seed, from translation.run on")
     seeds: int = Field(
