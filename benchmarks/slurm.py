@@ -99,7 +99,7 @@ def two_folds(folder: Path, tiny: object, epochs: int, turns: int) -> Figure:
         shutil.copytree(tiny.workspace.root, workspace.root)  # type: ignore[attr-defined]
         with stage(work, at_once=nodes, worth_min=0):
             train_folds(
-                workspace, work / "model", work / "curves", settings, range(2), epochs, seed=5, name="benchmark"
+                workspace, work / "model", work / "curves", settings, range(2), epochs=epochs, seed=5, name="benchmark"
             )
         weights.append([path.read_bytes() for path in sorted((work / "model").glob("*.safetensors"))])
 
