@@ -36,15 +36,19 @@ def family_of(mark: str) -> list[psutil.Process]:
     return found
 
 
-def kill_all(mark: str) -> None:
-    """kill -9 of the whole tree, as a machine that goes down does it."""
+def kill_all(mark: str, but: int | None = None) -> None:
+    """kill -9 of the whole tree, as a machine that goes down does it; `but`: a process that is spared."""
+
+    def family() -> list[psutil.Process]:
+        return [process for process in family_of(mark) if process.pid != but]
+
     for _ in range(3):  # what was started meanwhile
-        for process in family_of(mark):
+        for process in family():
             try:
                 process.send_signal(signal.SIGKILL)
             except psutil.Error:
                 continue
-    wait_for(lambda: not family_of(mark), "killed processes are gone")
+    wait_for(lambda: not family(), "killed processes are gone")
 
 
 def wait_for(holds: Callable[[], object], what: str, seconds: float = 60.0) -> None:

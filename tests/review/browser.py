@@ -91,6 +91,9 @@ class Browser:
         mouse = {"type": "pointer", "id": "mouse", "parameters": {"pointerType": "mouse"}, "actions": moves}
         self.call("POST", "/actions", {"actions": [mouse]})
 
+    def resize(self, width: int, height: int) -> None:
+        self.call("POST", "/window/rect", {"width": width, "height": height})
+
     def picture(self) -> bytes:
         return base64.b64decode(self.call("GET", "/screenshot"))
 
@@ -114,8 +117,15 @@ class Browser:
 
 
 @contextlib.contextmanager
-def browser(folder: Path, width: int = 1440, height: int = 900, arguments: Sequence[str] = ()) -> Iterator[Browser]:
-    """A window with an empty profile in `folder`; gone with all its processes at the end. `arguments`: more of them."""
+def browser(
+    folder: Path, width: int = 1440, height: int = 900, arguments: Sequence[str] = (), noted: bool = True
+) -> Iterator[Browser]:
+    """A window with an empty profile in `folder`; gone with all its processes at the end.
+
+    Args:
+        arguments: more of them.
+        noted: there are `requests`; each is several lines of a log, which takes as long as the request.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -128,7 +138,7 @@ def browser(folder: Path, width: int = 1440, height: int = 900, arguments: Seque
         "binary": binary,
         "args": [*ARGUMENTS, *arguments, f"--user-data-dir={folder / 'profile'}", f"--window-size={width},{height}"],
     }
-    logs = {"browser": "ALL", "performance": "ALL"}
+    logs = {"browser": "ALL", **({"performance": "ALL"} if noted else {})}
     wanted = {"capabilities": {"alwaysMatch": {"goog:chromeOptions": options, "goog:loggingPrefs": logs}}}
     window = Browser(f"http://127.0.0.1:{port}")
     try:
