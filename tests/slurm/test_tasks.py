@@ -1,6 +1,7 @@
 """Tasks as jobs of a real SLURM: where they run, what they are given, and what is said where they fail."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -95,9 +96,11 @@ def test_jobs_that_never_begin_are_given_up(site):
     with site.stage(setup=["echo no such module; exit 3"]), pytest.raises(UserError) as caught:
         run(where(2), lasting=True)
     said = str(caught.value)
-    assert "where 0 on n" in said and "over (FAILED) without a word" in said and "no such module" in said
+    # Whichever is seen first; and where one look finds one of the two over, they are submitted one by one.
+    assert re.search(r"where [01] on n\d", said)
+    assert "over (FAILED) without a word" in said and "no such module" in said
     assert "none of its jobs began: is this folder" in said
-    assert site.submissions() == 3
+    assert 3 <= site.submissions() <= 6
 
 
 def test_a_full_disk_on_a_node_is_said_in_one_line(site):

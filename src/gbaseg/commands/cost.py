@@ -24,8 +24,9 @@ from gbaseg.runtime.room import in_bytes
 from gbaseg.text_file import read_yaml
 from gbaseg.workflow import layout
 from gbaseg.workflow.counted import size_here
+from gbaseg.workflow.layout import LOCK
 from gbaseg.workflow.preflight import demands_of, this_machine
-from gbaseg.workflow.provenance import LOCK, strangers
+from gbaseg.workflow.provenance import strangers
 
 # CrossMoDA 2022: source, target, validation cases; the paper's 288 copies. Slices of 1 mm through 120 mm of head.
 _PAPER = DataSize(source=210, target=210, held_out=64, slices=120, copies=288 / 210)

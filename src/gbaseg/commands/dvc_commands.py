@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-_LOCK = Path("dvc.lock")
+from gbaseg.workflow.layout import LOCK
 
 
 def noted_beside(says: Path) -> Path:
@@ -37,8 +37,8 @@ def main(says: Path, commands: Sequence[str]) -> int:
         if code := int(dvc(shlex.split(command))):
             return code
         # The next one writes it anew, and whoever reads it meanwhile may find half of it.
-        if _LOCK.exists():
-            shutil.copyfile(_LOCK, noted_beside(says))
+        if LOCK.exists():
+            shutil.copyfile(LOCK, noted_beside(says))
         with says.open("ab") as stream:
             stream.write(b".")
     return 0

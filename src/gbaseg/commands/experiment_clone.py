@@ -17,11 +17,13 @@ from gbaseg.runtime import dvc_notes
 from gbaseg.runtime.leftovers import discard
 from gbaseg.runtime.scratch import ROOT
 from gbaseg.text_file import read_yaml
+from gbaseg.workflow.layout import LOCK
 from gbaseg.workflow.saved import cache_folder
 
-_ENDING_S = 30.0
-# DVC's: of the stages of a folder, and its form.
-_LOCK, _SCHEMA = "dvc.lock", "2.0"
+# That a DVC which was told to end may take.
+ENDING_S = 30.0
+# The form of dvc.lock.
+_SCHEMA = "2.0"
 
 # A stage as DVC calls it -> what its dvc.lock has of it.
 Entries = Mapping[str, Any]
@@ -59,7 +61,7 @@ def make_clone(clone: Path, files: Files, overrides: Sequence[str]) -> None:
     from dvc.utils.hydra import apply_overrides
 
     if clone.is_dir():
-        dvc_notes.mend(clone / ".dvc" / "tmp", wait_s=_ENDING_S)
+        dvc_notes.mend(clone / ".dvc" / "tmp", wait_s=ENDING_S)
         return
     half = clone.with_name(f".partial-{clone.name}")
     discard(half)
@@ -109,7 +111,7 @@ def hand_on(entries: Entries, clone: Path) -> None:
     """
     from dvc.utils.serialize import modify_yaml
 
-    locked = clone / _LOCK
+    locked = clone / LOCK
     if entries_of(locked, list(entries)) != entries:
         with modify_yaml(str(locked)) as content:
             content.setdefault("schema", _SCHEMA)

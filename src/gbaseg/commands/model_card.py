@@ -11,7 +11,7 @@ from gbaseg.commands.run_facts import RunFacts
 from gbaseg.evaluation.rounds import proxies_of
 from gbaseg.evaluation.text import number
 from gbaseg.inference.contents import NAME, VERSION, Contents
-from gbaseg.workflow.provenance import LOCK
+from gbaseg.workflow.layout import LOCK
 
 _LIMITS = """- Research software: not a medical device, and not tested for any clinical use.
 - For scans of the target modality alone, of the body part that it was trained on. `gbaseg predict` says where a scan or

@@ -36,9 +36,10 @@ from gbaseg.stages.summarise import appearance_figures, read_rounds, scores_of
 from gbaseg.text_file import read_yaml, text_of
 from gbaseg.workflow import layout
 from gbaseg.workflow.context import need, read_json
+from gbaseg.workflow.layout import LOCK
 from gbaseg.workflow.panel import draw_panel
 from gbaseg.workflow.pictures import naive_and_gba, overlays, sample_intensities
-from gbaseg.workflow.provenance import LOCK, refuse_strangers
+from gbaseg.workflow.provenance import refuse_strangers
 
 PACKAGES = ("gbaseg", "torch", "nnunetv2", "SimpleITK", "numpy", "scipy", "dvc")
 

@@ -20,7 +20,16 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any, cast
 
 from gbaseg.commands.dvc_commands import noted_beside
-from gbaseg.commands.experiment_clone import Entries, Files, bring_here, entries_of, files_here, hand_on, make_clone
+from gbaseg.commands.experiment_clone import (
+    ENDING_S,
+    Entries,
+    Files,
+    bring_here,
+    entries_of,
+    files_here,
+    hand_on,
+    make_clone,
+)
 from gbaseg.commands.in_turn import Group, in_turn, shared_stages
 from gbaseg.errors import UserError
 from gbaseg.runtime.durations import took
@@ -40,7 +49,7 @@ if TYPE_CHECKING:
 FOLDER = ROOT / "experiments"
 _DVC = (sys.executable, "-m", "gbaseg.commands.dvc_commands")
 _CHECKOUT: tuple[str, ...] = ("checkout", "--quiet", "--allow-missing")
-_LOOK_S, _ENDING_S = 0.1, 30.0
+_LOOK_S = 0.1
 
 
 @dataclass
@@ -214,7 +223,7 @@ def _end(processes: Sequence[subprocess.Popen[bytes]]) -> None:
     """Ask commands to end, as Ctrl-C would, and wait until their stages have written checkpoints."""
     for process in processes:
         os.killpg(process.pid, signal.SIGINT)
-    deadline = time.monotonic() + _ENDING_S
+    deadline = time.monotonic() + ENDING_S
     for process in processes:
         try:
             process.wait(max(0.0, deadline - time.monotonic()))

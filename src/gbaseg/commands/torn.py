@@ -11,7 +11,7 @@ from gbaseg.runtime import dvc_notes
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.whole import written_whole
 from gbaseg.text_file import read_yaml
-from gbaseg.workflow.provenance import LOCK
+from gbaseg.workflow.layout import LOCK
 from gbaseg.workflow.saved import KEPT_LOCK
 
 if TYPE_CHECKING:

@@ -23,13 +23,11 @@ from gbaseg.self_training.label_free import (
     simplest,
     told_apart,
 )
+from gbaseg.translation.settings import UNTRANSLATED
 from gbaseg.workflow import layout
 from gbaseg.workflow.choice import Translation, candidates
 from gbaseg.workflow.context import stage, write_json
 from gbaseg.workflow.trials import rate_all
-
-# Modes that leave the images as they are, the more wanted first.
-_AS_THEY_ARE = ("randomise", "none")
 
 
 def run() -> None:
@@ -79,7 +77,7 @@ def kinds_of(offered: Iterable[Translation]) -> list[Kind]:
     names: dict[str, list[str]] = {}
     for one in offered:
         names.setdefault(one.mode, []).append(one.name)
-    as_they_are = [name for mode in _AS_THEY_ARE for name in names.pop(mode, [])]
+    as_they_are = [name for mode in UNTRANSLATED for name in names.pop(mode, [])]
     return [Kind(as_they_are, harder_first=True), *map(Kind, names.values())]
 
 

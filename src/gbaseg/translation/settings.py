@@ -12,8 +12,8 @@ Beta = Annotated[float, Field(ge=0.0, lt=1.0)]
 NotNegative = Annotated[float, Field(ge=0.0)]
 
 
-# Of `translation.mode`: source images are trained on as they are.
-UNTRANSLATED = ("none", "randomise")
+# Of `translation.mode`: source images are trained on as they are; in the order in which mode auto takes them.
+UNTRANSLATED = ("randomise", "none")
 
 
 class CycleGANSettings(Settings):

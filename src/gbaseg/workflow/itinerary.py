@@ -33,7 +33,8 @@ def itinerary(values: Mapping[str, Any] | None = None) -> list[str]:
         UserError: dvc.yaml or params.yaml is missing or no YAML, or dvc.yaml is no pipeline as it is shipped.
     """
     with _refused():
-        return [_name(command) for command in commands(read_yaml(PATH) if values is None else values)]
+        unrolled, reads = _read(read_yaml(PATH) if values is None else values)
+        return [_name(unrolled[place]["cmd"]) for place in _order(reads)]
 
 
 def commands(values: Mapping[str, Any]) -> list[str]:
@@ -46,8 +47,8 @@ def commands(values: Mapping[str, Any]) -> list[str]:
         UserError: as `itinerary`.
     """
     with _refused():
-        unrolled = list(_unrolled(read_yaml(PIPELINE)["stages"], values))
-        return [unrolled[place]["cmd"] for place in _order(_read_by(unrolled))]
+        unrolled, reads = _read(values)
+        return [unrolled[place]["cmd"] for place in _order(reads)]
 
 
 def made_of(values: Mapping[str, Any]) -> dict[str, str]:
@@ -63,8 +64,7 @@ def made_of(values: Mapping[str, Any]) -> dict[str, str]:
         UserError: as `itinerary`.
     """
     with _refused():
-        unrolled = list(_unrolled(read_yaml(PIPELINE)["stages"], values))
-        reads = _read_by(unrolled)
+        unrolled, reads = _read(values)
         found: dict[int, str] = {}
         for place in _order(reads):
             stage = unrolled[place]
@@ -111,6 +111,12 @@ def place_of(name: str, stages: Sequence[str]) -> str:
         return name
     most = str(len(stages))
     return f"[{stages.index(name) + 1:>{len(most)}} of {most}] {name}"
+
+
+def _read(values: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[list[int]]]:
+    """The stages of dvc.yaml, and of each the places of those whose outputs it reads."""
+    unrolled = list(_unrolled(read_yaml(PIPELINE)["stages"], values))
+    return unrolled, _read_by(unrolled)
 
 
 def _unrolled(stages: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

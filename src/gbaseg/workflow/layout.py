@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+# DVC's: what every stage has read and written.
+LOCK = Path("dvc.lock")
 PHANTOM = Path("data/raw/phantom")
 # DVC removes an output before its stage runs, and `dvc exp run` before anything: the default root itself, where
 # somebody may put scans of his own, is none.

@@ -19,8 +19,8 @@ from gbaseg.git import GitRefuses, git
 from gbaseg.params import PATH
 from gbaseg.text_file import read_yaml
 from gbaseg.workflow.itinerary import PIPELINE, items_of
+from gbaseg.workflow.layout import LOCK
 
-LOCK = Path("dvc.lock")
 _CAME_WITH_GIT = "as it came with git; not made here"
 _ABSENT = object()
 

@@ -28,7 +28,7 @@ from gbaseg.runtime.room import device_of, free_bytes, in_bytes, nearest
 from gbaseg.runtime.scratch import ROOT, Scratch
 from gbaseg.runtime.whole import written_whole
 from gbaseg.text_file import read_yaml
-from gbaseg.workflow.provenance import LOCK
+from gbaseg.workflow.layout import LOCK
 
 # dvc.lock as it was when the last stage began; a name that ends in .lock is a lock's here.
 KEPT_LOCK = ROOT / "dvc_lock.yaml"
