@@ -14,7 +14,7 @@ from gbaseg.commands.overrides import in_hydra
 from gbaseg.commands.study_arms import ARMS, choose_arms, plan_study
 from gbaseg.commands.without_labels import known_of
 from gbaseg.errors import UserError
-from gbaseg.evaluation.run_choice import RULE
+from gbaseg.evaluation.run_choice import FOLDS
 from gbaseg.evaluation.runs import Run
 from gbaseg.evaluation.summary import CaseScore
 from gbaseg.planning.factors import choose_factors
@@ -206,7 +206,7 @@ def test_scores_of_a_run_are_of_the_targets_training_cases():
     # A case on which no fold finds anything agrees on nothing.
     assert found.scores["fold_agreement"] == pytest.approx((0.9 + 0.5 + 0 + 0.6) / 4)
     assert found.plausible == found.scores["plausible"] == 0.5 and found.scores["not_empty"] == 0.75
-    assert found.scores[RULE] == pytest.approx(0.5 * 0.5)
+    assert found.scores[FOLDS] == pytest.approx(0.5 * 0.5)
     assert found.dice == pytest.approx(0.7) and not found.collapsed
 
 
@@ -215,7 +215,7 @@ def test_a_run_that_finds_nothing_and_one_that_finds_everything_have_collapsed()
     everything = known(rows_of(**{f"t{n}": (9e5, 1.0, "volume outside the source's range") for n in range(1, 5)}))
     assert everything.scores["fold_agreement"] == 1.0
     assert nothing.collapsed and everything.collapsed
-    assert nothing.scores[RULE] == everything.scores[RULE] == 0.0
+    assert nothing.scores[FOLDS] == everything.scores[FOLDS] == 0.0
 
 
 def test_agreement_of_the_rounds_is_of_the_last_that_was_trained():
@@ -248,4 +248,4 @@ def test_without_labels_the_tables_are_of_scores_alone(tmp_path):
     assert not (tmp_path / "study/arms.csv").exists() and "| auto-2 " in page
     assert "not known: 0 run(s) with labels" in page and "Not run yet: naive-seed-1." in page
     choice = pd.read_csv(tmp_path / "study/choice.csv").set_index("score")
-    assert choice.loc[RULE, "chosen"] == "auto-2" and choice["rho"].isna().all()
+    assert choice.loc[FOLDS, "chosen"] == "auto-2" and choice["rho"].isna().all()

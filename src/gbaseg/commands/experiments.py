@@ -166,6 +166,13 @@ def read_volume(files: Files, path: Path) -> volume.Volume:
         return volume.read(stream.name)
 
 
+def values_of(files: Files, structure: str) -> tuple[int, int]:
+    """A structure's value in the masks of an experiment, and in the labels of its data set; empty: the tumour's."""
+    settings = params.check(parse_yaml(files.read_text(str(params.PATH)), str(params.PATH)))
+    name = structure or settings.dataset.tumour
+    return settings.labels[name], settings.dataset.label_values[name]
+
+
 def read_run(name: str, settings: Mapping[str, Any], files: Files, structure: str = "") -> Run:
     """One run from its files; `settings` is its params.yaml."""
     known = list(settings["dataset"]["structures"])

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from gbaseg import params
-from gbaseg.commands.experiments import Files, load_runs, open_revision, read_volume
+from gbaseg.commands.experiments import load_runs, open_revision, read_volume, values_of
 from gbaseg.commands.without_labels import read_cases
 from gbaseg.evaluation.drawing import save
 from gbaseg.evaluation.image_figures import (
@@ -25,7 +24,6 @@ from gbaseg.evaluation.summary import CaseScore
 from gbaseg.evaluation.tables import label, label_of_translation
 from gbaseg.runtime.progress import log
 from gbaseg.standardise.case import StandardCase, standardise_label
-from gbaseg.text_file import parse_yaml
 from gbaseg.translation.settings import UNTRANSLATED
 from gbaseg.workflow import layout
 from gbaseg.workflow.panel import central_slice
@@ -89,7 +87,7 @@ def _translations(runs: dict[str, Run], structure: str) -> list[TranslationRow]:
     """A few source cases, evenly through the set, at the structure's central slice."""
     opened = {name: open_revision(one.revision) for name, one in runs.items()}
     first = next(iter(opened.values()))
-    value, _ = _values(first, structure)
+    value, _ = values_of(first, structure)
     rows = []
     for case in evenly(read_cases(first, layout.TRANSLATED), _CASES):
         source = read_volume(first, layout.STANDARD / "images" / f"{case.case}.nii.gz")
@@ -109,7 +107,7 @@ def _overlays(runs: Sequence[Run], structure: str) -> Figure:
     last = {name: list(one.rounds)[-1] for name, one in columns.items()}
     dice = {name: {row.case: row.dice for row in one.rounds[last[name]]} for name, one in columns.items()}
     first = next(iter(opened.values()))
-    value, in_labels = _values(first, structure)
+    value, in_labels = values_of(first, structure)
     scored = {case.case: case for case in read_cases(first, layout.STANDARD)}
     labels = {case.case: case for case in read_cases(first, layout.SCORING)}
     worst_first = sorted(next(iter(dice.values())).items(), key=lambda pair: pair[1])
@@ -127,10 +125,3 @@ def _overlays(runs: Sequence[Run], structure: str) -> Figure:
         scores = {arm: of_case[name] for arm, of_case in dice.items() if name in of_case}
         rows.append(OverlayRow(name, image.array[z], reference[z], masks, scores, image.grid.spacing_zyx_mm[1:]))
     return segmentation_overlays(rows, _ZOOM_MM)
-
-
-def _values(files: Files, structure: str) -> tuple[int, int]:
-    """A structure's value in the masks of a run, and in the labels of its data set."""
-    settings = params.check(parse_yaml(files.read_text(str(params.PATH)), str(params.PATH)))
-    name = structure or settings.dataset.tumour
-    return settings.labels[name], settings.dataset.label_values[name]

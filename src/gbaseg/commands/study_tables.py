@@ -8,6 +8,7 @@ from typing import Any
 
 from gbaseg import params
 from gbaseg.commands.comparable import STUDY_AXES, differences
+from gbaseg.commands.consensus import consensus_of
 from gbaseg.commands.experiments import load_runs, open_revision
 from gbaseg.commands.study import Study
 from gbaseg.commands.without_labels import known_of
@@ -15,7 +16,7 @@ from gbaseg.errors import UserError
 from gbaseg.evaluation import study_tables, table_layout
 from gbaseg.evaluation.choice_figure import scores_against_dice
 from gbaseg.evaluation.drawing import save_to
-from gbaseg.evaluation.run_choice import FEWEST, KnownRun, choice_table, run_table
+from gbaseg.evaluation.run_choice import FEWEST, KnownRun, choice_table, rule_of, run_table
 from gbaseg.evaluation.runs import Run, crossed, group_runs
 from gbaseg.evaluation.settings import LOW_DICE
 from gbaseg.evaluation.statistics import RESAMPLES
@@ -33,7 +34,9 @@ two or three seeds]. Gap closed: of the Dice between no adaptation and the oracl
 
 Scores are of the last round's pseudo-labels of the target's training cases; none reads a label of the target. Agreement
 of folds: Dice, 0 where no fold finds the structure. With the round before: of the last that was trained. Plausible: the
-share of masks that are not empty and whose volume the source's structures have. The rule: folds x plausible.
+share of masks that are not empty and whose volume the source's structures have. Consensus: how well a run agrees with
+the others on its images, as the factor of their pairwise Dice; it goes by the most, and where most arms fail in the
+same way it chooses one of these. The rule where there are three runs or more; else folds x plausible.
 Rank correlation: Spearman's with the runs' mean Dice, over all of them [95 % interval by bootstrap over runs]; within a
 seed: among its runs, mean over the seeds; without failed runs: over those whose Dice is {{failed:g}} or more. Regret:
 the best run's Dice less that of the run that the score chooses; of an arm, which is chosen by its mean over the seeds
@@ -65,10 +68,10 @@ def run(study: Study, experiments: Sequence[str], out: Path, structure: str) -> 
     settings = {one.name: _params_of(one) for one in runs}
     called = _called(runs, arms)
     _refuse_mixed(runs, settings)
-    known = [
-        known_of(one, called[one.setting], structure or _tumour(settings[one.name]), open_revision(one.revision))
-        for one in runs
-    ]
+    files = {one.name: open_revision(one.revision) for one in runs}
+    structure = structure or _tumour(settings[runs[0].name])
+    agreeing = consensus_of(runs, structure, files)
+    known = [known_of(one, called[one.setting], structure, files[one.name], agreeing[one.name]) for one in runs]
     _write(runs, known, called, missing, out)
     log(f"{len(runs)} runs, tables and {FIGURE} in {out}")
 
@@ -119,9 +122,9 @@ def _write(
         arms = study_tables.arm_table(scored, called)
         made.append(("arms", ARMS, arms, study_tables.lay_out_arms(arms)))
     nested = len({one.seed for one in scored}) > 1 and not crossed(scored)
-    choice, each = choice_table(known, failed_below, nested), run_table(known)
-    made.append(("choice", CHOICE, choice, study_tables.lay_out_choice(choice)))
-    made.append(("runs", RUNS, each, study_tables.lay_out_runs(each)))
+    choice, each, rule = choice_table(known, failed_below, nested), run_table(known), rule_of(known)
+    made.append(("choice", CHOICE, choice, study_tables.lay_out_choice(choice, rule)))
+    made.append(("runs", RUNS, each, study_tables.lay_out_runs(each, rule)))
     page, figures = out / "study.md", [out / f"{FIGURE}.{suffix}" for suffix in ("svg", "png")]
     files = [page, *figures, *(out / f"{name}.{suffix}" for name, *_ in made for suffix in ("csv", "tex"))]
     with atomic_outputs("study", *files, keep_work=False) as scratch:

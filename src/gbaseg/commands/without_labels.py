@@ -13,14 +13,14 @@ import numpy as np
 from gbaseg.cases import Case
 from gbaseg.commands.experiments import Files, in_cache
 from gbaseg.errors import UserError
-from gbaseg.evaluation.run_choice import RULE, KnownRun
+from gbaseg.evaluation.run_choice import CONSENSUS, FOLDS, KnownRun
 from gbaseg.evaluation.runs import Run
 from gbaseg.self_training.confidence import OUTSIDE
 from gbaseg.workflow import layout
 from gbaseg.workflow.pseudo_labels import TABLE
 
 
-def known_of(run: Run, arm: str, structure: str, files: Files) -> KnownRun:
+def known_of(run: Run, arm: str, structure: str, files: Files, consensus: float = math.nan) -> KnownRun:
     """Its scores, from the target's training cases.
 
     Agreement of the folds is 0 on a case on which no fold finds the structure: folds that find nothing agree on
@@ -32,14 +32,13 @@ def known_of(run: Run, arm: str, structure: str, files: Files) -> KnownRun:
         arm: it, in words.
         structure: name.
         files: of the experiment.
+        consensus: its score among other runs, see `consensus.consensus_of`.
 
     Raises:
         UserError: its pseudo-labels are not in DVC's cache, or there is none.
     """
     folder = layout.pseudo_labelled(run.last)
-    trained_on = {
-        case.case for case in read_cases(files, layout.STANDARD) if (case.domain, case.split) == ("target", "train")
-    }
+    trained_on = set(target_cases(files))
     table = [row for row in read_csv(files, folder / TABLE) if row["structure"] == structure]
     rows = [row for row in table if row["case"] in trained_on]
     if not rows:
@@ -55,7 +54,8 @@ def known_of(run: Run, arm: str, structure: str, files: Files) -> KnownRun:
         arm,
         run.seed,
         {
-            RULE: agreement * share,
+            CONSENSUS: consensus,
+            FOLDS: agreement * share,
             "fold_agreement": agreement,
             "round_agreement": _of_last_trained(run.proxies, "round_agreement"),
             "plausible": share,
@@ -65,6 +65,16 @@ def known_of(run: Run, arm: str, structure: str, files: Files) -> KnownRun:
         share,
         float(np.mean(scored)) if scored else math.nan,
     )
+
+
+def target_cases(files: Files) -> list[str]:
+    """The target's training cases of an experiment, which it has pseudo-labels of.
+
+    Raises:
+        UserError: their table is not in DVC's cache.
+    """
+    cases = read_cases(files, layout.STANDARD)
+    return [case.case for case in cases if (case.domain, case.split) == ("target", "train")]
 
 
 def _of_last_trained(proxies: Mapping[str, Mapping[str, object]], name: str) -> float:

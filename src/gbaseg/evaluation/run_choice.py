@@ -20,8 +20,9 @@ from gbaseg.evaluation.statistics import LEVEL, RESAMPLES
 COLLAPSED_BELOW = 0.5
 # Of so few runs a rank correlation says nothing, whatever it is.
 FEWEST = 6
-# The score that a run is chosen by.
-RULE = "rule"
+# Scores that a run is chosen by: how it agrees with other runs; where it is not known of all, how its folds agree among
+# themselves, times the share of plausible masks.
+CONSENSUS, FOLDS = "consensus", "folds_x_plausible"
 # Between runs that share the highest score.
 EQUAL = " = "
 
@@ -54,6 +55,12 @@ class KnownRun:
     def score(self, name: str) -> float:
         """A score as runs are ranked by it: a collapsed run is the worst by every one."""
         return 0.0 if self.collapsed else self.scores.get(name, math.nan)
+
+
+def rule_of(runs: Sequence[KnownRun]) -> str:
+    """The score that the best of these runs is chosen by."""
+    known = [not math.isnan(run.scores.get(CONSENSUS, math.nan)) for run in runs]
+    return CONSENSUS if known and all(known) else FOLDS
 
 
 class Correlation(NamedTuple):
