@@ -1,6 +1,7 @@
 """The arms of a study, what they set, and what is said of it; experiments of it are in test_study_run.py."""
 
 import json
+import math
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from gbaseg import params
 from gbaseg.commands import study, study_tables
 from gbaseg.commands.ablation import Standing, plan_arms, settings_with
+from gbaseg.commands.consensus import consensus_of
 from gbaseg.commands.overrides import in_hydra
 from gbaseg.commands.study_arms import ARMS, choose_arms, plan_study
 from gbaseg.commands.without_labels import known_of
@@ -166,12 +168,15 @@ class Files:
     """An experiment's files, made up."""
 
     def __init__(self, **text):
-        self.text = {"data/standard/cases.csv": CASES, **text}
+        self.text = {"data/standard/cases.csv": CASES, "params.yaml": Path("params.yaml").read_text(), **text}
 
     def read_text(self, path):
         if path not in self.text:
             raise FileNotFoundError(path)
         return self.text[path]
+
+    def read_bytes(self, path):
+        raise FileNotFoundError(path)
 
 
 CASES = """case,patient,centre,domain,split,modality,image,label
@@ -227,6 +232,21 @@ def test_agreement_of_the_rounds_is_of_the_last_that_was_trained():
     trained = {"round_0": {"passed_on": False, "round_agreement": 0.8, "pseudo_target_dice": 0.9}, **last}
     scores = known(table, trained).scores
     assert (scores["round_agreement"], scores["pseudo_target_dice"]) == (0.8, 0.9)
+
+
+def test_runs_are_compared_with_those_on_the_same_images():
+    """Two of a seed, whose patients are its own, say nothing of each other; nor do runs that DVC knows nothing of."""
+
+    def of(images):
+        standard = {"outs": [{"path": "data/standard", "md5": images}]}
+        return Files(**{"dvc.lock": json.dumps({"stages": {"standardise": standard}})})
+
+    files = {"a": of("1.dir"), "b": of("1.dir"), "c": of("2.dir"), "d": Files(), "e": Files(), "f": Files()}
+    runs = [Run(name, "gba", "auto", "A", 0, 1, {"round_0": []}) for name in files]
+    found = consensus_of(runs, "VS", files)
+    assert found.keys() == files.keys() and all(map(math.isnan, found.values()))
+    with pytest.raises(UserError, match=r"no longer in DVC's cache"):
+        consensus_of(runs, "VS", files | {"c": of("1.dir")})
 
 
 def test_pseudo_labels_that_are_gone_are_a_fault():
