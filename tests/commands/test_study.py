@@ -16,7 +16,7 @@ from gbaseg.commands.overrides import in_hydra
 from gbaseg.commands.study_arms import ARMS, choose_arms, plan_study
 from gbaseg.commands.without_labels import known_of
 from gbaseg.errors import UserError
-from gbaseg.evaluation.run_choice import FOLDS
+from gbaseg.evaluation.run_choice import FOLDS, RULE
 from gbaseg.evaluation.runs import Run
 from gbaseg.evaluation.summary import CaseScore
 from gbaseg.planning.factors import choose_factors
@@ -268,4 +268,4 @@ def test_without_labels_the_tables_are_of_scores_alone(tmp_path):
     assert not (tmp_path / "study/arms.csv").exists() and "| auto-2 " in page
     assert "not known: 0 run(s) with labels" in page and "Not run yet: naive-seed-1." in page
     choice = pd.read_csv(tmp_path / "study/choice.csv").set_index("score")
-    assert choice.loc[FOLDS, "chosen"] == "auto-2" and choice["rho"].isna().all()
+    assert choice.loc[RULE, "chosen"] == choice.loc[FOLDS, "chosen"] == "auto-2" and choice["rho"].isna().all()

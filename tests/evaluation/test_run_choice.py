@@ -7,11 +7,23 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from gbaseg.evaluation.run_choice import FOLDS, KnownRun, choice_table, chosen, rank_correlation, regret, run_table
+from gbaseg.evaluation.run_choice import (
+    CONSENSUS,
+    FOLDS,
+    ROUNDS,
+    RULE,
+    KnownRun,
+    choice_table,
+    chosen,
+    rank_correlation,
+    regret,
+    run_table,
+    with_rule,
+)  # fmt: skip
 
 
 def run(name, score, dice, seed=1, plausible=1.0):
-    return KnownRun(name, name.split("-")[0], seed, {FOLDS: score, "fold_agreement": score}, plausible, dice)
+    return KnownRun(name, name.split("-")[0], seed, {RULE: score, "fold_agreement": score}, plausible, dice)
 
 
 # Folds that find nothing are said to agree, as those that find everything do: no score may fall for either.
@@ -20,7 +32,7 @@ EVERYTHING = run("everything", 0.99, 0.02, plausible=0.1)
 WORKING = [run(f"arm{n}", 0.5 + 0.05 * n, 0.6 + 0.04 * n, seed=n % 3) for n in range(8)]
 
 
-def line(runs, score=FOLDS, failed_below=0.4, nested=False):
+def line(runs, score=RULE, failed_below=0.4, nested=False):
     [found] = [one for one in choice_table(runs, failed_below, nested).to_dict("records") if one["score"] == score]
     return found
 
@@ -30,7 +42,7 @@ def line(runs, score=FOLDS, failed_below=0.4, nested=False):
     "`study`: a run that finds nothing, or everything, and agrees with itself on it",
     "the worst by every score, never the one to choose",
 )
-@pytest.mark.parametrize("score", [FOLDS, "fold_agreement"])
+@pytest.mark.parametrize("score", [RULE, "fold_agreement"])
 def test_a_run_that_has_collapsed_is_never_chosen(score):
     runs = [EMPTY, *WORKING, EVERYTHING]
     assert [one.name for one in chosen(runs, score)] == ["arm7"]
@@ -88,13 +100,13 @@ def test_what_has_no_ranks_has_no_correlation(pairs):
 
 def test_the_regret_is_the_best_dice_less_that_of_the_chosen_run():
     runs = [run("a", 0.9, 0.7), run("b", 0.8, 0.8), run("c", 0.9, 0.6)]
-    assert regret(runs, FOLDS) == pytest.approx(0.8 - (0.7 + 0.6) / 2)
+    assert regret(runs, RULE) == pytest.approx(0.8 - (0.7 + 0.6) / 2)
     assert line(runs)["chosen"] == "a = c"
 
 
 def test_the_choice_within_a_seed_is_counted_by_itself():
     """Seed 2 is the easier one for every arm, and its scores are the lower: within a seed the order is right."""
-    easy = [replace(one, seed=2, scores={FOLDS: one.scores[FOLDS] - 0.45}, dice=one.dice + 0.1) for one in WORKING[:3]]
+    easy = [replace(one, seed=2, scores={RULE: one.scores[RULE] - 0.45}, dice=one.dice + 0.1) for one in WORKING[:3]]
     hard = [replace(one, seed=1) for one in WORKING[:3]]
     found = line([*easy, *hard])
     assert found["seed_rho"] == pytest.approx(1.0) and found["seed_regret"] == 0.0
@@ -114,7 +126,7 @@ def test_an_arm_is_chosen_by_its_mean_over_the_seeds_that_all_arms_have():
     found = line(runs)
     assert (found["chosen"], found["arm_chosen"]) == ("naive-2", "gba")
     assert found["arm_regret"] == pytest.approx(0.0)
-    others = [replace(one, scores={FOLDS: 0.99}) if one.arm == "none" else one for one in runs]
+    others = [replace(one, scores={RULE: 0.99}) if one.arm == "none" else one for one in runs]
     assert line(others)["arm_chosen"] == "gba"
     equal = line([run("a-1", 0.5, 0.6), run("b-1", 0.5, 0.8), run("c-1", 0.4, 0.9)])
     assert equal["arm_chosen"] == "a = b" and equal["arm_regret"] == pytest.approx(0.2)
@@ -125,11 +137,11 @@ def test_an_arm_is_chosen_by_its_mean_over_the_seeds_that_all_arms_have():
 def test_a_ranking_is_believed_where_its_interval_is_above_0_without_the_failed_runs_too():
     failed = [run(f"failed{n}", 0.2 + 0.01 * n, 0.05 + 0.01 * n) for n in range(6)]
     assert line([*WORKING, *failed])["verdict"] == "ranks the runs"
-    mixed = [replace(one, scores={FOLDS: score}) for one, score in zip(WORKING, (5, 6, 4, 7, 3, 8, 5, 6), strict=True)]
+    mixed = [replace(one, scores={RULE: score}) for one, score in zip(WORKING, (5, 6, 4, 7, 3, 8, 5, 6), strict=True)]
     found = line([*mixed, *failed])
     assert found["low"] > 0 > found["working_low"]
     assert found["verdict"] == ("tells runs that fail from those that work; ranking of those that work NOT TRUSTWORTHY")
-    backwards = [replace(one, scores={FOLDS: 1.0 - one.scores[FOLDS]}) for one in WORKING]
+    backwards = [replace(one, scores={RULE: 1.0 - one.scores[RULE]}) for one in WORKING]
     assert line(backwards)["verdict"] == "NOT TRUSTWORTHY: chance ranks them as well"
 
 
@@ -143,7 +155,7 @@ def test_two_equal_orders_of_three_are_no_evidence_however_narrow_their_interval
 
 
 def test_a_score_that_is_the_same_of_all_runs_says_so():
-    found = line([replace(one, scores={FOLDS: 1.0}) for one in WORKING])
+    found = line([replace(one, scores={RULE: 1.0}) for one in WORKING])
     assert found["verdict"] == "says nothing: it is the same of all runs"
     assert found["regret"] == pytest.approx(0.88 - np.mean([one.dice for one in WORKING]))
 
@@ -166,3 +178,13 @@ def test_the_table_of_runs_keeps_scores_as_they_are():
     table = run_table([EMPTY, WORKING[0]]).set_index("run")
     assert table.loc["empty", "fold_agreement"] == 1.0 and table.loc["empty", "collapsed"]
     assert not table.loc["arm0", "collapsed"]
+
+
+def test_the_rule_is_the_product_of_what_is_known_of_every_run():
+    one = KnownRun("a", "a", 1, {CONSENSUS: 0.9, FOLDS: 0.8, ROUNDS: 0.5}, 1.0)
+    other = replace(one, name="b", scores={CONSENSUS: 0.5, FOLDS: 0.6, ROUNDS: math.nan})
+    assert [run.scores[RULE] for run in with_rule([one])] == pytest.approx([0.36])
+    assert [run.scores[RULE] for run in with_rule([one, other])] == pytest.approx([0.72, 0.3])
+    [unknown] = with_rule([replace(one, scores={"plausible": 1.0})])
+    assert math.isnan(unknown.scores[RULE])
+    assert list(unknown.scores) == [RULE, "plausible"]

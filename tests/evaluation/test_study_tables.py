@@ -2,7 +2,7 @@
 
 import pytest
 
-from gbaseg.evaluation.run_choice import FOLDS, KnownRun, choice_table, run_table
+from gbaseg.evaluation.run_choice import RULE, KnownRun, choice_table, run_table
 from gbaseg.evaluation.runs import Run
 from gbaseg.evaluation.study_tables import arm_table, lay_out_arms, lay_out_choice, lay_out_runs
 from gbaseg.evaluation.summary import CaseScore
@@ -53,18 +53,16 @@ def test_without_an_oracle_there_is_no_gap():
 
 def test_runs_are_ordered_by_the_rule_and_collapsed_ones_are_last():
     known = [
-        KnownRun("a", "a", 1, {FOLDS: 0.4}, 0.9, 0.5),
-        KnownRun("b", "b", 1, {FOLDS: 0.9}, 0.2, 0.1),
-        KnownRun("c", "c", 1, {FOLDS: 0.6}, 0.9, 0.7),
+        KnownRun("a", "a", 1, {RULE: 0.4}, 0.9, 0.5),
+        KnownRun("b", "b", 1, {RULE: 0.9}, 0.2, 0.1),
+        KnownRun("c", "c", 1, {RULE: 0.6}, 0.9, 0.7),
     ]
-    laid_out = lay_out_runs(run_table(known), FOLDS)
+    laid_out = lay_out_runs(run_table(known))
     assert list(laid_out["run"]) == ["c", "a", "b"]
     assert list(laid_out["collapsed"]) == ["", "", "collapsed"]
-    [choice] = lay_out_choice(choice_table(known, 0.4, nested=False), FOLDS).to_dict("records")
+    [choice] = lay_out_choice(choice_table(known, 0.4, nested=False)).to_dict("records")
     assert (choice["it chooses"], choice["regret"]) == ("c", "0.000")
     assert "rule" in choice["score"]
-    equal = [KnownRun(str(n), "a", 1, {FOLDS: 0.5}, 1.0, 0.5) for n in range(4)]
-    assert (
-        lay_out_choice(choice_table(equal, 0.4, nested=False), FOLDS).loc[0, "it chooses"] == "any of 4 that are equal"
-    )
-    assert lay_out_choice(choice_table(known[1:2], 0.4, nested=False), FOLDS).loc[0, "it chooses"] == "none"
+    equal = [KnownRun(str(n), "a", 1, {RULE: 0.5}, 1.0, 0.5) for n in range(4)]
+    assert lay_out_choice(choice_table(equal, 0.4, nested=False)).loc[0, "it chooses"] == "any of 4 that are equal"
+    assert lay_out_choice(choice_table(known[1:2], 0.4, nested=False)).loc[0, "it chooses"] == "none"

@@ -16,7 +16,7 @@ from gbaseg.errors import UserError
 from gbaseg.evaluation import study_tables, table_layout
 from gbaseg.evaluation.choice_figure import scores_against_dice
 from gbaseg.evaluation.drawing import save_to
-from gbaseg.evaluation.run_choice import FEWEST, KnownRun, choice_table, rule_of, run_table
+from gbaseg.evaluation.run_choice import FEWEST, KnownRun, choice_table, run_table, with_rule
 from gbaseg.evaluation.runs import Run, crossed, group_runs
 from gbaseg.evaluation.settings import LOW_DICE
 from gbaseg.evaluation.statistics import RESAMPLES
@@ -35,8 +35,9 @@ two or three seeds]. Gap closed: of the Dice between no adaptation and the oracl
 Scores are of the last round's pseudo-labels of the target's training cases; none reads a label of the target. Agreement
 of folds: Dice, 0 where no fold finds the structure. With the round before: of the last that was trained. Plausible: the
 share of masks that are not empty and whose volume the source's structures have. Consensus: how well a run agrees with
-the others on its images, as the factor of their pairwise Dice; it goes by the most, and where most arms fail in the
-same way it chooses one of these. The rule where there are three runs or more; else folds x plausible.
+the others on its images, as the factor of their pairwise Dice (of three runs or more); it goes by the most, and is
+wrong where most arms fail in the same way. The rule: consensus x folds x rounds x plausible, without what is not known
+of every run.
 Rank correlation: Spearman's with the runs' mean Dice, over all of them [95 % interval by bootstrap over runs]; within a
 seed: among its runs, mean over the seeds; without failed runs: over those whose Dice is {{failed:g}} or more. Regret:
 the best run's Dice less that of the run that the score chooses; of an arm, which is chosen by its mean over the seeds
@@ -122,9 +123,10 @@ def _write(
         arms = study_tables.arm_table(scored, called)
         made.append(("arms", ARMS, arms, study_tables.lay_out_arms(arms)))
     nested = len({one.seed for one in scored}) > 1 and not crossed(scored)
-    choice, each, rule = choice_table(known, failed_below, nested), run_table(known), rule_of(known)
-    made.append(("choice", CHOICE, choice, study_tables.lay_out_choice(choice, rule)))
-    made.append(("runs", RUNS, each, study_tables.lay_out_runs(each, rule)))
+    known = with_rule(known)
+    choice, each = choice_table(known, failed_below, nested), run_table(known)
+    made.append(("choice", CHOICE, choice, study_tables.lay_out_choice(choice)))
+    made.append(("runs", RUNS, each, study_tables.lay_out_runs(each)))
     page, figures = out / "study.md", [out / f"{FIGURE}.{suffix}" for suffix in ("svg", "png")]
     files = [page, *figures, *(out / f"{name}.{suffix}" for name, *_ in made for suffix in ("csv", "tex"))]
     with atomic_outputs("study", *files, keep_work=False) as scratch:

@@ -13,7 +13,7 @@ import numpy as np
 from gbaseg.cases import Case
 from gbaseg.commands.experiments import Files, in_cache
 from gbaseg.errors import UserError
-from gbaseg.evaluation.run_choice import CONSENSUS, FOLDS, KnownRun
+from gbaseg.evaluation.run_choice import CONSENSUS, FOLDS, ROUNDS, KnownRun
 from gbaseg.evaluation.runs import Run
 from gbaseg.self_training.confidence import OUTSIDE
 from gbaseg.workflow import layout
@@ -57,7 +57,7 @@ def known_of(run: Run, arm: str, structure: str, files: Files, consensus: float 
             CONSENSUS: consensus,
             FOLDS: agreement * share,
             "fold_agreement": agreement,
-            "round_agreement": _of_last_trained(run.proxies, "round_agreement"),
+            ROUNDS: _of_last_trained(run.proxies, "round_agreement"),
             "plausible": share,
             "not_empty": float(np.mean(found)),
             "pseudo_target_dice": _of_last_trained(run.proxies, "pseudo_target_dice"),

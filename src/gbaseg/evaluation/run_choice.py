@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,9 +20,9 @@ from gbaseg.evaluation.statistics import LEVEL, RESAMPLES
 COLLAPSED_BELOW = 0.5
 # Of so few runs a rank correlation says nothing, whatever it is.
 FEWEST = 6
-# Scores that a run is chosen by: how it agrees with other runs; where it is not known of all, how its folds agree among
-# themselves, times the share of plausible masks.
-CONSENSUS, FOLDS = "consensus", "folds_x_plausible"
+# The score that a run is chosen by, and what it is the product of.
+RULE = "rule"
+CONSENSUS, FOLDS, ROUNDS = "consensus", "folds_x_plausible", "round_agreement"
 # Between runs that share the highest score.
 EQUAL = " = "
 
@@ -57,10 +57,21 @@ class KnownRun:
         return 0.0 if self.collapsed else self.scores.get(name, math.nan)
 
 
-def rule_of(runs: Sequence[KnownRun]) -> str:
-    """The score that the best of these runs is chosen by."""
-    known = [not math.isnan(run.scores.get(CONSENSUS, math.nan)) for run in runs]
-    return CONSENSUS if known and all(known) else FOLDS
+def with_rule(runs: Sequence[KnownRun]) -> list[KnownRun]:
+    """The same with the score that the best of them is chosen by: how well a run agrees with the others, its folds with
+    one another, and its last round with the one before, times the share of plausible masks.
+
+    Consensus takes three runs, agreement of the rounds two trained ones; what is not known of every run is no part.
+    """
+    parts = [
+        name
+        for name in (CONSENSUS, FOLDS, ROUNDS)
+        if not any(math.isnan(run.scores.get(name, math.nan)) for run in runs)
+    ]
+    return [
+        replace(run, scores={RULE: math.prod(run.scores[name] for name in parts) if parts else math.nan, **run.scores})
+        for run in runs
+    ]
 
 
 class Correlation(NamedTuple):

@@ -8,12 +8,13 @@ from typing import Any
 
 import pandas as pd
 
-from gbaseg.evaluation.run_choice import CONSENSUS, EQUAL, FOLDS
+from gbaseg.evaluation.run_choice import CONSENSUS, EQUAL, FOLDS, RULE
 from gbaseg.evaluation.runs import REFERENCE, Run, reference_runs
 from gbaseg.evaluation.tables import SETTING, label, round_table
 from gbaseg.evaluation.text import number
 
 SCORES = {
+    RULE: "the rule: all agreements x plausible",
     CONSENSUS: "consensus of the runs",
     FOLDS: "agreement of folds x plausible",
     "fold_agreement": "agreement of folds",
@@ -79,18 +80,12 @@ def lay_out_arms(table: pd.DataFrame) -> pd.DataFrame:
     )  # fmt: skip
 
 
-def lay_out_choice(table: pd.DataFrame, rule: str) -> pd.DataFrame:
-    """A row a score: how it ranks, what its choice would have cost, and whether to believe it.
-
-    Args:
-        table: as of `run_choice.choice_table`.
-        rule: the score that the best run is chosen by.
-    """
+def lay_out_choice(table: pd.DataFrame) -> pd.DataFrame:
+    """A row a score: how it ranks, what its choice would have cost, and whether to believe it."""
     return pd.DataFrame(
         [
             {
-                "score": f"{'the rule: ' * (line['score'] == rule)}{SCORES.get(line['score'], line['score'])}",
-                "runs": str(line["runs"]),
+                "score": SCORES.get(line["score"], line["score"]), "runs": str(line["runs"]),
                 "rank correlation": _with_interval(line["rho"], line["low"], line["high"], 2),
                 "within a seed": _with_interval(line["seed_rho"], line["seed_low"], line["seed_high"], 2),
                 "without failed runs": _with_interval(
@@ -106,9 +101,9 @@ def lay_out_choice(table: pd.DataFrame, rule: str) -> pd.DataFrame:
     )  # fmt: skip
 
 
-def lay_out_runs(table: pd.DataFrame, rule: str) -> pd.DataFrame:
+def lay_out_runs(table: pd.DataFrame) -> pd.DataFrame:
     """A row a run, the best by the rule first."""
-    ordered = table.sort_values(["collapsed", rule], ascending=[True, False], kind="stable")
+    ordered = table.sort_values(["collapsed", RULE], ascending=[True, False], kind="stable")
     return pd.DataFrame(
         [
             {
