@@ -13,7 +13,7 @@ ONE_ROUND = "self_training.rounds=[{id:round_0,prev:survey,last:true}]"
 
 
 def test_queued_experiments_compare_the_arms(tiny, tmp_path):
-    changes = ["augmentation.arm=naive,online", "evaluation.oracle=true", ONE_ROUND]
+    changes = ["augmentation.arm=none,naive,online", "evaluation.oracle=true", ONE_ROUND]
     tiny.run("dvc", "exp", "run", "--queue", *(word for change in changes for word in ("-S", change)))
     tiny.run("dvc", "queue", "start")
     with Repo(tiny.folder) as repo:  # asked here: each `dvc queue status` takes a core for seconds
@@ -26,7 +26,7 @@ def test_queued_experiments_compare_the_arms(tiny, tmp_path):
     for experiment in workspace_and_head[1]["experiments"]:
         summary = experiment["revs"][0]["data"]["metrics"]["metrics/summary.json"]["data"]
         found[summary["arm"]] = summary["dice_mean"]
-    assert set(found) == {"naive", "online"}
+    assert set(found) == {"none", "naive", "online"}
     assert all(0 <= value <= 1 for value in found.values())
     printed = tiny.call("tables", "--out", str(tmp_path))
     for row in ("reference, empty prediction", "reference, threshold", "reference, oracle", "cyclegan A, naive"):

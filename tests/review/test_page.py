@@ -156,17 +156,17 @@ def test_buttons_and_the_list_do_what_keys_do(page):
     assert decided() == {order[0]: "rejected"}
 
 
-def test_key_presses_as_fast_as_they_come_lose_none(page):
+def test_a_thousand_key_presses_lose_none(page):
     order = names(page)
-    page.press(*["a", "r"] * 150)
+    page.press(*["a", "r"] * 500)
     page.wait(SAVED, seconds=120)
     # Each of the first goes to the next case; at the last one there is none, and each press changes it.
     found = read_decisions(layout.REVIEW)
-    assert found.revision == 300
+    assert found.revision == 1000
     assert {case: one.kind for case, one in found.of("round_0").items()} == {
         case: "rejected" if number % 2 or number == 11 else "accepted" for number, case in enumerate(order)
     }
-    assert page.text("#saved") == "all saved, revision 300"
+    assert page.text("#saved") == "all saved, revision 1000"
     assert page.text("#count") == "12 of 12"
 
 
