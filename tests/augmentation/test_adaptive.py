@@ -7,17 +7,7 @@ from hypothesis import strategies as st
 
 from gbaseg.augmentation.adaptive import draw, energy_distance, evenly, keep_contrast, towards
 from gbaseg.augmentation.appearance import Appearance, measure
-from gbaseg.augmentation.rescale import Change, rescale
-from gbaseg.augmentation.rules import (
-    Measurement,
-    equal_draws,
-    looks_of,
-    plan_adaptive,
-    plan_copies,
-    shown_of,
-    unaltered_share,
-)
-from gbaseg.augmentation.settings import Rule
+from gbaseg.augmentation.rescale import rescale
 
 SPACING = (2.0, 1.0, 1.0)
 
@@ -188,59 +178,3 @@ def test_the_distance_of_equal_sets_is_nothing_and_copies_halve_it():
     assert energy_distance(source + copies, target) < 0.5 * energy_distance(source, target)
     assert np.isnan(energy_distance(target[:1], target))
     assert np.isnan(energy_distance(target, [target[0], target[0]]))
-
-
-RULE = Rule(name="all", adaptive=3, k_star=[1, 3])
-
-
-def measured(name, contrast, centre="A", structure="VS"):
-    return Measurement(name, centre, structure, look(contrast))
-
-
-def test_an_adaptive_rule_makes_numbered_copies_with_each_start_scale():
-    source = [measured(f"s{n}", -0.1 - 0.01 * n) for n in range(5)]
-    target = [measured(f"t{n}", 0.2 + 0.02 * n) for n in range(6)]
-    copies = plan_adaptive([RULE], source, target, "gba", 3)
-    assert len(copies) == 5 * 3 * 2 and len({copy.name for copy in copies}) == 30
-    assert [copy.name for copy in copies[:3]] == ["s0_all_la1_k1", "s0_all_la1_k3", "s0_all_la2_k1"]
-    assert copies == plan_adaptive([RULE], source[::-1], target, "gba", 3)
-    assert copies != plan_adaptive([RULE], source, target, "gba", 4)
-    # One draw a case and change, whatever is made of it.
-    naive = plan_adaptive([RULE], source, target, "naive", 3)
-    assert {copy.change for copy in naive} == {copy.change for copy in copies}
-    shares = [
-        unaltered_share([f"s{n}" for n in range(5)], of_arm, equal_draws(of_arm, arm), arm)
-        for arm, of_arm in (("gba", copies), ("naive", naive), ("online", naive))
-    ]
-    assert shares == pytest.approx([0.25] * 3)
-
-
-def test_each_centre_goes_by_its_own_unless_that_shows_too_few():
-    target = [measured(f"a{n}", 0.3) for n in range(5)] + [measured(f"b{n}", -0.3, "B") for n in range(3)]
-    assert {one.contrast for one in looks_of(target, "VS", "A")} == {0.3}
-    assert {one.contrast for one in looks_of(target, "VS", "B")} == {0.3, -0.3}
-    assert looks_of(target, "cochlea", "A") == []
-
-
-def test_where_the_target_shows_next_to_nothing_contrasts_are_spread_and_it_is_said():
-    source = [measured("s0", -0.1), measured("s1", 0.1)]
-    copies = plan_adaptive([RULE], source, [measured("t0", 0.2)], "naive", 0)
-    found = [
-        copy.factor * (0.5 + c) + copy.offset - 0.5 for copy, c in zip(copies, [-0.1] * 3 + [0.1] * 3, strict=True)
-    ]
-    assert found == pytest.approx([-0.21, 0.03, 0.21] * 2)
-    [line] = shown_of(RULE, source, [measured("t0", 0.2)])
-    assert line.startswith("WARNING: rule all: VS at centre A: 1 believable pseudo-label(s)")
-
-
-def test_cases_without_a_contrast_get_no_copies_and_it_is_said():
-    source = [measured("s0", -0.1), measured("s1", float("nan"))]
-    target = [measured(f"t{n}", 0.1 + 0.02 * n) for n in range(5)]
-    assert {copy.case for copy in plan_adaptive([RULE], source, target, "naive", 0)} == {"s0"}
-    _, line = shown_of(RULE, source, target)
-    assert line.startswith("WARNING: rule all: no copies of 1 of 2 cases") and line.endswith("(s1)")
-
-
-def test_factors_by_hand_are_what_they_were():
-    by_hand = Rule(name="all", lambdas=[0.7, 1.2], k_star=[1])
-    assert [copy.change for copy in plan_copies([by_hand], [measured("s0", 0.1)])] == [Change(0.7), Change(1.2)]

@@ -99,7 +99,15 @@ def test_rules_pass_through_dvc_as_they_were_meant(project):
     files = open_revision(experiments_of_this_commit()["auto-seed-2"])
     content = YAML(typ="safe").load(files.read_text("params.yaml"))
     [rule] = content["augmentation"]["rules"]
-    assert rule == {"name": "all", "structure": "VS", "centres": "both", "lambdas": [], "adaptive": 4, "k_star": [1, 3]}
+    assert rule == {
+        "name": "all",
+        "structure": "VS",
+        "centres": "both",
+        "lambdas": [],
+        "adaptive": 4,
+        "adaptive_size": "if_needed",
+        "k_star": [1, 3],
+    }
     assert (content["survey"]["lambdas"], content["survey"]["contrasts"], content["seed"]) == ([], 15, 2)
 
 

@@ -17,6 +17,7 @@ def test_every_structure_is_copied_in_contrasts_that_are_drawn():
     assert [rule.structure for rule in found.rules] == ["LV", "MYO", "RV"]
     assert [rule.adaptive for rule in found.rules] == [2, 2, 2] and not any(rule.lambdas for rule in found.rules)
     assert found.drawn_share == 1.0
+    assert {rule.adaptive_size for rule in found.rules} == {"if_needed"}
 
 
 def test_one_structure_has_as_many_copies_as_factors_by_hand():

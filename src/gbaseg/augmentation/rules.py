@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 
-import numpy as np
-
-from gbaseg.augmentation.adaptive import FEWEST, UNKNOWN_CONTRAST, Wanted, draw, known
 from gbaseg.augmentation.appearance import Appearance
 from gbaseg.augmentation.rescale import Change
 from gbaseg.augmentation.settings import Arm, Rule
 from gbaseg.errors import UserError
-from gbaseg.runtime.seeds import derive
 
 
 @dataclass(frozen=True)
@@ -123,104 +119,13 @@ def plan_copies(rules: Sequence[Rule], measurements: Sequence[Measurement], arm:
         for rule in rules
         for case in select_cases(rule, measurements)
         for factor in rule.lambdas
-        for k_star in _starts(rule, arm)
+        for k_star in starts_of(rule, arm)
     ]
 
 
-def plan_adaptive(
-    rules: Sequence[Rule], measurements: Sequence[Measurement], target: Sequence[Measurement], arm: Arm, seed: int
-) -> list[Copy]:
-    """The copies whose contrasts are drawn from what the target shows, ordered as those of `plan_copies`.
-
-    Args:
-        rules: which cases, and how many copies of each.
-        measurements: of the pseudo-target.
-        target: structures as the target shows them, where they are believed.
-        arm: that they are for.
-        seed: of the draws.
-
-    Raises:
-        UserError: a rule names an unknown centre.
-    """
-    if arm == "none":
-        return []
-    return [
-        Copy(case, rule.name, rule.structure, one.change.factor, k_star, one.change.offset, number, one.diameter)
-        for rule in rules
-        if rule.adaptive
-        for case, wanted in sorted(_drawn(rule, measurements, target, seed).items())
-        for number, one in enumerate(wanted, start=1)
-        for k_star in _starts(rule, arm)
-    ]
-
-
-def together(copies: Sequence[Copy]) -> list[Copy]:
-    """Drawn copies of a case with the same number and start scale as one image, which shows all their changes.
-
-    A copy that alters one structure of several shows the others as the translation left them: of each, most images are
-    then as they were, however many copies there are.
-    """
-    groups: dict[tuple[str, int, int | None], list[Copy]] = {}
-    for copy in copies:
-        groups.setdefault((copy.case, copy.number, copy.k_star), []).append(copy)
-    return [replace(first, besides=tuple(others)) for first, *others in groups.values()]
-
-
-def _starts(rule: Rule, arm: Arm) -> Sequence[int | None]:
+def starts_of(rule: Rule, arm: Arm) -> Sequence[int | None]:
+    """Scales that copies by a rule are harmonised from; `None` where nothing is."""
     return rule.k_star if arm == "gba" else [None]
-
-
-def _drawn(
-    rule: Rule, measurements: Sequence[Measurement], target: Sequence[Measurement], seed: int
-) -> dict[str, list[Wanted]]:
-    """Case -> what an adaptive rule does to it; without cases that have no contrast."""
-    of = {one.case: one for one in measurements if one.structure == rule.structure}
-    selected = [case for case in select_cases(rule, measurements) if known([of[case].appearance])]
-    found: dict[str, list[Wanted]] = {}
-    for centre in sorted({of[case].centre for case in selected}):
-        cases = [case for case in selected if of[case].centre == centre]
-        wanted = draw(
-            [of[case].appearance for case in cases],
-            looks_of(target, rule.structure, centre),
-            rule.adaptive,
-            np.random.default_rng(derive(seed, "adaptive", rule.name, centre)),
-            rule.adaptive_size,
-        )
-        found |= zip(cases, wanted, strict=True)
-    return found
-
-
-def looks_of(target: Sequence[Measurement], structure: str, centre: str) -> list[Appearance]:
-    """How the target shows a structure: at a centre, or anywhere where too few of its cases are of that centre."""
-    everywhere = [one for one in target if one.structure == structure and known([one.appearance])]
-    here = [one for one in everywhere if one.centre == centre]
-    return [one.appearance for one in (here if len(here) >= FEWEST else everywhere)]
-
-
-def shown_of(rule: Rule, measurements: Sequence[Measurement], target: Sequence[Measurement]) -> list[str]:
-    """What an adaptive rule goes by, a line a centre; a warning where that is next to nothing."""
-    lines = []
-    selected = [one for one in measurements if fires(rule, one)]
-    for centre in sorted({one.centre for one in selected}):
-        contrasts = np.array([look.contrast for look in looks_of(target, rule.structure, centre)])
-        of = f"rule {rule.name}: {rule.structure} at centre {centre}"
-        if len(contrasts) < FEWEST:
-            lines.append(
-                f"WARNING: {of}: {len(contrasts)} believable pseudo-label(s) in the target; contrasts are spread "
-                f"evenly up to {UNKNOWN_CONTRAST:g} of either sign"
-            )
-        else:
-            low, middle, high = np.percentile(contrasts, (10, 50, 90))
-            lines.append(
-                f"{of}: contrasts {low:+.2f} to {high:+.2f} (median {middle:+.2f}) in {len(contrasts)} target cases"
-            )
-    if without := [one.case for one in selected if not known([one.appearance])]:
-        lines.append(
-            f"WARNING: rule {rule.name}: no copies of {len(without)} of {len(selected)} cases, in which nothing is "
-            f"around {rule.structure} to have a contrast with "
-            f"({', '.join(without[:3])}{', ...' if len(without) > 3 else ''})"
-        )
-    return lines
 
 
 def equal_draws(copies: Sequence[Copy], arm: Arm) -> dict[str, Fraction]:

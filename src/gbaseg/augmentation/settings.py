@@ -26,8 +26,10 @@ class Rule(Settings):
     adaptive: int = Field(
         0, ge=0, description="Copies besides, of contrasts that are drawn from what the target shows (ours); 0: none"
     )
-    adaptive_size: bool = Field(
-        False, description="They take a size that the target shows, too: the diameter times 0.8 to 1.25 (ours)"
+    adaptive_size: bool | Literal["if_needed"] = Field(
+        False,
+        description="They take a size that the target shows, too: the diameter times 0.8 to 1.25 (ours); if_needed: "
+        "where contrasts alone leave over 0.4 of the source's distance to the target",
     )
     k_star: list[Annotated[int, Field(ge=0)]] = Field(
         [1, 3], min_length=1, description="Harmonisation starts this many scales below the finest (Eq. 6)"

@@ -24,12 +24,14 @@ def choose_factors(structures: Mapping[str, int], k_star: Sequence[int]) -> list
             "centres": "both",
             "lambdas": [],
             "adaptive": copies,
+            "adaptive_size": "if_needed",
             "k_star": list(k_star),
         }
         for name, structure in zip(_names(list(structures)), structures, strict=True)
     ]
     unknown = "whether the target shows it darker or brighter is not known before a run"
-    every = f"every case of {', '.join(structures)}, in contrasts that the survey finds in the target"
+    shown = "in contrasts that the target shows, and in its sizes where these are not enough"
+    every = f"every case of {', '.join(structures)}, {shown}"
     return [
         Choice("augmentation.rules", rules, every),
         Choice("survey.lambdas", [], "contrasts are drawn in their place"),

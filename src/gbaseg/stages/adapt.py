@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gbaseg import params
-from gbaseg.augmentation.rules import Copy, Measurement, plan_adaptive, plan_copies, shown_of, together
+from gbaseg.augmentation.adaptive_rules import left_by_contrasts, plan_adaptive, said_of_sizes, shown_of
+from gbaseg.augmentation.rules import Copy, Measurement, plan_copies
 from gbaseg.augmentation.settings import structures
 from gbaseg.params import Params
 from gbaseg.runtime.progress import log
@@ -73,16 +74,18 @@ def run(round_id: str, last: bool | None = None) -> None:
 
 def planned_copies(settings: Params, measurements: Sequence[Measurement], previous: str) -> list[Copy]:
     """What the adaptive rules ask for, by the target's structures that a round (or the survey) labels and believes."""
-    rules = [rule for rule in settings.augmentation.rules if rule.adaptive]
+    augmentation, seed = settings.augmentation, derive(settings.seed, "adapt", previous)
+    rules = [rule for rule in augmentation.rules if rule.adaptive]
     target = believed_target(settings, structures(rules), previous)
     for rule in rules:
         for line in shown_of(rule, measurements, target):
             log(line)
-    seed = derive(settings.seed, "adapt", previous)
-    copies = plan_adaptive(rules, measurements, target, settings.augmentation.arm, seed)
+    for line in said_of_sizes(left_by_contrasts(augmentation, measurements, target, seed)):
+        log(line)
+    copies = plan_adaptive(augmentation, measurements, target, seed)
     if not copies:
         log("warning: no adaptive rule of augmentation.rules selects a case")
-    return together(copies) if settings.augmentation.together else copies
+    return copies
 
 
 def refreshed_singan(settings: Params, previous: str, scratch: Scratch, folder: Path, curves: Path) -> bool:
