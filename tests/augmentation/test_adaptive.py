@@ -1,9 +1,12 @@
 """Changes that are drawn from what the target shows."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.spatial.distance import cdist
 
 from gbaseg.augmentation.adaptive import draw, energy_distance, evenly, keep_contrast, towards
 from gbaseg.augmentation.appearance import Appearance, measure
@@ -178,3 +181,18 @@ def test_the_distance_of_equal_sets_is_nothing_and_copies_halve_it():
     assert energy_distance(source + copies, target) < 0.5 * energy_distance(source, target)
     assert np.isnan(energy_distance(target[:1], target))
     assert np.isnan(energy_distance(target, [target[0], target[0]]))
+
+
+def test_the_distance_of_thousands_of_copies_needs_little_room():
+    rng = np.random.default_rng(0)
+    many = [look(contrast, volume_mm3=np.exp(volume)) for contrast, volume in rng.normal(size=(3000, 2))]
+    tracemalloc.start()
+    try:
+        found = energy_distance(many, many[:40])
+        assert tracemalloc.get_traced_memory()[1] < 40e6  # all distances at once: 72 MB
+    finally:
+        tracemalloc.stop()
+    first, second = (np.array([(one.contrast, np.log(one.volume_mm3)) for one in part]) for part in (many, many[:40]))
+    first, second = first / second.std(axis=0), second / second.std(axis=0)
+    between, inside, among = (cdist(a, b).mean() for a, b in ((first, second), (first, first), (second, second)))
+    assert found == pytest.approx(2 * between - inside - among)

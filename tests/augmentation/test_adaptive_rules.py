@@ -130,6 +130,16 @@ def test_what_contrasts_leave_is_the_distance_of_all_images_with_the_sizes_they_
     assert left_by_contrasts(augmentation, source + others, target, 5) == {"all": pytest.approx(expected)}
 
 
+def test_a_rule_that_draws_nothing_takes_no_sizes():
+    by_hand = Rule(name="hand", lambdas=[2.0], adaptive_size="if_needed", k_star=[1])
+    source, target = sets(1000.0, 2500.0)
+    assert (
+        plan_adaptive(asked(by_hand), source, target, 5)
+        == []
+        == [*left_by_contrasts(asked(by_hand), source, target, 5)]
+    )
+
+
 def test_of_a_target_that_shows_too_few_no_size_is_taken():
     source, target = [measured("s0", -0.1), measured("s1", 0.1)], [measured(f"t{n}", 0.2, volume_mm3=9e3) for n in "ab"]
     left = left_by_contrasts(asked(IF_NEEDED), source, target, 0)

@@ -34,12 +34,8 @@ def plan_adaptive(
         UserError: a rule names an unknown centre.
     """
     left = left_by_contrasts(augmentation, measurements, target, seed)
-    sized = [
-        rule.name
-        for rule in augmentation.rules
-        if (left[rule.name] > _COVERED if rule.adaptive_size == "if_needed" else rule.adaptive_size)
-    ]
-    return _planned(augmentation, measurements, target, seed, sized)
+    needed = [name for name, share in left.items() if share > _COVERED]
+    return _planned(augmentation, measurements, target, seed, [*needed, *_sized(augmentation)])
 
 
 def left_by_contrasts(
@@ -57,12 +53,16 @@ def left_by_contrasts(
         distance is not defined.
     """
     asking = [rule for rule in augmentation.rules if rule.adaptive and rule.adaptive_size == "if_needed"]
-    sized = [rule.name for rule in augmentation.rules if rule.adaptive_size is True]
-    copies = [
-        *(plan_copies(augmentation.rules, measurements, augmentation.arm) if asking else []),
-        *(_planned(augmentation, measurements, target, seed, sized) if asking else []),
-    ]
+    if not asking:
+        return {}
+    by_hand = plan_copies(augmentation.rules, measurements, augmentation.arm)
+    copies = [*by_hand, *_planned(augmentation, measurements, target, seed, _sized(augmentation))]
     return {rule.name: _left(rule.structure, copies, measurements, target) for rule in asking}
+
+
+def _sized(augmentation: AugmentationSettings) -> list[str]:
+    """Names of the rules whose copies take sizes in any case."""
+    return [rule.name for rule in augmentation.rules if rule.adaptive_size is True]
 
 
 def _left(
