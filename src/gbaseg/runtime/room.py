@@ -7,7 +7,6 @@ import os
 import re
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from gbaseg.errors import UserError
@@ -119,24 +118,6 @@ def disk_fault(error: BaseException, places: Iterable[str | Path] = ()) -> DiskF
         if code is not None:
             return DiskFault(_sentence(code, path, places))
     return None
-
-
-@contextmanager
-def disk_faults_in_words(*places: str | Path) -> Iterator[None]:
-    """Turn a fault of a disk inside into a `DiskFault`.
-
-    Raises:
-        DiskFault: see `disk_fault`.
-    """
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:
-        fault = disk_fault(error, places)
-        if fault is None:
-            raise
-        raise fault from error
 
 
 def _code_of(error: BaseException) -> tuple[int | None, str]:
