@@ -16,8 +16,9 @@ def test_stages_holds_one_file_a_stage_and_nothing_else():
     assert {path.stem for path in (PACKAGE / "stages").glob("*.py")} - {"__init__"} == commands
 
 
-def test_workflow_imports_no_stage():
-    files = sorted((PACKAGE / "workflow").glob("*.py"))
+@pytest.mark.parametrize("room", ["workflow", "commands"])
+def test_what_stages_share_and_what_reads_their_results_imports_no_stage(room):
+    files = sorted((PACKAGE / room).glob("*.py"))
     assert len(files) > 10
     assert not [path.name for path in files if "gbaseg.stages" in path.read_text()]
 

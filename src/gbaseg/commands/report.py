@@ -31,10 +31,9 @@ from gbaseg.planning.writing import stamp_of
 from gbaseg.runtime.ledger import read_ledger
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.whole import written_whole
-from gbaseg.stages.baseline import NAME as BASELINE
-from gbaseg.stages.summarise import appearance_figures, read_rounds, scores_of
 from gbaseg.text_file import read_yaml, text_of
 from gbaseg.workflow import layout
+from gbaseg.workflow.all_rounds import appearance_figures, read_rounds, scores_of
 from gbaseg.workflow.context import need, read_json
 from gbaseg.workflow.layout import LOCK
 from gbaseg.workflow.panel import draw_panel
@@ -54,7 +53,7 @@ def run(out: Path) -> None:
     last = settings.self_training.last
     need([layout.STANDARD, layout.TRANSLATED, layout.pseudo_labelled(last)])
     proxies = [layout.proxies(item.id) for item in settings.self_training.rounds]
-    more = [*layout.copies_of(last), layout.METRICS / "translation.json", layout.METRICS / f"{BASELINE}.json"]
+    more = [*layout.copies_of(last), layout.METRICS / "translation.json", layout.round_metrics(layout.BASELINE)]
     refuse_strangers([layout.STANDARD, layout.TRANSLATED, layout.pseudo_labelled(last), *proxies, *more])
     rounds = read_rounds(settings)
     # What titles and files are called besides, where there are several structures.
@@ -156,7 +155,7 @@ def _of_structure(
 
 
 def _rounds(settings: Params, structure: str, suffix: str, rounds: Rounds) -> Table:
-    threshold = layout.METRICS / f"{BASELINE}.json"
+    threshold = layout.round_metrics(layout.BASELINE)
     named = [*rounds, ("threshold", read_json(threshold))] if threshold.is_file() else rounds
     rows: list[list[Cell]] = []
     for name, metrics in named:

@@ -16,7 +16,6 @@ from gbaseg.evaluation.statistics import Interval, mean_interval
 from gbaseg.evaluation.summary import read_scores
 from gbaseg.params import Params
 from gbaseg.runtime.ledger import read_ledger
-from gbaseg.stages.baseline import NAME as BASELINE
 from gbaseg.text_file import read_yaml
 from gbaseg.workflow import layout
 from gbaseg.workflow.choice import Translation, chosen
@@ -99,7 +98,7 @@ def read_facts(round_id: str, settings: Params | None = None) -> RunFacts:
     metrics = {name: layout.round_metrics(name) for name in names if layout.round_metrics(name).is_file()}
     cases = {name: layout.case_scores(name) for name in metrics if layout.case_scores(name).is_file()}
     proxies = {name: layout.proxies(name) for name in names if layout.proxies(name).is_file()}
-    baseline = layout.METRICS / f"{BASELINE}.json"
+    baseline = layout.round_metrics(layout.BASELINE)
     others = [path for path in (DATA, CHECKS, layout.CHOICE_METRICS, baseline) if path.is_file()]
     refuse_strangers([*metrics.values(), *cases.values(), *proxies.values(), *others])
     model = layout.model_of(round_id)

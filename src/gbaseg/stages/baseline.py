@@ -18,8 +18,7 @@ from gbaseg.standardise.case import to_raw
 from gbaseg.workflow import layout
 from gbaseg.workflow.context import read_record, stage, write_json
 
-NAME = "baseline"
-METRICS = layout.METRICS / "baseline.json"
+METRICS = layout.round_metrics(layout.BASELINE)
 # Its two dozen numbers need no more cases than this to be chosen.
 _SOURCE_CASES = 24
 
@@ -27,11 +26,11 @@ _SOURCE_CASES = 24
 def run() -> None:
     """Choose the threshold on the pseudo-target images and the source's labels; score it on the target."""
     settings = params.load()
-    outputs = [METRICS, layout.case_scores(NAME)]
+    outputs = [METRICS, layout.case_scores(layout.BASELINE)]
     with stage("baseline", {}, [layout.STANDARD, layout.SCORING, layout.TRANSLATED], outputs) as scratch:
         cases = select(read_table(layout.SCORING), domain="target", splits=settings.evaluation.splits)
         rows, about = _scores(settings, cases) if cases else ([], {})
-        write_scores(rows, scratch.output(layout.case_scores(NAME)))
+        write_scores(rows, scratch.output(layout.case_scores(layout.BASELINE)))
         write_json(scratch.output(METRICS), {**summarise(rows, settings.evaluation.low_dice), **about})
 
 

@@ -43,6 +43,7 @@ OURS = (
 
 SURVEY = "survey"
 ORACLE = "oracle"
+BASELINE = "baseline"
 # In the folder of a model and in that of its pseudo-labels: what became of the round.
 ROUND = "round.json"
 
@@ -83,7 +84,7 @@ def decision(round_id: str) -> Path:
 
 
 def round_metrics(round_id: str) -> Path:
-    """Metrics of a round."""
+    """Metrics of a round, the survey or the baseline."""
     return METRICS / f"{round_id}.json"
 
 
