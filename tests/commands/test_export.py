@@ -178,20 +178,25 @@ def test_methods_say_what_was_done_and_nothing_else(run, mode, arm, has, has_not
 
 
 def test_methods_say_which_structure_was_rescaled_how_and_what_else_copies_were_given(run):
+    names = {"VS": 1, "Cochlea": 2, "Facial": 3, "Brain stem": 4}
     rules = [
         {"name": "vs", "structure": "VS", "lambdas": [0.5, 2]},
         {"name": "c", "structure": "Cochlea", "lambdas": [3], "adaptive": 1},
+        {"name": "d", "structure": "Facial", "adaptive": 1, "adaptive_size": True},
+        {"name": "e", "structure": "Brain stem", "adaptive": 1, "adaptive_size": "if_needed"},
     ]
     settings = params.check(
         {
-            "dataset": {"structures": {"VS": 1, "Cochlea": 2}},
+            "dataset": {"structures": names, "known_labels": [*names.values()]},
             "segmentation": {"members": 3},
             "augmentation": {"arm": "naive", "rules": rules, "alterations": {"size": 0.5, "edges": 0.25}},
         }
     )
     text = one_line(methods(replace(read_facts("round_1"), settings=settings), ABOUT))
     for part in (
-        "rescaled (VS: times 0.5, 2; Cochlea: times 3 and by factors drawn from what the target showed)",
+        "rescaled (VS: times 0.5, 2; Cochlea: times 3 and by factors drawn from what the target showed; "
+        "Facial: by factors and sizes drawn from what the target showed; Brain stem: by factors (and sizes, where "
+        "these left too much of the distance) drawn from what the target showed)",
         "Of these copies 50 % were given another size (diameter times 0.8 to 1.25), 25 % sharper or softer edges.",
         "5 folds of 3 networks each split by patient",
     ):

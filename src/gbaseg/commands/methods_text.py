@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from gbaseg.augmentation.settings import AugmentationSettings, Rule, structures
 from gbaseg.commands.in_words import named, splits_of, with_interval
+from gbaseg.commands.methods_of_copies import of_copies
 from gbaseg.commands.run_facts import RunFacts
 from gbaseg.inference.contents import Contents
 from gbaseg.segmentation.planning import CONFIGURATION
@@ -28,13 +28,6 @@ _PLANES = {
     "axial": "axial slices",
     "sagittal": "sagittal slices",
     "coronal": "coronal slices",
-}
-
-_ALTERED = {
-    "size": "{share:g} % were given another size (diameter times 0.8 to 1.25)",
-    "compartments": "{share:g} % a core of another intensity than its rim",
-    "texture": "{share:g} % the texture of pseudo-labelled target scans",
-    "edges": "{share:g} % sharper or softer edges",
 }
 
 
@@ -121,7 +114,7 @@ def _adaptation(facts: RunFacts, cited: list[str]) -> Iterator[str]:
         else:
             yield "No copies with other contrasts were added."
     else:
-        yield from _copies(settings.augmentation, cited)
+        yield from of_copies(settings.augmentation, cited)
 
 
 def _choice(facts: RunFacts, mode: str) -> Iterator[str]:
@@ -133,42 +126,6 @@ def _choice(facts: RunFacts, mode: str) -> Iterator[str]:
         yield f"The translation ({mode}) was chosen without a label of the target among {tried}, by {trainings}."
     if not facts.choice.get("trusted", True):
         yield "It was not told apart from all other candidates."
-
-
-def _copies(augmentation: AugmentationSettings, cited: list[str]) -> Iterator[str]:
-    if augmentation.arm == "none":
-        yield "No copies of other tumour contrasts were added."
-        return
-    of = _ways(augmentation.rules)
-    if augmentation.arm == "gba":
-        cited.append("singan")
-        steps = sorted({step for rule in augmentation.rules for step in rule.k_star})
-        yield (
-            f"Generative blending augmentation (Sallé et al.) added copies in which structures' intensities were "
-            f"rescaled ({of}), harmonised by a SinGAN (Shaham et al.; {augmentation.singan.iterations} iterations a "
-            f"scale, start {numbers_as_text(steps)} scale(s) below the finest) and blended in."
-        )
-    elif augmentation.arm == "naive":
-        yield f"Copies were added in which structures' intensities were rescaled ({of})."
-    else:
-        yield f"Structures' intensities were rescaled ({of}) at random whenever a case was drawn in training."
-    if augmentation.together and sum(rule.adaptive > 0 for rule in augmentation.rules) > 1:
-        yield "Copies with factors that were drawn show all of these structures altered."
-    if altered := [_ALTERED[kind].format(share=100 * share) for kind, share in augmentation.alterations if share]:
-        yield f"Of these copies {', '.join(altered)}."
-
-
-def _ways(rules: Sequence[Rule]) -> str:
-    """How the rules rescale structures; once where all are rescaled alike."""
-    found: dict[str, str] = {}
-    for name in structures(rules):
-        own = [rule for rule in rules if rule.structure == name]
-        factors = sorted({value for rule in own for value in rule.lambdas})
-        ways = [f"times {numbers_as_text(factors)}"] if factors else []
-        ways += ["by factors drawn from what the target showed"] if any(rule.adaptive for rule in own) else []
-        found[name] = " and ".join(ways)
-    alike = set(found.values())
-    return alike.pop() if len(alike) == 1 else "; ".join(f"{name}: {ways}" for name, ways in found.items())
 
 
 def _cyclegan(facts: RunFacts, source: str, target: str) -> Iterator[str]:
