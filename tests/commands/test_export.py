@@ -5,6 +5,7 @@ import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from gbaseg.commands.run_facts import read_facts
 from gbaseg.errors import UserError
 from gbaseg.evaluation.summary import CaseScore, read_scores, write_scores
 from gbaseg.inference.contents import Contents, TargetScans
+from gbaseg.translation.settings import Mode
 from gbaseg.workflow import layout
 from gbaseg.workflow.choice import Translation
 
@@ -175,6 +177,12 @@ def test_methods_say_what_was_done_and_nothing_else(run, mode, arm, has, has_not
     text = one_line(methods(replace(facts, settings=settings, translation=Translation("", mode, 0)), ABOUT))
     assert all(part in text for part in has) and not any(part in text for part in has_not)
     assert "average symmetric surface distance" in text
+
+
+def test_methods_have_words_for_every_translation(run):
+    facts, silent = read_facts("round_1"), replace(read_facts("round_1"), translation=None)
+    said = {mode: methods(replace(facts, translation=Translation("", mode, 0)), ABOUT) for mode in get_args(Mode)}
+    assert len({*said.values(), methods(silent, ABOUT)}) == len(said) + 1
 
 
 def test_methods_say_which_structure_was_rescaled_how_and_what_else_copies_were_given(run):

@@ -1,9 +1,22 @@
 """The translation's settings: the paper's defaults, and what is refused."""
 
+from typing import get_args
+
+import click
 import pytest
 from pydantic import ValidationError
 
-from gbaseg.translation.settings import CycleGANSettings, TranslationSettings, VanCittertSettings
+from gbaseg.cli import main
+from gbaseg.commands.study_arms import ARMS
+from gbaseg.translation.settings import (
+    TRAINED,
+    UNTRANSLATED,
+    AutoSettings,
+    CycleGANSettings,
+    Mode,
+    TranslationSettings,
+    VanCittertSettings,
+)
 
 
 def test_defaults_are_the_papers():
@@ -37,3 +50,14 @@ def test_values_out_of_range_are_refused(model, values):
 def test_every_number_says_what_it_is():
     for model in (CycleGANSettings, VanCittertSettings):
         assert all(field.description for field in model.model_fields.values())
+
+
+def test_every_mode_is_a_candidate_an_arm_and_a_choice_of_the_ablation():
+    """Where another translation has to be named, besides what uses it (docs/own_data.md)."""
+    modes = get_args(Mode)
+    assert set(AutoSettings().candidates) == set(modes) == {arm.settings["translation.mode"] for arm in ARMS} - {"auto"}
+    context = click.Context(main)
+    arms = main.get_command(context, "ablation").get_command(context, "arms")
+    [choice] = [option.type for option in arms.params if option.name == "translation"]
+    assert tuple(choice.choices) == modes
+    assert {*TRAINED, *UNTRANSLATED} < set(modes)

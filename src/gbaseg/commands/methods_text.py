@@ -23,6 +23,11 @@ REFERENCES = {
     "nnunet": "Isensee et al., nnU-Net: a self-configuring method for deep learning-based biomedical image "
     "segmentation, Nature Methods 18, 203-211 (2021)",
 }
+_TRANSLATED = {
+    "histogram": "Intensities of {source} were given the distribution of {target} (histogram matching).",
+    "randomise": "{Source} were not translated: their contrasts were drawn at random in training.",
+    "none": "{Source} were trained on as they were, without a translation.",
+}
 _PLANES = {
     "acquired": "the acquired slices (axial ones where voxels are near isotropic)",
     "axial": "axial slices",
@@ -99,12 +104,8 @@ def _adaptation(facts: RunFacts, cited: list[str]) -> Iterator[str]:
         if used.mode == "cyclegan":
             cited.append("cyclegan")
             yield from _cyclegan(facts, source, target)
-        elif used.mode == "histogram":
-            yield f"Intensities of {source} were given the distribution of {target} (histogram matching)."
-        elif used.mode == "randomise":
-            yield f"{_capital(source)} were not translated: their contrasts were drawn at random in training."
         else:
-            yield f"{_capital(source)} were trained on as they were, without a translation."
+            yield _TRANSLATED[used.mode].format(source=source, Source=_capital(source), target=target)
     if facts.round_id == layout.SURVEY:
         copies = numbers_as_text(settings.survey.lambdas)
         if copies:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from gbaseg.errors import UserError
 from gbaseg.evaluation.settings import EMPTY_ASSD_MM, LOW_DICE
 from gbaseg.evaluation.summary import CaseScore
-from gbaseg.translation.settings import UNTRANSLATED
+from gbaseg.translation.settings import TRAINED, UNTRANSLATED, Mode
 
 NO_TRANSLATION = "none"
 # What no other number of the retraining trains otherwise.
-NOT_RETRAINED = (*UNTRANSLATED, "histogram")
+NOT_RETRAINED = tuple(mode for mode in get_args(Mode) if mode not in TRAINED)
 REFERENCE = "reference"  # in the place of a translation: what every arm is to be held against
 EMPTY, THRESHOLD, ORACLE = "empty prediction", "threshold", "oracle"
 ARMS = ("none", "naive", "online", "gba")  # the order of the tables; others follow by name

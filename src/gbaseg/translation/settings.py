@@ -12,8 +12,12 @@ Beta = Annotated[float, Field(ge=0.0, lt=1.0)]
 NotNegative = Annotated[float, Field(ge=0.0)]
 
 
-# Of `translation.mode`: source images are trained on as they are; in the order in which mode auto takes them.
-UNTRANSLATED = ("randomise", "none")
+# A way to make pseudo-target images. `docs/own_data.md` says where another one goes.
+Mode = Literal["cyclegan", "histogram", "randomise", "none"]
+# Of them, those that train a network, which another `translation.run` trains otherwise.
+TRAINED: tuple[Mode, ...] = ("cyclegan",)
+# Source images are trained on as they are; in the order in which mode auto takes them.
+UNTRANSLATED: tuple[Mode, ...] = ("randomise", "none")
 
 
 class CycleGANSettings(Settings):
@@ -97,13 +101,10 @@ class FailureChecks(Settings):
     )
 
 
-Candidate = Literal["none", "histogram", "randomise", "cyclegan"]
-
-
 class AutoSettings(Settings):
     """Mode auto: what is tried, and how (METHOD 3); all ours."""
 
-    candidates: list[Candidate] = Field(
+    candidates: list[Mode] = Field(
         ["none", "histogram", "randomise", "cyclegan"],
         min_length=1,
         description="modes that are tried, each once; one that leaves images as they are (randomise, else none) is "
@@ -119,7 +120,7 @@ class AutoSettings(Settings):
     epochs: Count = Field(10, description="of each of them, of one fold as the survey's")
 
     @property
-    def tried(self) -> list[Candidate]:
+    def tried(self) -> list[Mode]:
         """Mode of each candidate: a CycleGAN's as often as there are runs of it."""
         return [mode for mode in self.candidates for _ in range(self.cyclegan_runs if mode == "cyclegan" else 1)]
 
@@ -133,7 +134,7 @@ class AutoSettings(Settings):
 class TranslationSettings(Settings):
     """How source images become pseudo-target images."""
 
-    mode: Literal["cyclegan", "histogram", "randomise", "none", "auto"] = Field(
+    mode: Mode | Literal["auto"] = Field(
         "cyclegan",
         description="cyclegan (paper) | histogram: intensities get the target's distribution, in their order (ours, to "
         "compare with) | randomise: no translation, contrasts at random in training (likewise) | none: source images "
@@ -156,7 +157,7 @@ class TranslationSettings(Settings):
     van_cittert: VanCittertSettings = VanCittertSettings()
 
     @property
-    def modes(self) -> Sequence[Candidate]:
+    def modes(self) -> Sequence[Mode]:
         """Modes that may be used."""
         return self.auto.candidates if self.mode == "auto" else [self.mode]
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from gbaseg.translation.settings import Candidate, TranslationSettings
+from gbaseg.translation.settings import Mode, TranslationSettings
 from gbaseg.workflow import layout
 from gbaseg.workflow.context import read_json
 
@@ -23,7 +23,7 @@ class Translation:
     """
 
     name: str
-    mode: Candidate
+    mode: Mode
     run: int
 
     @property

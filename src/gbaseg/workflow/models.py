@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from gbaseg import volume
+from gbaseg.errors import UserError
 from gbaseg.params import Params
 from gbaseg.runtime.device import choose_device
 from gbaseg.runtime.turns import on_gpu
 from gbaseg.standardise.intensity import foreground
 from gbaseg.translation.histogram import Histogram
+from gbaseg.translation.settings import UNTRANSLATED, Mode
 from gbaseg.translation.van_cittert import van_cittert
 from gbaseg.workflow.choice import chosen
 from gbaseg.workflow.context import read_json
@@ -29,6 +31,9 @@ class Translator:
     Args:
         settings: of the run.
         model: its folder; `None`: of the one that is used (`choose_translation`).
+
+    Raises:
+        UserError: it is of a mode that there is not.
     """
 
     def __init__(self, settings: Params, model: Path | None = None) -> None:
@@ -44,6 +49,8 @@ class Translator:
         elif mode == "histogram":
             found = read_json(model / QUANTILES, "source", "target")
             self._histogram = Histogram(np.array(found["source"]), np.array(found["target"]))
+        elif mode not in UNTRANSLATED:
+            raise UserError(f"{model / MODE}: mode {mode!r} is none of this gbaseg; known: {', '.join(get_args(Mode))}")
 
     def __call__(self, scan: volume.Volume) -> tuple[np.ndarray, np.ndarray]:
         """The pseudo-target image (Z, Y, X), and what it was before the deconvolution, which a CycleGAN's alone has.
