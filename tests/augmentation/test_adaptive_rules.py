@@ -145,3 +145,35 @@ def test_of_a_target_that_shows_too_few_no_size_is_taken():
     left = left_by_contrasts(asked(IF_NEEDED), source, target, 0)
     assert np.isnan(left["all"]) and said_of_sizes(left) == []
     assert {copy.diameter for copy in plan_adaptive(asked(IF_NEEDED), source, target, 0)} == {1.0}
+
+
+def test_copies_that_take_sizes_anyway_have_them_in_what_is_left():
+    source, target = sets(1000.0, 1500.0)
+    left = {}
+    for size in (False, True):
+        other = RULE.model_copy(update={"name": "other", "adaptive_size": size})
+        left[size] = left_by_contrasts(asked(IF_NEEDED, other), source, target, 5)["all"]
+    assert left[True] < 0.9 * left[False]
+
+
+def test_an_arm_without_copies_takes_no_sizes_and_says_nothing_of_them():
+    source, target = sets(1000.0, 2500.0)
+    online = asked(IF_NEEDED, arm="online")
+    assert left_by_contrasts(online, source, target, 5) == {}
+    assert {copy.diameter for copy in plan_adaptive(online, source, target, 5)} == {1.0}
+
+
+def test_together_a_structure_is_altered_once_in_an_image():
+    """Also where two rules select it, of which the second one's change would be done to what the first one's made."""
+    source, target = sets(1000.0, 1300.0)
+    others = [measured(one.case, 0.1, structure="Cochlea") for one in source]
+    rules = [
+        RULE,
+        Rule(name="large", adaptive=3, volume_mm3_above=900, k_star=[1, 3]),
+        Rule(name="other", structure="Cochlea", adaptive=3, k_star=[1, 3]),
+    ]
+    copies = plan_adaptive(asked(*rules, together=True), source + others, target, 5)
+    parts = [[part.structure for part in copy.parts] for copy in copies]
+    assert all(len(set(names)) == len(names) for names in parts) and ["VS", "Cochlea"] in parts and ["VS"] in parts
+    apart = plan_adaptive(asked(*rules), source + others, target, 5)
+    assert sum(map(len, parts)) == len(apart) and len({copy.name for copy in copies}) == len(copies)

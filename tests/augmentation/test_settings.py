@@ -33,6 +33,8 @@ def test_defaults_are_the_papers():
         ({"k_star": [-1]}, "k_star"),
         ({"centres": []}, "centres is empty"),
         ({"name": "a_b"}, "name"),
+        ({"adaptive_size": "If_needed"}, "allowed: true, false or if_needed"),
+        ({"adaptive_size": 2}, "allowed: true, false or if_needed"),
         ({"colour": 1}, "colour"),
     ],
 )
@@ -48,6 +50,14 @@ def test_rules_need_unique_names_and_an_arm_needs_rules():
     with pytest.raises(ValidationError, match="arm gba without rules"):
         AugmentationSettings(rules=[])
     assert AugmentationSettings(arm="none", rules=[]).rules == []
+
+
+def test_sizes_need_copies_that_take_them():
+    sized = Rule(name="large", adaptive=2, adaptive_size=True)
+    with pytest.raises(ValidationError, match=r"no copies that could take a size \(adaptive_size of rule\(s\) large\)"):
+        AugmentationSettings(arm="online", rules=[sized])
+    if_needed = Rule(name="large", adaptive=2, adaptive_size="if_needed")
+    assert AugmentationSettings(arm="online", rules=[if_needed]).rules == [if_needed]
 
 
 def test_width_must_not_exceed_max_width():

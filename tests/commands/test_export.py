@@ -211,6 +211,13 @@ def test_methods_say_which_structure_was_rescaled_how_and_what_else_copies_were_
         assert part in text
 
 
+def test_methods_of_an_arm_without_copies_say_nothing_of_sizes(run):
+    rules = [{"name": "vs", "adaptive": 1, "adaptive_size": "if_needed"}]
+    settings = params.check({"augmentation": {"arm": "online", "rules": rules}})
+    text = one_line(methods(replace(read_facts("round_1"), settings=settings), ABOUT))
+    assert "rescaled (by factors drawn from what the target showed) at random" in text
+
+
 def test_the_first_round_and_the_survey_are_said_to_be_them(run):
     facts = read_facts("round_1")
     first = one_line(methods(replace(facts, round_id="round_0", about_model={"trained_in": "round_0"}), ABOUT))

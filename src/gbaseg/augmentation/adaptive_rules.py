@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
@@ -9,7 +10,6 @@ import numpy as np
 
 from gbaseg.augmentation.adaptive import FEWEST, UNKNOWN_CONTRAST, Wanted, draw, energy_distance, known
 from gbaseg.augmentation.appearance import Appearance
-from gbaseg.augmentation.rescale import Change
 from gbaseg.augmentation.rules import Copy, Measurement, fires, plan_copies, select_cases, starts_of
 from gbaseg.augmentation.settings import AugmentationSettings, Rule
 from gbaseg.runtime.seeds import derive
@@ -43,17 +43,18 @@ def left_by_contrasts(
 ) -> dict[str, float]:
     """Share of the source's distance to the target (`energy_distance`) that copies leave which keep their sizes.
 
-    Of all copies together: those that alter another structure show this one as it was.
+    Of all copies together: those that alter another structure show this one as it was, and those of rules that take
+    sizes anyway have them.
 
     Args:
         augmentation, measurements, target, seed: see `plan_adaptive`.
 
     Returns:
-        Rule -> share, of rules that take sizes if needed; nan where the target shows too few to draw from, or the
-        distance is not defined.
+        Rule -> share, of rules that take sizes if needed, none in an arm without copies; nan where the target shows
+        too few to draw from, or the distance is not defined.
     """
     asking = [rule for rule in augmentation.rules if rule.adaptive and rule.adaptive_size == "if_needed"]
-    if not asking:
+    if not asking or not augmentation.makes_copies:
         return {}
     by_hand = plan_copies(augmentation.rules, measurements, augmentation.arm)
     copies = [*by_hand, *_planned(augmentation, measurements, target, seed, _sized(augmentation))]
@@ -81,9 +82,16 @@ def _left(
 
 def _in_copy(seen: Appearance, copy: Copy, structure: str) -> Appearance:
     """How a structure looks in a copy, were nothing clipped."""
-    change = next((part.change for part in copy.parts if part.structure == structure), Change(1.0))
-    mean = change.factor * seen.mean + change.offset
-    return replace(seen, mean=mean, std=abs(change.factor) * seen.std, contrast=seen.contrast + mean - seen.mean)
+    part = next((part for part in copy.parts if part.structure == structure), None)
+    if part is None:
+        return seen
+    mean = part.factor * seen.mean + part.offset
+    return Appearance(
+        volume_mm3=part.diameter**3 * seen.volume_mm3,
+        mean=mean,
+        std=abs(part.factor) * seen.std,
+        contrast=seen.contrast + mean - seen.mean,
+    )
 
 
 def _planned(
@@ -113,9 +121,13 @@ def _together(copies: Sequence[Copy]) -> list[Copy]:
     A copy that alters one structure of several shows the others as the translation left them: of each, most images are
     then as they were, however many copies there are.
     """
-    groups: dict[tuple[str, int, int | None], list[Copy]] = {}
+    groups: dict[tuple[str, int, int | None, int], list[Copy]] = {}
+    before: Counter[tuple[str, int, int | None, str]] = Counter()
     for copy in copies:
-        groups.setdefault((copy.case, copy.number, copy.k_star), []).append(copy)
+        # Of rules that select the same structure of a case, each has an image of its own: one image shows one change.
+        same = (copy.case, copy.number, copy.k_star, copy.structure)
+        groups.setdefault((copy.case, copy.number, copy.k_star, before[same]), []).append(copy)
+        before[same] += 1
     return [replace(first, besides=tuple(others)) for first, *others in groups.values()]
 
 

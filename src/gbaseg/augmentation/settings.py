@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
 
 from gbaseg.settings import Count, Fraction, Positive, Settings
+
+Sizes = bool | Literal["if_needed"]
+_SIZES: TypeAdapter[Sizes] = TypeAdapter(Sizes)
 
 
 class Rule(Settings):
@@ -26,7 +29,7 @@ class Rule(Settings):
     adaptive: int = Field(
         0, ge=0, description="Copies besides, of contrasts that are drawn from what the target shows (ours); 0: none"
     )
-    adaptive_size: bool | Literal["if_needed"] = Field(
+    adaptive_size: Sizes = Field(
         False,
         description="They take a size that the target shows, too: the diameter times 0.8 to 1.25 (ours); if_needed: "
         "where contrasts alone leave over 0.4 of the source's distance to the target",
@@ -41,6 +44,15 @@ class Rule(Settings):
         if isinstance(centres, str) and centres != "both":
             raise ValueError(f"allowed: both, or a list such as [{centres}]")
         return centres
+
+    @field_validator("adaptive_size", mode="before")
+    @classmethod
+    def _said_or_if_needed(cls, given: object) -> object:
+        """Its own words for all that is allowed: pydantic tells of each kind by itself."""
+        try:
+            return _SIZES.validate_python(given)
+        except ValidationError as error:
+            raise ValueError("allowed: true, false or if_needed") from error
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -201,6 +213,11 @@ class AugmentationSettings(Settings):
             raise ValueError("arm online rescales one structure at a time; augmentation.together is to be false there")
         if self.together and len({tuple(rule.k_star) for rule in self.rules if rule.adaptive}) > 1:
             raise ValueError("adaptive rules of different k_star; allowed with together: the same of all")
+        if self.arm == "online" and (sized := [rule.name for rule in self.rules if rule.adaptive_size is True]):
+            raise ValueError(
+                f"arm online makes no copies that could take a size (adaptive_size of rule(s) {', '.join(sized)}); "
+                "allowed there: false, or if_needed, which takes none"
+            )
         if self.arm == "online" and (asked := [name for name, share in self.alterations if share]):
             raise ValueError(f"arm online makes no copies that could be altered (alterations.{', '.join(asked)})")
         return self

@@ -20,7 +20,7 @@ def of_copies(augmentation: AugmentationSettings, cited: list[str]) -> Iterator[
     if augmentation.arm == "none":
         yield "No copies of other tumour contrasts were added."
         return
-    of = _ways(augmentation.rules)
+    of = _ways(augmentation.rules, augmentation.makes_copies)
     if augmentation.arm == "gba":
         cited.append("singan")
         steps = sorted({step for rule in augmentation.rules for step in rule.k_star})
@@ -39,20 +39,20 @@ def of_copies(augmentation: AugmentationSettings, cited: list[str]) -> Iterator[
         yield f"Of these copies {', '.join(altered)}."
 
 
-def _ways(rules: Sequence[Rule]) -> str:
-    """How the rules rescale structures; once where all are rescaled alike."""
+def _ways(rules: Sequence[Rule], sized: bool) -> str:
+    """How the rules rescale structures; once where all are rescaled alike. `sized`: copies can take sizes."""
     found: dict[str, str] = {}
     for name in structures(rules):
         own = [rule for rule in rules if rule.structure == name]
         factors = sorted({value for rule in own for value in rule.lambdas})
         ways = [f"times {numbers_as_text(factors)}"] if factors else []
-        ways += [f"by factors{size} drawn from what the target showed" for size in _sizes(own)]
+        ways += [f"by factors{size} drawn from what the target showed" for size in _sizes(own, sized)]
         found[name] = " and ".join(ways)
     alike = set(found.values())
     return alike.pop() if len(alike) == 1 else "; ".join(f"{name}: {ways}" for name, ways in found.items())
 
 
-def _sizes(rules: Sequence[Rule]) -> list[str]:
+def _sizes(rules: Sequence[Rule], sized: bool) -> list[str]:
     """Of rules that draw, each way once: whether sizes are drawn beside factors."""
     said = {False: "", True: " and sizes", "if_needed": " (and sizes, where these left too much of the distance)"}
-    return list(dict.fromkeys(said[rule.adaptive_size] for rule in rules if rule.adaptive))
+    return list(dict.fromkeys(said[rule.adaptive_size if sized else False] for rule in rules if rule.adaptive))
