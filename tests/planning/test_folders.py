@@ -90,6 +90,77 @@ def test_several_channels_are_a_fault(folders):
     assert "channels 0000, 0001" in str(find(Folders(root / "s", root / "l", root / "t"), None, []).faults[0])
 
 
+@pytest.mark.parametrize("first", [0, 1])
+def test_scans_that_are_numbered_with_four_digits_are_no_channels(folders, first):
+    names = [f"img_{number:04}.nii" for number in range(first, first + 3)]
+    root = folders(s=names, l=names, t=[f"t_{number:04}.nii" for number in range(first, first + 12)])
+    found = find(Folders(root / "s", root / "l", root / "t"), None, [])
+    assert found.faults == [] and len(found.cases) == 15
+
+
+def test_channels_of_some_scans_are_channels(folders):
+    root = folders(s=["a.nii"], l=["a.nii"], t=["b_0000.nii", "b_0001.nii", "c_0000.nii"])
+    [fault] = find(Folders(root / "s", root / "l", root / "t"), None, []).faults
+    assert "nnU-Net channels 0000, 0001" in str(fault)
+
+
+def test_one_scan_with_nnunets_channel_has_its_label(folders):
+    root = folders(
+        s=["a.nii"],
+        l=["a.nii"],
+        t=["b.nii"],
+        **{"D/imagesTs": ["w_0000.nii"], "D/labelsTs": ["w.nii"], "D/labelsTr": []},
+    )
+    for labels in (None, root / "D"):
+        found = find(Folders(root / "s", root / "l", root / "t", root / "D", labels), None, [])
+        assert found.faults == [] and found.cases[-1].label == "held_out_labels/w.nii"
+
+
+def test_names_that_no_case_can_have_are_changed_and_told_apart(folders):
+    names = ["Möller.nii", "Müller.nii", "M-ller-2.nii", "a.img.nii", "b.fine.nii"]
+    root = folders(s=names, l=names, t=["t.nii"])
+    found = find(Folders(root / "s", root / "l", root / "t"), None, [])
+    assert found.faults == []
+    called = {case.image: case.case for case in found.cases}
+    assert called == {
+        "source/M-ller-2.nii": "M-ller-2",
+        "source/Möller.nii": "M-ller",
+        "source/Müller.nii": "M-ller-3",
+        "source/a.img.nii": "a-img",
+        "source/b.fine.nii": "b-fine",
+        "target/t.nii": "t",
+    }
+    assert "Müller.nii: its case is M-ller-3, as another one is M-ller already" in found.remarks
+
+
+def test_a_name_that_is_too_long_for_a_case_is_a_fault(folders):
+    root = folders(s=["a.nii"], l=["a.nii"], t=[f"{'t' * 201}.nii"])
+    [fault] = find(Folders(root / "s", root / "l", root / "t"), None, []).faults
+    assert "at most 200 letters" in str(fault)
+
+
+def test_voxels_that_a_header_names_come_along(folders):
+    root = folders(s=["a.mhd", "vox_a.raw"], l=["a.nii"], t=["b.nhdr", "vox_b.raw"])
+    (root / "s/a.mhd").write_text(
+        "NDims = 3\nBinaryData = True\nDimSize = 2 2 2\nElementSpacing = 1 1 1\nElementType = MET_UCHAR\n"
+        "ElementDataFile = vox_a.raw\n"
+    )
+    (root / "t/b.nhdr").write_text(
+        "NRRD0004\ntype: uchar\ndimension: 3\nspace: left-posterior-superior\nsizes: 2 2 2\n"
+        "space directions: (1,0,0) (0,1,0) (0,0,1)\nencoding: raw\nspace origin: (0,0,0)\ndata file: vox_b.raw\n"
+    )
+    found = find(Folders(root / "s", root / "l", root / "t"), None, [])
+    assert {"source/vox_a.raw", "target/vox_b.raw"} <= found.files.keys()
+
+
+def test_voxels_that_nnunet_ignores_are_no_structure(folders):
+    """Which values are structures is then asked for, where there are several."""
+    root = folders(**{"D/imagesTr": ["a_0000.nii"], "D/labelsTr": ["a.nii"]}, t=["b.nii"])
+    (root / "D/dataset.json").write_text(json.dumps({"labels": {"background": 0, "tumour": 1, "ignore": 2}}))
+    found = find(Folders(root / "D", None, root / "t"), None, [])
+    assert found.structures == {} and "labels in part (ignore: 2) are not learnt from" in found.remarks[0]
+
+
 def test_voxels_beside_a_header_come_along(folders):
     root = folders(s=["a.mhd", "a.raw"], l=["a.mhd", "a.zraw"], t=["b.nii"])
     found = find(Folders(root / "s", root / "l", root / "t"), None, [])

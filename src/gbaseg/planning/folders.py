@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from glob import escape
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,16 @@ from gbaseg.cases import Case, Domain
 from gbaseg.errors import UserError
 from gbaseg.planning.names import SEPARATORS, common_ending, pair, plain, without
 from gbaseg.raw.fault import Fault
+from gbaseg.raw.table import unfit_name
 from gbaseg.text_file import text_of
-from gbaseg.volume import FORMATS, split_suffix
+from gbaseg.volume import FORMATS, split_suffix, voxels_beside
 
 _DATASET, _IMAGES, _LABELS = "dataset.json", ("imagesTr", "imagesTs"), ("labelsTr", "labelsTs")
-# nnU-Net's mark of a channel at the end of an image's name.
-_CHANNEL = re.compile(r"_(\d{4})$")
+# nnU-Net's mark of a channel at the end of an image's name, and how many channels are believed: numbers of patients
+# look the same.
+_CHANNEL, _FIRST_CHANNEL, _MOST_CHANNELS = re.compile(r"_(\d{4})$"), "0000", 10
+# nnU-Net's name of voxels that nobody has labelled.
+_IGNORED = "ignore"
 _SHOWN = 5
 ONE_CENTRE = "A"
 
@@ -95,17 +100,20 @@ def find(folders: Folders, centres: str | None, modalities: Sequence[str]) -> Fo
     named: list[tuple[_Part, list[tuple[str, Path, Path | None]], str]] = []
     for part in parts:
         named.append((part, *_scans(part, found)))
-    names = Counter(plain(name) for _, scans, _ in named for name, _, _ in scans)
-    twice = [name for name, count in names.items() if count > 1]
+    called = [_called(scans, found) for _, scans, _ in named]
+    names = Counter(name for of_part in called for name in of_part)
+    twice = [name for name, times in names.items() if times > 1]
     if twice:
         found.remarks.append(
             f"{len(twice)} name(s) such as {twice[0]} are in more than one folder and taken for different patients; if "
             "they are the same ones, source and target are not to share them: leave one out"
         )
     words = {part.domain: _modality(part, ending, modalities, folders) for part, _, ending in named[:2]}
-    for part, scans, _ in named:
-        for name, image, label in scans:
-            case = f"{part.name}_{plain(name)}" if twice else plain(name)
+    for (part, scans, _), of_part in zip(named, called, strict=True):
+        for name, (_, image, label) in zip(of_part, scans, strict=True):
+            case = f"{part.name}_{name}" if twice else name
+            if allowed := unfit_name(case):
+                found.faults.append(Fault("", str(image), f"its case would be called {case!r}", allowed))
             row = Case(
                 case=case,
                 patient=case,
@@ -125,6 +133,19 @@ def find(folders: Folders, centres: str | None, modalities: Sequence[str]) -> Fo
     return found
 
 
+def _called(scans: Sequence[tuple[str, Path, Path | None]], found: Found) -> list[str]:
+    """What the cases of a part are called, each otherwise: signs that no case can have leave some names alike."""
+    called: list[str] = []
+    for name, image, _ in scans:
+        fitting = plain(name)
+        if fitting in called:
+            number = next(number for number in count(2) if f"{fitting}-{number}" not in called)
+            found.remarks.append(f"{image.name}: its case is {fitting}-{number}, as another one is {fitting} already")
+            fitting = f"{fitting}-{number}"
+        called.append(fitting)
+    return called
+
+
 def _part(
     name: str, domain: Domain, split: str, images: Path, labels: Path | None, needs_labels: bool = False
 ) -> _Part:
@@ -136,27 +157,27 @@ def _part(
         if labels is None and beside.is_dir() and (needs_labels or split != "train"):
             labels = beside
         images = inside
-    if labels is not None and (labels / _LABELS[0]).is_dir():
-        labels = labels / _LABELS[0]
+    if labels is not None:
+        named = _LABELS if split == "train" else _LABELS[::-1]
+        labels = next((labels / inner for inner in named if (labels / inner).is_dir()), labels)
     return _Part(name, domain, split, images, labels)
 
 
 def _scans(part: _Part, found: Found) -> tuple[list[tuple[str, Path, Path | None]], str]:
     """(name, image, label) of each scan of a folder, and what all names of its images end in."""
     images = _files(part.images, part.option, found)
-    channels = {match[1] for stem in images if (match := _CHANNEL.search(stem))}
-    if len(channels) > 1 and all(_CHANNEL.search(stem) for stem in images):
-        shown = ", ".join(sorted(channels))
-        found.faults.append(Fault("", str(part.images), f"nnU-Net channels {shown}", "scans of one channel"))
-        return [], ""
     ending = common_ending(list(images))
+    labels = {} if part.labels is None else _files(part.labels, part.labels_option, found)
+    if channels := _channels(list(images), labels):
+        allowed = "scans of one channel; of scans that are numbered so, another sign before the number than _"
+        found.faults.append(Fault("", str(part.images), f"nnU-Net channels {', '.join(channels)}", allowed))
+        return [], ""
     if part.labels is None:
         if part.name == "source":
             found.faults.append(
                 Fault("", part.labels_option, "not given", "a folder of labels, one for each source scan")
             )
         return [(without(stem, ending), image, None) for stem, image in images.items()], ending
-    labels = _files(part.labels, part.labels_option, found)
     pairs = pair(list(images), list(labels))
     if images and labels:
         found.faults += [
@@ -173,6 +194,25 @@ def _scans(part: _Part, found: Found) -> tuple[list[tuple[str, Path, Path | None
         (without(stem, ending), image, labels[pairs[stem]] if stem in pairs else None) for stem, image in images.items()
     ]
     return [scan for scan in scans if scan[2] is not None or not labels], ending
+
+
+def _channels(stems: Sequence[str], labels: Collection[str]) -> list[str]:
+    """nnU-Net's channels where scans are there in several; none of scans that are numbered with four digits.
+
+    Args:
+        stems: names of images without the format's suffix.
+        labels: those of their labels, empty where there are none.
+    """
+    found: dict[str, set[str]] = defaultdict(set)
+    for stem in stems:
+        if (match := _CHANNEL.search(stem)) is None:
+            return []
+        found[stem[: match.start()]].add(match[1])
+    channels = sorted(set().union(*found.values()))
+    # `img_0001` and `img_0002` are two patients, but where a label is called `img`.
+    of_scans = len(found) > 1 or not found.keys().isdisjoint(labels)
+    first = all(_FIRST_CHANNEL in own for own in found.values())
+    return channels if of_scans and first and len(channels) > 1 and int(channels[-1]) < _MOST_CHANNELS else []
 
 
 def _files(folder: Path, option: str, found: Found) -> dict[str, Path]:
@@ -237,6 +277,9 @@ def _linked(folder: str, file: Path, found: Found) -> str:
     if suffix in (".mhd", ".nhdr"):
         for other in file.parent.glob(f"{escape(stem)}.*"):
             found.files[f"{folder}/{other.name}"] = other
+        # The header may name another one.
+        if voxels := voxels_beside(file):
+            found.files[f"{folder}/{voxels.relative_to(file.parent).as_posix()}"] = voxels
     return inside
 
 
@@ -244,6 +287,12 @@ def _structures(folder: Path, found: Found) -> dict[str, int]:
     """By nnU-Net's dataset.json: `labels` as name -> value, or value -> name as its first version had them."""
     labels = _read_dataset(folder).get("labels", {})
     structures: dict[str, int] = {}
+    if isinstance(labels, Mapping) and _IGNORED in labels:
+        found.remarks.append(
+            f"{_DATASET}: labels in part ({_IGNORED}: {labels[_IGNORED]}) are not learnt from; what is no structure is "
+            "background"
+        )
+        return {}
     for key, value in labels.items() if isinstance(labels, Mapping) else ():
         name, number = (value, key) if isinstance(value, str) else (key, value)
         if isinstance(number, int) or (isinstance(number, str) and number.isdecimal()):

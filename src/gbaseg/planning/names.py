@@ -6,6 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+from gbaseg.raw.table import unfit_name
+
 SEPARATORS = "_-. "
 
 
@@ -16,7 +18,7 @@ def pair(images: Sequence[str], labels: Sequence[str]) -> dict[str, str]:
     """
     best: dict[str, str] = {}
     ways = [(_as_is, _as_is), (_without_ending, _as_is), (_as_is, _without_ending), (_without_ending, _without_ending)]
-    for of_images, of_labels in [*ways, (_without_both, _without_both)]:
+    for of_images, of_labels in [*ways, (_without_channel, _as_is), (_without_both, _without_both)]:
         keys_of_images, keys_of_labels = of_images(images), of_labels(labels)
         counts = Counter(keys_of_images.values()) + Counter(keys_of_labels.values())
         by_key = {key: name for name, key in keys_of_labels.items()}
@@ -35,6 +37,11 @@ def _as_is(names: Sequence[str]) -> dict[str, str]:
 def _without_ending(names: Sequence[str]) -> dict[str, str]:
     ending = common_ending(names)
     return {name: without(name, ending) for name in names}
+
+
+def _without_channel(names: Sequence[str]) -> dict[str, str]:
+    """Without nnU-Net's channel: of one scan alone it is no common ending."""
+    return {name: name.removesuffix("_0000") for name in names}
 
 
 def _without_both(names: Sequence[str]) -> dict[str, str]:
@@ -66,6 +73,8 @@ def without(name: str, ending: str) -> str:
 
 
 def plain(name: str) -> str:
-    """A name that files can be named after."""
+    """A name that files can be named after, but for its length."""
     fitting = re.sub(r"[^A-Za-z0-9_.-]+", "-", name)
-    return fitting if re.match(r"[A-Za-z0-9]", fitting) else f"case{fitting}"
+    fitting = fitting if re.match(r"[A-Za-z0-9]", fitting) else f"case{fitting}"
+    # `p1.nii`, of p1.nii.nii.gz, would end like two formats.
+    return fitting.replace(".", "-") if unfit_name(fitting) else fitting

@@ -51,25 +51,20 @@ def _row_faults(row: int, case: Case) -> list[Fault]:
         if reason := _unseen(path):
             right = "a path from the data set's folder to a file in it"
             faults.append(Fault(case.case, f"{TABLE} row {row}", f"{column} {path!r}: {reason}", right))
-    plain = _NAME.fullmatch(case.case)
-    reason = file_name_fault(f"{case.case}.nii.gz") if plain else ""
-    if case.case.endswith(_FINE):
-        reason = (
-            f"{case.case}.json is what `standardise` writes of {case.case.removesuffix(_FINE)!r}, on the finer grid"
-        )
-    if not plain or reason:
+    if fitting := unfit_name(case.case):
         # Without a name the row cannot be told from others and left out.
-        faults.append(
-            Fault(
-                case.case,
-                f"{TABLE} row {row}",
-                f"case {case.case!r}",
-                "a name of at most 200 letters, digits, _ . and - that an image can have"
-                + (f" ({reason})" if reason else " (files are named after it)"),
-                whole_set=not case.case,
-            )
-        )
+        found = f"case {case.case!r}"
+        faults.append(Fault(case.case, f"{TABLE} row {row}", found, fitting, whole_set=not case.case))
     return faults
+
+
+def unfit_name(name: str) -> str:
+    """What a case may be called, where it may not be called `name`; empty where it may."""
+    plain = _NAME.fullmatch(name)
+    reason = file_name_fault(f"{name}.nii.gz") if plain else "files are named after it"
+    if name.endswith(_FINE):
+        reason = f"{name}.json is what `standardise` writes of {name.removesuffix(_FINE)!r}, on the finer grid"
+    return f"a name of at most 200 letters, digits, _ . and - that an image can have ({reason})" if reason else ""
 
 
 def _unseen(path: str) -> str:

@@ -6,6 +6,7 @@ from gbaseg.volume.formats import FORMATS, WRITTEN, file_name_fault, split_suffi
 from gbaseg.volume.forms import same_voxels
 from gbaseg.volume.grid import Grid, NiftiForms, Volume, numbers_as_text
 from gbaseg.volume.resampling import Kind, crop_or_pad, resample
+from gbaseg.volume.texts import voxels_beside
 from gbaseg.volume.turn import Turn, plane_of, thickest_axis, turn_to_axial, turn_to_slices, turned_otherwise
 
 __all__ = [
@@ -33,5 +34,6 @@ __all__ = [
     "turn_to_axial",
     "turn_to_slices",
     "turned_otherwise",
+    "voxels_beside",
     "write",
 ]

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from gbaseg.volume.flaws import Flawed, unreadable
+from gbaseg.volume.formats import FORMATS, split_suffix
 from gbaseg.volume.grid import Grid, Volume
 from gbaseg.volume.metaimage import meta_image
 from gbaseg.volume.nrrd import nrrd
@@ -46,6 +47,20 @@ def read_text_grid(path: Path, format_name: str) -> Grid:
     """
     with path.open("rb") as stream:
         return _described(stream.read(MOST_HEADER), format_name)[0].grid
+
+
+def voxels_beside(path: Path) -> Path | None:
+    """The file of voxels that a header of text (.mhd, .nhdr) names.
+
+    Returns:
+        None where they follow the header in its own file, or it cannot be read or names none that is there.
+    """
+    try:
+        with path.open("rb") as stream:
+            name = _described(stream.read(MOST_HEADER), FORMATS[split_suffix(path)[1]])[0].data_file
+        return _beside(path, name) if name else None
+    except (Flawed, OSError):
+        return None
 
 
 def _described(start: bytes, format_name: str) -> tuple[Described, int]:
