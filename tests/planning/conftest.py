@@ -8,7 +8,7 @@ from gbaseg.planning.facts import PERCENTS, DataFacts, LabelFacts, ScanFacts
 from gbaseg.volume import Grid
 
 # Bright end over the 75th percentile: as of a head.
-TISSUE = tuple({50.0: 80.0, 75.0: 100.0}.get(percent, 100.0 + percent) for percent in PERCENTS)
+TISSUE = tuple({0.0: 0.0, 50.0: 80.0, 75.0: 100.0}.get(percent, 100.0 + percent) for percent in PERCENTS)
 
 
 def label(value=1, across_mm=20.0, reach_mm=40.0, pieces=1, bright=150.0, height_mm=40.0):

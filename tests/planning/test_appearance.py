@@ -1,5 +1,7 @@
 """Foreground, range and structures from what was seen."""
 
+from dataclasses import replace
+
 import pytest
 
 from gbaseg.planning.appearance import choose_foreground, choose_range, choose_structures
@@ -20,8 +22,6 @@ STRUCTURES = {"tumour": 1}
     ],
 )
 def test_foreground(make, changes, kind):
-    from dataclasses import replace
-
     data = make.facts()
     assert choose_foreground(replace(data, scans=[replace(scan, **changes) for scan in data.scans])).value == kind
 
@@ -31,7 +31,7 @@ def test_one_domain_with_air_that_is_not_zero_is_enough_for_head(make):
 
 
 def percentiles(**ends):
-    base = dict.fromkeys(PERCENTS, 100.0)
+    base = {**dict.fromkeys(PERCENTS, 100.0), 0.0: 0.0}
     return tuple(
         {**base, **{float(key.removeprefix("p").replace("_", ".")): value for key, value in ends.items()}}.values()
     )
@@ -42,6 +42,22 @@ def test_a_few_bright_voxels_do_not_stretch_the_range(make):
     choice = choose_range(make.facts(percentiles=fat), STRUCTURES)
     assert choice.value == [0, 99.0]
     assert "99.9: 9.0" in choice.reason
+
+
+@pytest.mark.parametrize("begin", [0.0, -1000.0, 1000.0, -100.0])
+def test_the_range_is_the_same_wherever_intensities_begin(make, begin):
+    """CT in Hounsfield units, or shifted by 1024; scans of mean 0."""
+    data = make.facts(percentiles=percentiles(p98_0=200.0, p99_0=400.0, p99_5=700.0, p99_9=900.0))
+    shifted = [
+        replace(
+            scan,
+            percentiles=tuple(value + begin for value in scan.percentiles),
+            labels=tuple(replace(label, bright=label.bright + begin) for label in scan.labels),
+        )
+        for scan in data.scans
+    ]
+    assert choose_range(replace(data, scans=shifted), STRUCTURES) == choose_range(data, STRUCTURES)
+    assert choose_range(data, STRUCTURES).value == [0, 99.0]
 
 
 def test_but_a_structure_as_bright_as_they_is_not_clipped(make):

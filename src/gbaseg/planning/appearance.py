@@ -12,8 +12,9 @@ from gbaseg.planning.facts import PERCENTS, Choice, DataFacts, quantile
 _STRIPPED_SIDES, _STRIPPED_SHARE, _OF_SCANS = 0.99, 0.2, 0.9
 # The body fills the view: no air to be left out.
 _FULL = 0.95
-# The range may end at so many times the bright part of a body (its 75th percentile): fluid on T2 is 3 to 4 times as
-# bright as tissue. Where a few voxels are brighter (fat beside a coil, vessels) all else has little of the range left.
+# The range may be so many times as wide as from a body's darkest to its bright part (its 75th percentile): fluid on T2
+# is 3 to 4 times as bright as tissue. Where a few voxels are brighter (fat beside a coil, vessels) all else has little
+# of the range left.
 _STRETCHED = 5.0
 # Ends of the range to choose from, and the share of a structure that it may not clip in more than a few cases.
 _ENDS = tuple(percent for percent in PERCENTS[::-1] if percent >= 98.0)
@@ -42,7 +43,7 @@ def choose_range(facts: DataFacts, structures: Mapping[str, int]) -> Choice:
     """Percentiles of the foreground that become 0 and 1: the widest that a few voxels do not stretch."""
     ratios = {
         end: max(
-            quantile([scan.percentiles[PERCENTS.index(end)] / _tissue(scan.percentiles) for scan in scans], 0.5)
+            quantile([_reach(scan.percentiles, end) / _tissue(scan.percentiles) for scan in scans], 0.5)
             for scans in (facts.source, facts.target)
         )
         for end in _ENDS
@@ -58,7 +59,7 @@ def choose_range(facts: DataFacts, structures: Mapping[str, int]) -> Choice:
     fitting = [end for end in _ENDS if ratios[end] <= _STRETCHED and not (end != widest and clips(end))]
     if fitting:
         end = fitting[0]
-        reason = f"of the foreground; the end is {ratios[end]:.1f} times the 75th percentile"
+        reason = f"of the foreground; the end is {ratios[end]:.1f} times as far from its darkest as the 75th percentile"
         if end != widest:
             reason += f" ({widest:g}: {ratios[widest]:.1f}, a few bright voxels)"
         return Choice(key, [0, end], reason)
@@ -68,10 +69,14 @@ def choose_range(facts: DataFacts, structures: Mapping[str, int]) -> Choice:
     return Choice(key, [0, widest], reason)
 
 
+def _reach(percentiles: tuple[float, ...], percent: float) -> float:
+    """How far a percentile is from the darkest voxel of the body: wherever a scan's intensities begin."""
+    return percentiles[PERCENTS.index(percent)] - percentiles[0]
+
+
 def _tissue(percentiles: tuple[float, ...]) -> float:
-    """The 75th; a body that is mostly 0 has none."""
-    value = percentiles[PERCENTS.index(75.0)]
-    return value if value > 0 else max(percentiles[-1], 1.0)
+    """That of the 75th; a body that is mostly as dark as its darkest voxel has none."""
+    return _reach(percentiles, 75.0) or _reach(percentiles, PERCENTS[-1]) or 1.0
 
 
 def choose_structures(facts: DataFacts, structures: Mapping[str, int]) -> list[Choice]:

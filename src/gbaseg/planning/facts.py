@@ -13,7 +13,8 @@ from gbaseg.volume import Grid
 
 Triple = tuple[float, float, float]
 # Of the intensities of the foreground, dark to bright; `standardise.intensity_percentiles` is chosen among the last.
-PERCENTS = (50.0, 75.0, 95.0, 98.0, 99.0, 99.5, 99.9)
+# The first becomes 0, and distances are from there: CT's air is at -1000, and some scans are of mean 0.
+PERCENTS = (0.0, 50.0, 75.0, 95.0, 98.0, 99.0, 99.5, 99.9)
 
 
 @dataclass(frozen=True)
