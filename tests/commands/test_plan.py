@@ -204,6 +204,22 @@ def test_a_table_that_is_there_is_read_and_left_as_it_is(project, data):
     assert (project / "data/raw/planned/cases.csv").read_bytes() == table
 
 
+def test_a_page_that_cannot_be_kept_is_shown_all_the_same(project, data):
+    (project / "logs").write_text("a file")
+    result = plan(*folders(data), "--structures", "ball=1")
+    assert result.exit_code == 0, result.output
+    assert "params.yaml written" in result.stdout and "WARNING: logs/plan.txt: cannot be written" in result.stderr
+
+
+def test_one_source_patient_is_too_few_for_folds(project, data):
+    for number in (1, 2, 3):
+        (data / f"source/p{number}_T1.nii.gz").unlink()
+        (data / f"labels/p{number}_Label.nii.gz").unlink()
+    (data / "labels/p0_Label.nii.gz").rename(data / "labels/p0_T1.nii.gz")
+    said = refused(project, *folders(data), "--structures", "ball=1")
+    assert "one source patient (p0_T1); allowed: two or more: folds are split by patient" in said
+
+
 def test_too_few_hours_are_said_first(project, data):
     call = [*folders(data), "--structures", "ball=1", "--hours"]
     said = refused(project, *call, "0.001")
@@ -225,6 +241,9 @@ def test_too_few_hours_are_said_first(project, data):
         (["x"], "x: no such folder"),
         (["presets"], "nothing here in the layout"),
         (["--source", "a", "--target", "b", "--centres", "("], "expected a name, or a pattern"),
+        (["--source", "a", "--target", "b", "--centres", "(?:ldn|etz)"], "0 groups; expected a name, or a pattern"),
+        (["--source", "a", "--target", "b", "--centres", "ldn|etz"], "0 groups; expected a name, or a pattern"),
+        (["x", "--centres", "A", "--root", "y"], "x and --centres, --root"),
         (["--source", "a", "--target", "b", "--hours", "0"], "--hours"),
     ],
 )

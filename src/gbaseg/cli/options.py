@@ -30,12 +30,15 @@ def pattern(_: click.Context, __: click.Parameter, value: str | None) -> str | N
     """A name, or a regular expression of one group."""
     if value is None:
         return None
+    expected = "expected a name, or a pattern with one group, such as '_(ldn|etz)_'"
     try:
         groups = re.compile(value).groups
     except re.error as error:
-        raise click.BadParameter(f"{value!r}: {error}; expected a name, or a pattern such as '_(ldn|etz)_'") from error
-    if groups > 1 or not value.strip():
-        raise click.BadParameter(f"{value!r}: {groups} groups; expected a name, or a pattern such as '_(ldn|etz)_'")
+        raise click.BadParameter(f"{value!r}: {error}; {expected}") from error
+    # `ldn|etz` is meant as a pattern, and would be the name of one centre.
+    is_name = bool(value.strip()) and not any(sign in value for sign in "()[]{}|*+?^$\\")
+    if groups > 1 or (groups == 0 and not is_name):
+        raise click.BadParameter(f"{value!r}: {groups} groups; {expected}")
     return value
 
 

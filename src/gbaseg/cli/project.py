@@ -11,6 +11,7 @@ import click
 from gbaseg.cli.options import FOLDER, Number, pattern, structures_or_none, two_names
 
 PARAMS = Path("params.yaml")
+_DEFAULT = click.core.ParameterSource.DEFAULT
 
 
 @click.command()
@@ -77,6 +78,14 @@ def plan(
     if data is None and (source is None or target is None):
         lacking = " and ".join(option for option in ("--source", "--target") if parts[option] is None)
         raise click.UsageError(f"no {lacking}; allowed: --source, --labels and --target, or one folder with all")
+    context = click.get_current_context()
+    of_folders = {"--centres": "centres", "--modalities": "modalities", "--root": "root"}
+    asked = [option for option, name in of_folders.items() if context.get_parameter_source(name) != _DEFAULT]
+    if data is not None and asked:
+        raise click.UsageError(
+            f"{data} and {', '.join(asked)}; allowed: with --source and --target; one folder with all stays as it is, "
+            "and its cases.csv or names say the rest"
+        )
     from gbaseg.commands.plan import Wanted, run
     from gbaseg.planning.folders import Folders
     from gbaseg.presets import preset_folder

@@ -31,6 +31,7 @@ from gbaseg.presets import DEFAULT, list_presets, preset_content
 from gbaseg.raw import sources
 from gbaseg.raw.dataset_settings import DatasetSettings
 from gbaseg.runtime.durations import about
+from gbaseg.runtime.progress import log
 from gbaseg.workflow.foresight import check_ahead
 from gbaseg.workflow.itinerary import PIPELINE, itinerary
 from gbaseg.workflow.outlook import by_what, longest, remarks, with_copies
@@ -112,8 +113,12 @@ def run(wanted: Wanted, presets: Path, params_path: Path) -> None:
         [*written, "gbaseg run: makes everything of it; gbaseg report: this page, and what came of it"],
     )
     page = render(choices, said)
-    writing.write_whole(PAGE, page)
     click.echo(page, nl=False)
+    try:
+        writing.write_whole(PAGE, page)
+    except OSError as error:
+        # All that a run needs is there by now.
+        log(f"WARNING: {PAGE}: cannot be written ({error.strerror}); gbaseg report will not show this page")
 
 
 class Price:

@@ -68,9 +68,13 @@ def see(cases: Sequence[Case], root: Path, slices: Slices, settings: DatasetSett
     faults = [*check_set(cases), *repeated, *(fault for one in seen for fault in one.faults)]
     train = select(cases, splits=["train"])
     source, target = select(train, domain="source"), select(train, domain="target")
+    patients = {case.patient for case in source}
+    if len(patients) == 1:
+        found = f"one source patient ({next(iter(patients))})"
+        faults.append(Fault("", "", found, "two or more: folds are split by patient", whole_set=True))
     facts = DataFacts(
         [one.facts for one in seen if one.facts is not None],
-        len({case.patient for case in source}),
+        len(patients),
         {
             "source": tuple(sorted({case.centre for case in source})),
             "target": tuple(sorted({case.centre for case in target})),
