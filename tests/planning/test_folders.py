@@ -38,6 +38,10 @@ def test_cases_of_folders(folders):
         ("r1", "r", "target", "test", "T2", "held_out/r1.nii", "held_out_labels/r1.nii"),
     ]
     assert found.files["labels/p1_Label.nii.gz"] == root / "l" / "p1_Label.nii.gz"
+    assert found.remarks[:2] == [
+        f"--source {root / 's'}: no images, and left alone: notes.txt",
+        "--labels: paired by what differs in their names, such as p1_ceT1.nii.gz with p1_Label.nii.gz",
+    ]
 
 
 def test_every_fault_is_told_at_once(folders):

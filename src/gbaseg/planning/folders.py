@@ -26,6 +26,8 @@ _DATASET, _IMAGES, _LABELS = "dataset.json", ("imagesTr", "imagesTs"), ("labelsT
 _CHANNEL, _FIRST_CHANNEL, _MOST_CHANNELS = re.compile(r"_(\d{4})$"), "0000", 10
 # nnU-Net's name of voxels that nobody has labelled.
 _IGNORED = "ignore"
+# Of files of voxels, which lie beside their headers.
+_VOXELS = (".raw", ".zraw", ".raw.gz")
 _SHOWN = 5
 ONE_CENTRE = "A"
 
@@ -190,6 +192,9 @@ def _scans(part: _Part, found: Found) -> tuple[list[tuple[str, Path, Path | None
             for stem in labels
             if stem not in pairs.values()
         ]
+    if other := next((stem for stem, of_stem in pairs.items() if stem != of_stem), None):
+        shown = f"{images[other].name} with {labels[pairs[other]].name}"
+        found.remarks.append(f"{part.labels_option}: paired by what differs in their names, such as {shown}")
     scans = [
         (without(stem, ending), image, labels[pairs[stem]] if stem in pairs else None) for stem, image in images.items()
     ]
@@ -222,8 +227,12 @@ def _files(folder: Path, option: str, found: Found) -> dict[str, Path]:
         found.faults.append(Fault("", f"{option} {folder}", what, "a folder of scans"))
         return {}
     stems: dict[str, Path] = {}
+    others = []
     for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or not path.name.lower().endswith(tuple(FORMATS)) or path.is_dir():
+        if path.name.startswith(".") or path.name == _DATASET:
+            continue
+        if not path.name.lower().endswith(tuple(FORMATS)) or path.is_dir():
+            others.append(path.name)
             continue
         try:
             stem = split_suffix(path)[0]
@@ -234,11 +243,17 @@ def _files(folder: Path, option: str, found: Found) -> dict[str, Path]:
             found.faults.append(Fault("", str(path), f"also {stems[stem].name}", "one file of a name"))
         stems[stem] = path
     if not stems:
-        inside = sorted(path.name for path in folder.iterdir())
-        shown = ", ".join(inside[:_SHOWN]) + (" ..." if len(inside) > _SHOWN else "") or "nothing"
+        shown = _shown(sorted(path.name for path in folder.iterdir())) or "nothing"
         allowed = f"one 3D image a file ({', '.join(FORMATS)}); a DICOM series is converted first"
         found.faults.append(Fault("", f"{option} {folder}", f"no image in it ({shown})", allowed))
+    elif left := [name for name in others if not name.lower().endswith(_VOXELS)]:
+        found.remarks.append(f"{option} {folder}: no images, and left alone: {_shown(left)}")
     return stems
+
+
+def _shown(names: Sequence[str]) -> str:
+    """The first of some names."""
+    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
 
 
 def _centre(image: Path, pattern: str | None, found: Found) -> str:
