@@ -194,6 +194,15 @@ def test_a_folder_that_holds_scans_is_never_the_place_for_links(project, data):
     assert "holds files that no plan has written" in refused(project, *call)
 
 
+def test_a_file_in_the_place_of_a_link_is_named_before_anything_is_written(project, data):
+    call = [*folders(data), "--structures", "ball=1"]
+    assert plan(*call).exit_code == 0
+    link = project / "data/raw/planned/target/q4_T2.nii.gz"
+    link.unlink()
+    link.write_text("of somebody")
+    assert "planned/target/q4_T2.nii.gz: a file where a link to a scan is to be" in refused(project, *call, "--force")
+
+
 def test_a_table_that_is_there_is_read_and_left_as_it_is(project, data):
     assert plan(*folders(data), "--structures", "ball=1").exit_code == 0
     table = (project / "data/raw/planned/cases.csv").read_bytes()

@@ -192,6 +192,11 @@ def _not_ours(wanted: Wanted, root: Path, found: Found, presets: Path, params_pa
         lines.append(
             f"{root / TABLE}: changed since a plan wrote it; --force writes over it, and keeps it as {TABLE}.bak"
         )
+    if writing.is_free(root):
+        lines += [
+            f"{path}: a file where a link to a scan is to be; move it, or name another --root"
+            for path in writing.in_the_way(root, found.files)
+        ]
     return lines
 
 

@@ -153,6 +153,11 @@ def is_free(root: Path) -> bool:
     return root.is_dir() and ((root / NOTE).is_file() or not any(root.iterdir()))
 
 
+def in_the_way(root: Path, files: Mapping[str, Path]) -> list[Path]:
+    """What is no link in a plan's folder, where it would put one."""
+    return [path for path in (root / inside for inside in files) if path.exists() and not path.is_symlink()]
+
+
 def write_data_set(root: Path, cases: Sequence[Case], files: Mapping[str, Path]) -> None:
     """Links to the scans, then the table, then the note that it is a plan's. Links of an earlier plan go.
 
