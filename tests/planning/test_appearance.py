@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from gbaseg.planning.appearance import choose_foreground, choose_range, choose_structures
+from gbaseg.planning.appearance import choose_foreground, choose_range, choose_structures, grey_air
 from gbaseg.planning.facts import PERCENTS
 
 STRUCTURES = {"tumour": 1}
@@ -28,6 +28,16 @@ def test_foreground(make, changes, kind):
 
 def test_one_domain_with_air_that_is_not_zero_is_enough_for_head(make):
     assert choose_foreground(make.facts(zeros=0.5, edge_zeros=1.0)).value == "head"
+
+
+@pytest.mark.parametrize(("zero_at", "edge_zeros", "warned"), [(0.4, 1.0, True), (0.05, 1.0, False), (0.4, 0.8, False)])
+def test_what_was_cut_out_is_not_to_be_as_grey_as_tissue(make, zero_at, edge_zeros, warned):
+    data = make.facts()
+    scans = [replace(scan, zeros=0.5, edge_zeros=edge_zeros, zero_at=zero_at) for scan in data.scans]
+    said = grey_air(replace(data, scans=scans))
+    assert [line[:71] for line in said] == [
+        "0 is all around and tissue is darker than it in 11 of 11 scans (s0, s1,"
+    ] * warned
 
 
 def percentiles(**ends):

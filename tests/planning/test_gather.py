@@ -54,6 +54,15 @@ def test_facts_of_a_scan(head, tmp_path):
     assert two.across_mm == pytest.approx(3.5, abs=0.6)
 
 
+@pytest.mark.parametrize(("darkest", "zero_at"), [(0, 0.0), (-50, 0.5), (50, 0.0), (-1000, 1.0)])
+def test_where_zero_lies_among_the_intensities(head, tmp_path, darkest, zero_at):
+    case = head("s")
+    array = np.random.default_rng(0).uniform(darkest, darkest + 100, GRID.shape).astype(np.float32)
+    write(Volume(array, GRID), tmp_path / case.image)
+    found = see_case(case, tmp_path, "acquired", TABLE)
+    assert found.faults == [] and found.facts.zero_at == pytest.approx(zero_at, abs=0.05)
+
+
 def test_a_label_of_the_target_is_not_read_beyond_its_header(head, tmp_path):
     case = head("t", "target", "test")
     file = tmp_path / case.label

@@ -17,6 +17,7 @@ from gbaseg.errors import BadCases, UserError
 from gbaseg.params import Params
 from gbaseg.planning import folders as given
 from gbaseg.planning import writing
+from gbaseg.planning.appearance import grey_air
 from gbaseg.planning.decide import Asked, Place, decide
 from gbaseg.planning.effort import Fit, fit, hours_for, in_hours
 from gbaseg.planning.facts import Choice
@@ -103,7 +104,7 @@ def run(wanted: Wanted, presets: Path, params_path: Path) -> None:
     said = Said(
         f"Plan {writing.stamp_of(text)} for {root}: {facts.source_cases} source, {facts.target_cases} target, "
         f"{facts.held_out} held-out cases",
-        [*_too_small(asked, fitted), *warnings],
+        [*_too_small(asked, fitted), *warnings, *grey_air(facts)],
         _time(asked, fitted, price, settings),
         [*found.remarks, *_assumed(wanted, found, structures, layout, settings)],
         differences(choices, papers, _shipped(choices, presets))

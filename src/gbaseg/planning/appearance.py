@@ -10,6 +10,8 @@ from gbaseg.planning.facts import PERCENTS, Choice, DataFacts, quantile
 
 # Skull-stripped: air is exactly 0, at the sides and in a good part of the scan, in nearly all scans.
 _STRIPPED_SIDES, _STRIPPED_SHARE, _OF_SCANS = 0.99, 0.2, 0.9
+# Of the range of intensities, where 0 is no longer its dark end.
+_GREY = 0.1
 # The body fills the view: no air to be left out.
 _FULL = 0.95
 # The range may be so many times as wide as from a body's darkest to its bright part (its 75th percentile): fluid on T2
@@ -19,6 +21,19 @@ _STRETCHED = 5.0
 # Ends of the range to choose from, and the share of a structure that it may not clip in more than a few cases.
 _ENDS = tuple(percent for percent in PERCENTS[::-1] if percent >= 98.0)
 _UNCLIPPED = 0.9
+
+
+def grey_air(facts: DataFacts) -> list[str]:
+    """A warning where what was cut out is 0 and tissue is darker, as in scans that were brought to mean 0 and SD 1."""
+    grey = [scan.case for scan in facts.seen if scan.zero_at > _GREY]
+    if choose_foreground(facts).value != "nonzero" or not grey:
+        return []
+    shown = ", ".join(grey[:3]) + (", ..." if len(grey) > 3 else "")
+    return [
+        f"0 is all around and tissue is darker than it in {len(grey)} of {len(facts.seen)} scans ({shown}): what was "
+        "cut out will be as grey as tissue; take the scans as they were before they were normalised, or write their "
+        "least value there"
+    ]
 
 
 def choose_foreground(facts: DataFacts) -> Choice:

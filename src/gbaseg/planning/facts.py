@@ -50,6 +50,7 @@ class ScanFacts:
         centre_mm: where `standardise` would put the middle of the crop, from the first face.
         body_low_mm, body_high_mm: box of the body, without stray voxels.
         zeros: share of the voxels that are exactly 0; `edge_zeros`: of those on the sides of the slices.
+        zero_at: where 0 lies between the darkest voxel and the body's brightest (0 to 1).
         head_share: share of the voxels that `standardise.foreground: head` takes for the body.
         percentiles: of the body's intensities, at `PERCENTS`.
         symmetry: `symmetry.symmetry` along each axis.
@@ -73,6 +74,7 @@ class ScanFacts:
     symmetry: Triple = (0.0, 0.0, 0.0)
     labels: tuple[LabelFacts, ...] = ()
     voxels: frozenset[str] = frozenset()
+    zero_at: float = 0.0
 
     def extent_mm(self, axis: int) -> float:
         """Of the scan, along Z, Y or X (0, 1, 2)."""

@@ -139,6 +139,8 @@ def _facts(case: Case, image: Volume, label: Volume | None, slices: Slices) -> S
     percentile = StandardiseSettings().brain_percentile
     centre = centre_of(body) if share < SMALL_HEAD else brain_centre(array, percentile)
     low, high = _box(body, grid, _STRAY)
+    percentiles = tuple(float(value) for value in np.percentile(array[body], PERCENTS))
+    darkest = float(array.min())
     sides = np.concatenate([array[:, [0, -1], :].ravel(), array[:, :, [0, -1]].ravel()])
     return ScanFacts(
         case=case.case,
@@ -153,10 +155,11 @@ def _facts(case: Case, image: Volume, label: Volume | None, slices: Slices) -> S
         zeros=float((np.abs(array) < _ALL_ZERO).mean()),
         edge_zeros=float((np.abs(sides) < _ALL_ZERO).mean()),
         head_share=share,
-        percentiles=tuple(float(value) for value in np.percentile(array[body], PERCENTS)),
+        percentiles=percentiles,
         symmetry=symmetry(array, body, grid.spacing_zyx_mm),
         labels=() if label is None else tuple(_labels(turn, label, array, grid)),
         voxels=voxels_of(image),
+        zero_at=float(np.clip(-darkest / max(percentiles[-1] - darkest, 1e-30), 0.0, 1.0)),
     )
 
 
