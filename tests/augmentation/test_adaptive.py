@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
-from gbaseg.augmentation.adaptive import draw, energy_distance, evenly, keep_contrast, towards
+from gbaseg.augmentation.adaptive import chance_distance, draw, energy_distance, evenly, keep_contrast, towards
 from gbaseg.augmentation.appearance import Appearance, measure
 from gbaseg.augmentation.rescale import rescale
 
@@ -196,3 +196,14 @@ def test_the_distance_of_thousands_of_copies_needs_little_room():
     first, second = first / second.std(axis=0), second / second.std(axis=0)
     between, inside, among = (cdist(a, b).mean() for a, b in ((first, second), (first, first), (second, second)))
     assert found == pytest.approx(2 * between - inside - among)
+
+
+def test_by_chance_sets_of_one_kind_are_as_far_apart_as_is_said():
+    rng = np.random.default_rng(0)
+
+    def some(count):
+        return [look(contrast, volume_mm3=np.exp(volume)) for contrast, volume in rng.normal(size=(count, 2))]
+
+    pairs = [(some(20), some(12)) for _ in range(300)]
+    found = np.mean([energy_distance(one, other) for one, other in pairs])
+    assert np.mean([chance_distance(20, other) for _, other in pairs]) == pytest.approx(found, rel=0.1)

@@ -1,5 +1,7 @@
 """Copies that adaptive rules ask for."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -128,6 +130,25 @@ def test_what_contrasts_leave_is_the_distance_of_all_images_with_the_sizes_they_
     expected = energy_distance(after, shown) / energy_distance(before, shown)
     assert 0.1 < expected < 1.0
     assert left_by_contrasts(augmentation, source + others, target, 5) == {"all": pytest.approx(expected)}
+
+
+def test_arms_that_differ_in_what_a_copy_is_take_sizes_alike():
+    source, target = sets(1000.0, 1300.0)
+    left = [left_by_contrasts(asked(IF_NEEDED, arm=arm), source, target, 5) for arm in ("naive", "gba")]
+    assert left[0] == left[1] and left[0]["all"] > 0
+
+
+def test_of_a_target_like_the_source_no_size_is_taken():
+    """What copies leave of a distance that is there by chance is chance, too, and most of it."""
+    source, target = sets(1000.0, 1000.0)
+    alike = [replace(one, case=f"t{n}") for n, one in enumerate(source[:12])]
+    left = left_by_contrasts(asked(IF_NEEDED), source[12:], alike, 5)
+    assert left == {"all": 0.0}
+    assert said_of_sizes(left) == [
+        "rule all: with contrasts alone the copies leave no more than chance of the distance to the target: "
+        "they keep their sizes"
+    ]
+    assert left_by_contrasts(asked(IF_NEEDED), source[12:], target[:12], 5)["all"] > 0.0
 
 
 def test_a_rule_that_draws_nothing_takes_no_sizes():

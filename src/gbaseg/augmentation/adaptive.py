@@ -202,9 +202,7 @@ def energy_distance(one: Sequence[Appearance], other: Sequence[Appearance]) -> f
         2 E|X - Y| - E|X - X'| - E|Y - Y'|, 0 of equal distributions; nan where a set has fewer than two cases with a
         contrast, or the other one no spread.
     """
-    first, second = (
-        np.array([(look.contrast, np.log(look.volume_mm3)) for look in known(looks)]) for looks in (one, other)
-    )
+    first, second = _places(one), _places(other)
     if min(len(first), len(second)) < 2:
         return float("nan")
     unit = second.std(axis=0)
@@ -215,6 +213,27 @@ def energy_distance(one: Sequence[Appearance], other: Sequence[Appearance]) -> f
         _mean_distance(a, b) for a, b in ((first, second), (first, first), (second, second))
     )
     return 2.0 * between - within_first - within_second
+
+
+def chance_distance(count: int, other: Sequence[Appearance]) -> float:
+    """What `energy_distance` is on average of cases that come from where those of the other set come from.
+
+    Args:
+        count: of the cases.
+        other: two or more with a contrast, and with spread.
+
+    Returns:
+        (1 / count + 1 / n) E|Y - Y'|, of the n cases of the other set, each pair of different ones.
+    """
+    places = _places(other)
+    places, n = places / places.std(axis=0), len(places)
+    return (1 / count + 1 / n) * _mean_distance(places, places) * n / (n - 1)
+
+
+def _places(looks: Sequence[Appearance]) -> np.ndarray:
+    """(n, 2): contrast, and logarithm of the volume, of those with a contrast."""
+    found = [(look.contrast, np.log(look.volume_mm3)) for look in known(looks)]
+    return np.array(found, dtype=float).reshape(-1, 2)
 
 
 def _mean_distance(first: np.ndarray, second: np.ndarray) -> float:

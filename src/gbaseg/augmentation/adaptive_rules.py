@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from gbaseg.augmentation.adaptive import FEWEST, UNKNOWN_CONTRAST, Wanted, draw, energy_distance, known
+from gbaseg.augmentation.adaptive import FEWEST, UNKNOWN_CONTRAST, Wanted, chance_distance, draw, energy_distance, known
 from gbaseg.augmentation.appearance import Appearance
 from gbaseg.augmentation.rules import Copy, Measurement, fires, plan_copies, select_cases, starts_of
 from gbaseg.augmentation.settings import AugmentationSettings, Rule
@@ -50,8 +50,9 @@ def left_by_contrasts(
         augmentation, measurements, target, seed: see `plan_adaptive`.
 
     Returns:
-        Rule -> share, of rules that take sizes if needed, none in an arm without copies; nan where the target shows
-        too few to draw from, or the distance is not defined.
+        Rule -> share, of rules that take sizes if needed, none in an arm without copies; 0 where what they leave is no
+        more than cases of one kind are apart by chance; nan where the target shows too few to draw from, or the
+        distance is not defined.
     """
     asking = [rule for rule in augmentation.rules if rule.adaptive and rule.adaptive_size == "if_needed"]
     if not asking or not augmentation.makes_copies:
@@ -75,9 +76,13 @@ def _left(
     measured = [one for one in measurements if one.structure == structure and one.appearance.volume_mm3 > 0]
     of = {one.case: one.appearance for one in measured}
     before = list(of.values())
-    added = [_in_copy(of[copy.case], copy, structure) for copy in copies if copy.case in of]
-    distance = energy_distance(before, shown)
-    return energy_distance([*before, *added], shown) / distance if distance else float("nan")
+    # As training draws them: the start scales of a change share its draw, so that gba and naive take sizes alike.
+    once = {(copy.case, copy.rule, copy.number, copy.change): copy for copy in copies if copy.case in of}
+    added = [_in_copy(of[copy.case], copy, structure) for copy in once.values()]
+    distance, left = energy_distance(before, shown), energy_distance([*before, *added], shown)
+    if not np.isfinite(distance) or distance <= 0:
+        return float("nan")
+    return left / distance if left > chance_distance(len(known(before)), shown) else 0.0
 
 
 def _in_copy(seen: Appearance, copy: Copy, structure: str) -> Appearance:
@@ -187,7 +192,8 @@ def shown_of(rule: Rule, measurements: Sequence[Measurement], target: Sequence[M
 def said_of_sizes(left: Mapping[str, float]) -> list[str]:
     """What was found of the rules that take sizes if needed (`left_by_contrasts`), a line each."""
     return [
-        f"rule {name}: with contrasts alone the copies leave {share:.2f} of the distance to the target: "
+        f"rule {name}: with contrasts alone the copies leave "
+        f"{f'{share:.2f}' if share else 'no more than chance'} of the distance to the target: "
         f"they {'take its sizes, too' if share > _COVERED else 'keep their sizes'}"
         for name, share in left.items()
         if np.isfinite(share)
