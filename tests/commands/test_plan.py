@@ -203,6 +203,41 @@ def test_a_file_in_the_place_of_a_link_is_named_before_anything_is_written(proje
     assert "planned/target/q4_T2.nii.gz: a file where a link to a scan is to be" in refused(project, *call, "--force")
 
 
+def test_labels_of_held_out_source_scans_are_held_to_those_that_are_trained_on(project, data, scans):
+    plan(*folders(data), "--structures", "VS=1,Cochlea=2")
+    table = Path("data/raw/planned/cases.csv")
+    rows = [re.sub(r"(p3.*,)train,", r"\1validation,", row) for row in table.read_text().splitlines()]
+    table.write_text("\n".join(rows) + "\n")
+    ball = scans.head(seed=3)[1]
+    scans.save(data / "labels/p3_Label.nii.gz", ball * 7)
+    result = plan("data/raw/planned", "--structures", "VS=1,Cochlea=2")
+    for said in (
+        "p3: no voxel of VS",
+        "p3: label value(s) 7; allowed: those of the labels to train on: 1, 2",
+    ):
+        assert said in result.output, result.output
+    assert result.exit_code == 1
+
+
+def test_what_a_desktop_has_left_in_the_folder_for_links_is_no_file_of_the_users(project, data):
+    Path("data/raw/planned").mkdir(parents=True)
+    Path("data/raw/planned/.DS_Store").write_bytes(b"\0\0\0\1Bud1")
+    assert plan(*folders(data), "--structures", "VS=1,Cochlea=2").exit_code == 0
+
+
+def test_what_has_no_need_of_the_scans_is_said_before_they_are_read(project, data, monkeypatch):
+    monkeypatch.setattr("gbaseg.commands.plan.see", None)
+    result = plan(*folders(data), "--gpu", "abacus")
+    assert result.exit_code == 1 and "--gpu abacus: not measured yet" in result.output
+
+
+def test_a_folder_in_the_place_of_the_parameters_is_named(project, data):
+    Path("params.yaml").unlink()
+    Path("params.yaml").mkdir()
+    result = plan(*folders(data), "--structures", "VS=1,Cochlea=2", "--force")
+    assert result.exit_code == 1 and "params.yaml: a folder; allowed: a file" in result.output
+
+
 def test_a_table_that_is_there_is_read_and_left_as_it_is(project, data):
     assert plan(*folders(data), "--structures", "ball=1").exit_code == 0
     table = (project / "data/raw/planned/cases.csv").read_bytes()

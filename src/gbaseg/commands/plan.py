@@ -12,6 +12,7 @@ import click
 from gbaseg import params
 from gbaseg.cases import TABLE, Case
 from gbaseg.cost.forecast import Forecast, forecast
+from gbaseg.cost.speeds import speeds_of
 from gbaseg.doctor import diagnose
 from gbaseg.errors import BadCases, UserError
 from gbaseg.params import Params
@@ -82,6 +83,8 @@ def run(wanted: Wanted, presets: Path, params_path: Path) -> None:
         raise UserError(
             f"no {PIPELINE} here, or no {presets / DEFAULT}.yaml; run gbaseg in the project's folder, a clone"
         )
+    if wanted.gpu is not None:
+        speeds_of(wanted.gpu)  # a wrong name is said before all scans are read
     found, root, layout = _find(wanted)
     owned = _not_ours(wanted, root, found, presets, params_path)
     cases, place = _as_they_lie(found, root)
@@ -177,7 +180,9 @@ def _as_they_lie(found: Found, root: Path) -> tuple[list[Case], Path]:
 def _not_ours(wanted: Wanted, root: Path, found: Found, presets: Path, params_path: Path) -> list[str]:
     """What would be written over and was not written by a plan."""
     lines = []
-    if writing.owner_of_params(params_path, presets) == "user" and not wanted.force:
+    if params_path.is_dir():
+        lines.append(f"{params_path}: a folder; allowed: a file, or nothing of that name")
+    elif writing.owner_of_params(params_path, presets) == "user" and not wanted.force:
         lines.append(
             f"{params_path}: has values of your own; --force writes over it, and keeps it as {params_path}.bak"
         )

@@ -20,7 +20,7 @@ def known_structures(facts: DataFacts, layout: str) -> dict[str, int]:
 
 
 def faults_of_structures(facts: DataFacts, structures: Mapping[str, int]) -> list[Fault]:
-    """Structures that no label has, and labels without the first of them."""
+    """Structures that no label has, labels without the first of them, and held-out ones with values of their own."""
     if not facts.values or not structures:
         return []
     held = ", ".join(map(str, facts.values))
@@ -30,10 +30,15 @@ def faults_of_structures(facts: DataFacts, structures: Mapping[str, int]) -> lis
         return [Fault("", "--structures", f"{found}, which no label holds", f"values of the labels: {held}")]
     tumour, value = next(iter(structures.items()))
     allowed = f"at least one voxel of the first structure in every source label, {tumour} = {value}"
-    return [
-        Fault(scan.case, "", f"no voxel of {tumour}", allowed)
-        for scan in facts.source
-        if value not in {label.value for label in scan.labels}
+    # Held-out scans of the source may have labels, and `standardise` reads those, too.
+    labelled = [(scan, {label.value for label in scan.labels}) for scan in facts.scans if scan.labels]
+    without = [Fault(scan.case, "", f"no voxel of {tumour}", allowed) for scan, of in labelled if value not in of]
+    return without + [
+        Fault(
+            scan.case, "", f"label value(s) {', '.join(map(str, others))}", f"those of the labels to train on: {held}"
+        )
+        for scan, of in labelled
+        if (others := sorted(of - facts.values.keys()))
     ]
 
 

@@ -21,6 +21,8 @@ from gbaseg.yaml_edit import commented, edited
 Owner = Literal["nobody", "plan", "preset", "user"]
 # In the data set's folder: the hash of the table that was written there.
 NOTE = ".planned.json"
+# Put into a folder by whoever has looked at it.
+_OF_SYSTEMS = {".DS_Store", "Thumbs.db", "desktop.ini"}
 _TITLE = """# Written by `gbaseg plan`: what it chose has its reason behind it, all else is as in the demonstration.
 # The page about it: logs/plan.txt. Change what you like; the next plan then asks before it writes here.
 """
@@ -150,7 +152,7 @@ def is_free(root: Path) -> bool:
     """Whether links may be put into a folder, and removed from it: it is a plan's, or there is nothing in it yet."""
     if not os.path.lexists(root):
         return True
-    return root.is_dir() and ((root / NOTE).is_file() or not any(root.iterdir()))
+    return root.is_dir() and ((root / NOTE).is_file() or {path.name for path in root.iterdir()} <= _OF_SYSTEMS)
 
 
 def in_the_way(root: Path, files: Mapping[str, Path]) -> list[Path]:
