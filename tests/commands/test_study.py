@@ -263,9 +263,12 @@ def test_without_labels_the_tables_are_of_scores_alone(tmp_path):
         files = Files(**{TABLE: rows_of(t1=(500, folds, ""), t2=(600, folds, ""))})
         runs.append(run)
         known_runs.append(known_of(run, "auto", "VS", files))
-    study_tables._write(runs, known_runs, {runs[0].setting: "auto"}, ["naive-seed-1"], tmp_path / "study")
+    study_tables._write(
+        runs, known_runs, {runs[0].setting: "auto"}, ["naive-seed-1"], tmp_path / "study", " (VS alone)"
+    )
     page = (tmp_path / "study/study.md").read_text()
     assert not (tmp_path / "study/arms.csv").exists() and "| auto-2 " in page
+    assert f"{study_tables.CHOICE} (VS alone)" in page and f"{study_tables.RUNS} (VS alone)" in page
     assert "not known: 0 run(s) with labels" in page and "Not run yet: naive-seed-1." in page
     choice = pd.read_csv(tmp_path / "study/choice.csv").set_index("score")
     assert choice.loc[RULE, "chosen"] == choice.loc[FOLDS, "chosen"] == "auto-2" and choice["rho"].isna().all()

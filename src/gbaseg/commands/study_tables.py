@@ -73,7 +73,8 @@ def run(study: Study, experiments: Sequence[str], out: Path, structure: str) -> 
     structure = structure or _tumour(settings[runs[0].name])
     agreeing = consensus_of(runs, structure, files)
     known = [known_of(one, called[one.setting], structure, files[one.name], agreeing[one.name]) for one in runs]
-    _write(runs, known, called, missing, out)
+    several = len(settings[runs[0].name]["dataset"]["structures"]) > 1
+    _write(runs, known, called, missing, out, f" ({structure} alone)" if several else "")
     log(f"{len(runs)} runs, tables and {FIGURE} in {out}")
 
 
@@ -115,18 +116,20 @@ def _write(
     called: Mapping[tuple[str, str, int, str], str],
     missing: Sequence[str],
     out: Path,
+    of: str,
 ) -> None:
+    """`of`: what captions say of the structure."""
     scored = [one for one in runs if all(one.rounds.values())]
     failed_below = min(runs[0].low_dice, default=LOW_DICE[0])
     made = []
     if scored:
         arms = study_tables.arm_table(scored, called)
-        made.append(("arms", ARMS, arms, study_tables.lay_out_arms(arms)))
+        made.append(("arms", f"{ARMS}{of}", arms, study_tables.lay_out_arms(arms)))
     nested = len({one.seed for one in scored}) > 1 and not crossed(scored)
     known = with_rule(known)
     choice, each = choice_table(known, failed_below, nested), run_table(known)
-    made.append(("choice", CHOICE, choice, study_tables.lay_out_choice(choice)))
-    made.append(("runs", RUNS, each, study_tables.lay_out_runs(each)))
+    made.append(("choice", f"{CHOICE}{of}", choice, study_tables.lay_out_choice(choice)))
+    made.append(("runs", f"{RUNS}{of}", each, study_tables.lay_out_runs(each)))
     page, figures = out / "study.md", [out / f"{FIGURE}.{suffix}" for suffix in ("svg", "png")]
     files = [page, *figures, *(out / f"{name}.{suffix}" for name, *_ in made for suffix in ("csv", "tex"))]
     with atomic_outputs("study", *files, keep_work=False) as scratch:
