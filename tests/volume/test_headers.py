@@ -91,6 +91,13 @@ def plain_header():
     return affine, affine, fields | {"descrip": b"Secret"}, "i2", "<", 0
 
 
+def sheared_a_little():
+    """An sform alone, by as much as is taken here and not by ITK: masks are to be read by ITK all the same."""
+    sform = np.diag([2.0, 1.0, 1.0, 1.0])
+    sform[0, 1] = 2.0**-13
+    return sform, np.diag([2.0, 1.0, 1.0, 1.0]), plain_header()[2] | {"sform_code": 3, "qform_code": 0}, "u1", "<", 0
+
+
 def nothing_odd(case):
     """Whether every field of a header is one that has to be taken, so that a fault would be a wrong one."""
     sform, qform, fields, dtype, _, _ = case
@@ -135,6 +142,7 @@ def saved(path, case, scans):
 
 @given(case=headers())
 @example(case=plain_header())
+@example(case=sheared_a_little())
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 def test_a_fault_or_a_mask_where_the_scan_is(tmp_path_factory, scans, case):
     folder = tmp_path_factory.mktemp("one", numbered=True) if EXAMPLES < 100 else tmp_path_factory.getbasetemp()

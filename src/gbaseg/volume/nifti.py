@@ -12,10 +12,12 @@ import numpy as np
 
 from gbaseg.volume.flaws import Flawed, unreadable
 from gbaseg.volume.forms import LPS_OF_RAS, Placed, placed
-from gbaseg.volume.grid import Grid, Volume
+from gbaseg.volume.grid import Grid, NiftiForms, Volume
 from gbaseg.volume.packed import unpacked, unpacked_start
 
 _HEADERS = {348: (nibabel.Nifti1Header, b"n+1"), 540: (nibabel.Nifti2Header, b"n+2")}  # by size, with magic
+# Cosine between two axes up to which ITK takes them, whatever the other axes are (of 6e-5 it refuses some).
+_ITK_SHEAR = 5e-5
 _KINDS = {"c": "complex numbers", "V": "colours (RGB)"}
 
 
@@ -89,7 +91,7 @@ def _set_place(header: Any, grid: Grid) -> None:
         header["srow_x"], header["srow_y"], header["srow_z"] = np.reshape(forms.srow, (3, 4))
         header["quatern_b"], header["quatern_c"], header["quatern_d"] = forms.quaternion_bcd
         header["qoffset_x"], header["qoffset_y"], header["qoffset_z"] = forms.qoffset
-        if placed(header, grid.shape[::-1]).grid.agrees_with(grid):
+        if _itk_reads(forms) and placed(header, grid.shape[::-1]).grid.agrees_with(grid):
             return
     # A grid of our own, or one that was altered after it was read: one place, said in both forms, as ITK does.
     header.set_xyzt_units("mm", "sec")
@@ -99,6 +101,15 @@ def _set_place(header: Any, grid: Grid) -> None:
     header.set_qform(affine, 1)
     header.set_sform(affine, 1)
     header["pixdim"][1:4] = grid.spacing_zyx_mm[::-1]
+
+
+def _itk_reads(forms: NiftiForms) -> bool:
+    """Whether ITK, and with it most viewers, takes the axes: without a qform it refuses a little shear."""
+    if forms.qform_code or not forms.sform_code:
+        return True
+    axes = np.reshape(forms.srow, (3, 4))[:, :3]
+    axes = axes / np.linalg.norm(axes, axis=0)
+    return bool(np.abs(axes.T @ axes - np.eye(3)).max() < _ITK_SHEAR)
 
 
 def _header(start: bytes) -> Any:
