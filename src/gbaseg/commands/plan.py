@@ -193,17 +193,17 @@ def _not_ours(wanted: Wanted, root: Path, found: Found, presets: Path, params_pa
     if not found.files:
         return lines
     if not writing.is_free(root):
-        lines.append(f"--root {root}: holds files that no plan has written; name a new folder (not even --force does)")
-    elif writing.owner_of_table(root) == "user" and not wanted.force:
+        what = "holds files that no plan has written; name a new folder (not even --force does)"
+        return [*lines, f"--root {root}: {what}"]
+    if writing.owner_of_table(root) == "user" and not wanted.force:
         lines.append(
             f"{root / TABLE}: changed since a plan wrote it; --force writes over it, and keeps it as {TABLE}.bak"
         )
-    if writing.is_free(root):
-        lines += [
-            f"{path}: a file where a link to a scan is to be; move it, or name another --root"
-            for path in writing.in_the_way(root, found.files)
-        ]
-    return lines
+    in_the_way = writing.in_the_way(root, found.files)
+    return [
+        *lines,
+        *(f"{path}: a file where a link to a scan is to be; move it, or name another --root" for path in in_the_way),
+    ]
 
 
 def _write(wanted: Wanted, found: Found, root: Path, params_path: Path, text: str, presets: Path) -> list[str]:

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from glob import escape
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 from gbaseg.cases import Case, Domain
 from gbaseg.errors import UserError
+from gbaseg.planning import nnunet_folders as nnunet
 from gbaseg.planning.names import SEPARATORS, common_ending, pair, plain, without
 from gbaseg.raw.fault import Fault
 from gbaseg.raw.table import unfit_name
-from gbaseg.text_file import text_of
 from gbaseg.volume import FORMATS, split_suffix, voxels_beside
 
-_DATASET, _IMAGES, _LABELS = "dataset.json", ("imagesTr", "imagesTs"), ("labelsTr", "labelsTs")
-# nnU-Net's mark of a channel at the end of an image's name, and how many channels are believed: numbers of patients
-# look the same.
-_CHANNEL, _FIRST_CHANNEL, _MOST_CHANNELS = re.compile(r"_(\d{4})$"), "0000", 10
-# nnU-Net's name of voxels that nobody has labelled.
-_IGNORED = "ignore"
 # Of files of voxels, which lie beside their headers.
 _VOXELS = (".raw", ".zraw", ".raw.gz")
 _SHOWN = 5
@@ -98,7 +90,8 @@ def find(folders: Folders, centres: str | None, modalities: Sequence[str]) -> Fo
         parts.append(_part("held_out", "target", "test", folders.held_out, folders.held_out_labels))
     elif folders.held_out_labels is not None:
         found.faults.append(Fault("", "--held-out-labels", "no --held-out", "the scans of these labels as well"))
-    found.structures = _structures(folders.source, found)
+    found.structures, said = nnunet.structures(folders.source)
+    found.remarks += said
     named: list[tuple[_Part, list[tuple[str, Path, Path | None]], str]] = []
     for part in parts:
         named.append((part, *_scans(part, found)))
@@ -151,17 +144,8 @@ def _called(scans: Sequence[tuple[str, Path, Path | None]], found: Found) -> lis
 def _part(
     name: str, domain: Domain, split: str, images: Path, labels: Path | None, needs_labels: bool = False
 ) -> _Part:
-    """nnU-Net's folder is one of images and labels."""
-    wanted = _IMAGES if split == "train" else _IMAGES[::-1]
-    inside = next((images / inner for inner in wanted if (images / inner).is_dir()), None)
-    if inside is not None:
-        beside = images / _LABELS[_IMAGES.index(inside.name)]
-        if labels is None and beside.is_dir() and (needs_labels or split != "train"):
-            labels = beside
-        images = inside
-    if labels is not None:
-        named = _LABELS if split == "train" else _LABELS[::-1]
-        labels = next((labels / inner for inner in named if (labels / inner).is_dir()), labels)
+    first = split == "train"
+    images, labels = nnunet.inside(images, labels, first, needs_labels=needs_labels or not first)
     return _Part(name, domain, split, images, labels)
 
 
@@ -170,7 +154,7 @@ def _scans(part: _Part, found: Found) -> tuple[list[tuple[str, Path, Path | None
     images = _files(part.images, part.option, found)
     ending = common_ending(list(images))
     labels = {} if part.labels is None else _files(part.labels, part.labels_option, found)
-    if channels := _channels(list(images), labels):
+    if channels := nnunet.channels(list(images), labels):
         allowed = "scans of one channel; of scans that are numbered so, another sign before the number than _"
         found.faults.append(Fault("", str(part.images), f"nnU-Net channels {', '.join(channels)}", allowed))
         return [], ""
@@ -201,25 +185,6 @@ def _scans(part: _Part, found: Found) -> tuple[list[tuple[str, Path, Path | None
     return [scan for scan in scans if scan[2] is not None or not labels], ending
 
 
-def _channels(stems: Sequence[str], labels: Collection[str]) -> list[str]:
-    """nnU-Net's channels where scans are there in several; none of scans that are numbered with four digits.
-
-    Args:
-        stems: names of images without the format's suffix.
-        labels: those of their labels, empty where there are none.
-    """
-    found: dict[str, set[str]] = defaultdict(set)
-    for stem in stems:
-        if (match := _CHANNEL.search(stem)) is None:
-            return []
-        found[stem[: match.start()]].add(match[1])
-    channels = sorted(set().union(*found.values()))
-    # `img_0001` and `img_0002` are two patients, but where a label is called `img`.
-    of_scans = len(found) > 1 or not found.keys().isdisjoint(labels)
-    first = all(_FIRST_CHANNEL in own for own in found.values())
-    return channels if of_scans and first and len(channels) > 1 and int(channels[-1]) < _MOST_CHANNELS else []
-
-
 def _files(folder: Path, option: str, found: Found) -> dict[str, Path]:
     """Images of a folder by their names without the format's suffix, sorted."""
     if not folder.is_dir():
@@ -229,7 +194,7 @@ def _files(folder: Path, option: str, found: Found) -> dict[str, Path]:
     stems: dict[str, Path] = {}
     others = []
     for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or path.name == _DATASET:
+        if path.name.startswith(".") or path.name == nnunet.DATASET:
             continue
         if not path.name.lower().endswith(tuple(FORMATS)) or path.is_dir():
             others.append(path.name)
@@ -274,10 +239,7 @@ def _modality(part: _Part, ending: str, given: Sequence[str], folders: Folders) 
     word = ending.strip(SEPARATORS)
     if re.fullmatch(r"[A-Za-z][A-Za-z0-9]{0,15}", word):
         return word
-    content = _read_dataset(folders.source if part.domain == "source" else folders.target)
-    channels = content.get("channel_names", content.get("modality", {}))
-    name = channels.get("0") if isinstance(channels, Mapping) else None
-    return str(name) if isinstance(name, str) and name.strip() else part.domain
+    return nnunet.modality(folders.source if part.domain == "source" else folders.target) or part.domain
 
 
 def _folder_of_labels(part: _Part) -> str:
@@ -296,37 +258,3 @@ def _linked(folder: str, file: Path, found: Found) -> str:
         if voxels := voxels_beside(file):
             found.files[f"{folder}/{voxels.relative_to(file.parent).as_posix()}"] = voxels
     return inside
-
-
-def _structures(folder: Path, found: Found) -> dict[str, int]:
-    """By nnU-Net's dataset.json: `labels` as name -> value, or value -> name as its first version had them."""
-    labels = _read_dataset(folder).get("labels", {})
-    structures: dict[str, int] = {}
-    if isinstance(labels, Mapping) and _IGNORED in labels:
-        found.remarks.append(
-            f"{_DATASET}: labels in part ({_IGNORED}: {labels[_IGNORED]}) are not learnt from; what is no structure is "
-            "background"
-        )
-        return {}
-    for key, value in labels.items() if isinstance(labels, Mapping) else ():
-        name, number = (value, key) if isinstance(value, str) else (key, value)
-        if isinstance(number, int) or (isinstance(number, str) and number.isdecimal()):
-            structures[str(name)] = int(number)
-        else:
-            found.remarks.append(
-                f"{_DATASET}: labels of regions ({name}: {number}) are not taken: --structures names them"
-            )
-            return {}
-    return {name: value for name, value in structures.items() if value > 0}
-
-
-def _read_dataset(folder: Path) -> dict[str, Any]:
-    """nnU-Net's dataset.json of a folder, or beside one of its own; empty where there is none to read."""
-    for place in (folder, folder.parent if folder.name in _IMAGES else folder):
-        if (place / _DATASET).is_file():
-            try:
-                content = json.loads(text_of(place / _DATASET))
-            except ValueError as error:
-                raise UserError(f"{place / _DATASET}: no JSON ({error}); allowed: as nnU-Net has it") from error
-            return content if isinstance(content, dict) else {}
-    return {}

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+from gbaseg.planning.nnunet_folders import FIRST
 from gbaseg.raw.table import unfit_name
 
 SEPARATORS = "_-. "
@@ -41,7 +42,7 @@ def _without_ending(names: Sequence[str]) -> dict[str, str]:
 
 def _without_channel(names: Sequence[str]) -> dict[str, str]:
     """Without nnU-Net's channel: of one scan alone it is no common ending."""
-    return {name: name.removesuffix("_0000") for name in names}
+    return {name: name.removesuffix(FIRST) for name in names}
 
 
 def _without_both(names: Sequence[str]) -> dict[str, str]:
