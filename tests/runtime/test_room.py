@@ -19,6 +19,7 @@ from gbaseg.runtime import engine, room
 from gbaseg.runtime.engine import WORKERS, Task
 from gbaseg.runtime.room import DiskFault, disk_fault, free_memory, in_bytes
 from gbaseg.volume import Grid, Volume, write
+from gbaseg.workflow.context import _said
 
 
 @contextmanager
@@ -32,16 +33,9 @@ def no_file_larger_than(count):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@contextmanager
 def disk_faults_in_words(place):
-    """As a stage ends where a disk is full."""
-    try:
-        yield
-    except Exception as error:
-        fault = disk_fault(error, [place])
-        if fault is None:
-            raise
-        raise fault from error
+    """As a stage has them."""
+    return _said("train", place, resumable=False, wanted=0.0)
 
 
 def write_json_file(path):
@@ -194,6 +188,10 @@ def test_the_cause_of_an_error_counts_and_other_errors_are_left_alone(tmp_path):
         assert "a: no space left" in str(disk_fault(error))
     for other in (ValueError("Error"), FileNotFoundError(errno.ENOENT, "no", "a"), RuntimeError("shape mismatch")):
         assert disk_fault(other, [tmp_path]) is None
+    with pytest.raises(ValueError, match="seven"), disk_faults_in_words(tmp_path):
+        raise ValueError("seven")
+    with pytest.raises(UserError, match="mine"), disk_faults_in_words(tmp_path):
+        raise UserError("mine")
 
 
 def fill(path):
