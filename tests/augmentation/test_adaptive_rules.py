@@ -19,6 +19,11 @@ def asked(*rules, arm="naive", together=False):
     return AugmentationSettings(arm=arm, rules=list(rules), together=together)
 
 
+def planned(augmentation, source, target, seed):
+    left = left_by_contrasts(augmentation, source, target, seed)
+    return plan_adaptive(augmentation, source, target, seed, left)
+
+
 def measured(name, contrast, centre="A", structure="VS", volume_mm3=1000.0):
     return Measurement(name, centre, structure, Appearance(volume_mm3, 0.5 + contrast, 0.05, contrast))
 
@@ -26,13 +31,13 @@ def measured(name, contrast, centre="A", structure="VS", volume_mm3=1000.0):
 def test_an_adaptive_rule_makes_numbered_copies_with_each_start_scale():
     source = [measured(f"s{n}", -0.1 - 0.01 * n) for n in range(5)]
     target = [measured(f"t{n}", 0.2 + 0.02 * n) for n in range(6)]
-    copies = plan_adaptive(asked(RULE, arm="gba"), source, target, 3)
+    copies = planned(asked(RULE, arm="gba"), source, target, 3)
     assert len(copies) == 5 * 3 * 2 and len({copy.name for copy in copies}) == 30
     assert [copy.name for copy in copies[:3]] == ["s0_all_la1_k1", "s0_all_la1_k3", "s0_all_la2_k1"]
-    assert copies == plan_adaptive(asked(RULE, arm="gba"), source[::-1], target, 3)
-    assert copies != plan_adaptive(asked(RULE, arm="gba"), source, target, 4)
+    assert copies == planned(asked(RULE, arm="gba"), source[::-1], target, 3)
+    assert copies != planned(asked(RULE, arm="gba"), source, target, 4)
     # One draw a case and change, whatever is made of it.
-    naive = plan_adaptive(asked(RULE), source, target, 3)
+    naive = planned(asked(RULE), source, target, 3)
     assert {copy.change for copy in naive} == {copy.change for copy in copies}
     shares = [
         unaltered_share([f"s{n}" for n in range(5)], of_arm, equal_draws(of_arm, arm), arm)
@@ -50,7 +55,7 @@ def test_each_centre_goes_by_its_own_unless_that_shows_too_few():
 
 def test_where_the_target_shows_next_to_nothing_contrasts_are_spread_and_it_is_said():
     source = [measured("s0", -0.1), measured("s1", 0.1)]
-    copies = plan_adaptive(asked(RULE), source, [measured("t0", 0.2)], 0)
+    copies = planned(asked(RULE), source, [measured("t0", 0.2)], 0)
     found = [
         copy.factor * (0.5 + c) + copy.offset - 0.5 for copy, c in zip(copies, [-0.1] * 3 + [0.1] * 3, strict=True)
     ]
@@ -62,7 +67,7 @@ def test_where_the_target_shows_next_to_nothing_contrasts_are_spread_and_it_is_s
 def test_cases_without_a_contrast_get_no_copies_and_it_is_said():
     source = [measured("s0", -0.1), measured("s1", float("nan"))]
     target = [measured(f"t{n}", 0.1 + 0.02 * n) for n in range(5)]
-    assert {copy.case for copy in plan_adaptive(asked(RULE), source, target, 0)} == {"s0"}
+    assert {copy.case for copy in planned(asked(RULE), source, target, 0)} == {"s0"}
     _, line = shown_of(RULE, source, target)
     assert line.startswith("WARNING: rule all: no copies of 1 of 2 cases") and line.endswith("(s1)")
 
@@ -92,8 +97,8 @@ IF_NEEDED = RULE.model_copy(update={"adaptive_size": "if_needed"})
 def test_sizes_are_drawn_where_contrasts_are_not_enough_and_it_is_said(target_mm3):
     source, target = sets(1000.0, target_mm3)
     needed = target_mm3 > 1000.0
-    copies = plan_adaptive(asked(IF_NEEDED), source, target, 5)
-    assert copies == plan_adaptive(asked(RULE.model_copy(update={"adaptive_size": needed})), source, target, 5)
+    copies = planned(asked(IF_NEEDED), source, target, 5)
+    assert copies == planned(asked(RULE.model_copy(update={"adaptive_size": needed})), source, target, 5)
     assert any(copy.diameter != 1.0 for copy in copies) is needed
     left = left_by_contrasts(asked(IF_NEEDED), source, target, 5)
     assert left.keys() == {"all"} and (left["all"] > 0.4) is needed
@@ -125,7 +130,7 @@ def test_what_contrasts_leave_is_the_distance_of_all_images_with_the_sizes_they_
     ]
     augmentation = asked(*rules, together=together)
     before, shown = [one.appearance for one in source], [one.appearance for one in target if one.structure == "VS"]
-    altered = contrasts_in(plan_adaptive(asked(RULE), source, target, 5), source)
+    altered = contrasts_in(planned(asked(RULE), source, target, 5), source)
     after = before * (1 + 1 + (0 if together else 3)) + altered
     expected = energy_distance(after, shown) / energy_distance(before, shown)
     assert 0.1 < expected < 1.0
@@ -154,18 +159,14 @@ def test_of_a_target_like_the_source_no_size_is_taken():
 def test_a_rule_that_draws_nothing_takes_no_sizes():
     by_hand = Rule(name="hand", lambdas=[2.0], adaptive_size="if_needed", k_star=[1])
     source, target = sets(1000.0, 2500.0)
-    assert (
-        plan_adaptive(asked(by_hand), source, target, 5)
-        == []
-        == [*left_by_contrasts(asked(by_hand), source, target, 5)]
-    )
+    assert planned(asked(by_hand), source, target, 5) == [] == [*left_by_contrasts(asked(by_hand), source, target, 5)]
 
 
 def test_of_a_target_that_shows_too_few_no_size_is_taken():
     source, target = [measured("s0", -0.1), measured("s1", 0.1)], [measured(f"t{n}", 0.2, volume_mm3=9e3) for n in "ab"]
     left = left_by_contrasts(asked(IF_NEEDED), source, target, 0)
     assert np.isnan(left["all"]) and said_of_sizes(left) == []
-    assert {copy.diameter for copy in plan_adaptive(asked(IF_NEEDED), source, target, 0)} == {1.0}
+    assert {copy.diameter for copy in planned(asked(IF_NEEDED), source, target, 0)} == {1.0}
 
 
 def test_copies_that_take_sizes_anyway_have_them_in_what_is_left():
@@ -181,7 +182,7 @@ def test_an_arm_without_copies_takes_no_sizes_and_says_nothing_of_them():
     source, target = sets(1000.0, 2500.0)
     online = asked(IF_NEEDED, arm="online")
     assert left_by_contrasts(online, source, target, 5) == {}
-    assert {copy.diameter for copy in plan_adaptive(online, source, target, 5)} == {1.0}
+    assert {copy.diameter for copy in planned(online, source, target, 5)} == {1.0}
 
 
 def test_together_a_structure_is_altered_once_in_an_image():
@@ -193,8 +194,8 @@ def test_together_a_structure_is_altered_once_in_an_image():
         Rule(name="large", adaptive=3, volume_mm3_above=900, k_star=[1, 3]),
         Rule(name="other", structure="Cochlea", adaptive=3, k_star=[1, 3]),
     ]
-    copies = plan_adaptive(asked(*rules, together=True), source + others, target, 5)
+    copies = planned(asked(*rules, together=True), source + others, target, 5)
     parts = [[part.structure for part in copy.parts] for copy in copies]
     assert all(len(set(names)) == len(names) for names in parts) and ["VS", "Cochlea"] in parts and ["VS"] in parts
-    apart = plan_adaptive(asked(*rules), source + others, target, 5)
+    apart = planned(asked(*rules), source + others, target, 5)
     assert sum(map(len, parts)) == len(apart) and len({copy.name for copy in copies}) == len(copies)

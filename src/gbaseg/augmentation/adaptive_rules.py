@@ -20,7 +20,11 @@ _COVERED = 0.4
 
 
 def plan_adaptive(
-    augmentation: AugmentationSettings, measurements: Sequence[Measurement], target: Sequence[Measurement], seed: int
+    augmentation: AugmentationSettings,
+    measurements: Sequence[Measurement],
+    target: Sequence[Measurement],
+    seed: int,
+    left: Mapping[str, float],
 ) -> list[Copy]:
     """The copies whose contrasts are drawn from what the target shows, ordered as those of `plan_copies`.
 
@@ -29,11 +33,11 @@ def plan_adaptive(
         measurements: of the pseudo-target.
         target: structures as the target shows them, where they are believed.
         seed: of the draws.
+        left: see `left_by_contrasts`, of the same.
 
     Raises:
         UserError: a rule names an unknown centre.
     """
-    left = left_by_contrasts(augmentation, measurements, target, seed)
     needed = [name for name, share in left.items() if share > _COVERED]
     return _planned(augmentation, measurements, target, seed, [*needed, *_sized(augmentation)])
 

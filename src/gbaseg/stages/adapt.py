@@ -80,9 +80,10 @@ def planned_copies(settings: Params, measurements: Sequence[Measurement], previo
     for rule in rules:
         for line in shown_of(rule, measurements, target):
             log(line)
-    for line in said_of_sizes(left_by_contrasts(augmentation, measurements, target, seed)):
+    left = left_by_contrasts(augmentation, measurements, target, seed)
+    for line in said_of_sizes(left):
         log(line)
-    copies = plan_adaptive(augmentation, measurements, target, seed)
+    copies = plan_adaptive(augmentation, measurements, target, seed, left)
     if not copies:
         log("warning: no adaptive rule of augmentation.rules selects a case")
     return copies

@@ -154,6 +154,12 @@ def _qform(quaternion: np.ndarray, offset: np.ndarray, qfac: float, sizes: np.nd
     return np.hstack([rotation * sizes, offset[:, None]])
 
 
+def shear(srow: np.ndarray) -> float:
+    """Largest cosine between two axes of an sform (3, 4); 0 of right angles."""
+    axes = srow[:, :3] / np.linalg.norm(srow[:, :3], axis=0)
+    return float(np.abs(axes.T @ axes - np.eye(3)).max())
+
+
 def _rigid_sform(
     srow: np.ndarray, code: int, sizes: np.ndarray, qform: np.ndarray | None, notes: list[str]
 ) -> np.ndarray | None:
@@ -163,8 +169,7 @@ def _rigid_sform(
         Flawed: it is sheared, or its voxels have other sizes than pixdim says.
     """
     lengths = np.linalg.norm(srow[:, :3], axis=0)
-    axes = srow[:, :3] / lengths
-    skew = float(np.abs(axes.T @ axes - np.eye(3)).max())
+    skew = shear(srow)
     found = ""
     if skew > _SHEAR:
         angle = math.degrees(math.asin(min(skew, 1.0)))

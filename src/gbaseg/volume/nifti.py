@@ -11,7 +11,7 @@ import nibabel
 import numpy as np
 
 from gbaseg.volume.flaws import Flawed, unreadable
-from gbaseg.volume.forms import LPS_OF_RAS, Placed, placed
+from gbaseg.volume.forms import LPS_OF_RAS, Placed, placed, shear
 from gbaseg.volume.grid import Grid, NiftiForms, Volume
 from gbaseg.volume.packed import unpacked, unpacked_start
 
@@ -105,11 +105,7 @@ def _set_place(header: Any, grid: Grid) -> None:
 
 def _itk_reads(forms: NiftiForms) -> bool:
     """Whether ITK, and with it most viewers, takes the axes: without a qform it refuses a little shear."""
-    if forms.qform_code or not forms.sform_code:
-        return True
-    axes = np.reshape(forms.srow, (3, 4))[:, :3]
-    axes = axes / np.linalg.norm(axes, axis=0)
-    return bool(np.abs(axes.T @ axes - np.eye(3)).max() < _ITK_SHEAR)
+    return bool(forms.qform_code) or not forms.sform_code or shear(np.reshape(forms.srow, (3, 4))) < _ITK_SHEAR
 
 
 def _header(start: bytes) -> Any:
