@@ -16,7 +16,7 @@ from gbaseg.commands.overrides import in_hydra
 from gbaseg.commands.study_arms import ARMS, choose_arms, plan_study
 from gbaseg.commands.without_labels import known_of
 from gbaseg.errors import UserError
-from gbaseg.evaluation.run_choice import FOLDS, RULE
+from gbaseg.evaluation.run_choice import CONSENSUS, FOLDS, RULE
 from gbaseg.evaluation.runs import Run
 from gbaseg.evaluation.summary import CaseScore
 from gbaseg.planning.factors import choose_factors
@@ -187,7 +187,7 @@ t3,t3,A,target,train,T2,i,
 t4,t4,A,target,train,T2,i,
 v1,v1,A,target,validation,T2,i,
 """
-TABLE = "data/pseudo_labelled/round_1/pseudo_labels.csv"
+TABLE, FIRST = (f"data/pseudo_labelled/round_{n}/pseudo_labels.csv" for n in (1, 0))
 HEADER = "case,structure,volume_mm3,fold_dice,pieces,largest_share,doubts\n"
 
 
@@ -198,7 +198,7 @@ def rows_of(**rows):
 def known(table, proxies=None, dice=(0.6, 0.8)):
     scored = [CaseScore(f"v{n}", "A", "validation", "VS", one, 1.0, 1.0, 500.0, 500.0) for n, one in enumerate(dice)]
     run = Run("x", "gba", "auto", "A", 0, 1, {"round_0": [], "round_1": scored}, proxies=proxies or {})
-    return known_of(run, "auto", "VS", Files(**{TABLE: table}))
+    return known_of({"VS": run}, "auto", Files(**{TABLE: table}), {})
 
 
 def test_scores_of_a_run_are_of_the_targets_training_cases():
@@ -243,15 +243,16 @@ def test_runs_are_compared_with_those_on_the_same_images():
 
     files = {"a": of("1.dir"), "b": of("1.dir"), "c": of("2.dir"), "d": Files(), "e": Files(), "f": Files()}
     runs = [Run(name, "gba", "auto", "A", 0, 1, {"round_0": []}) for name in files]
-    found = consensus_of(runs, "VS", files)
-    assert found.keys() == files.keys() and all(map(math.isnan, found.values()))
+    assert consensus_of(runs, ["VS"], files) == {name: {} for name in files}
+    known_run = known_of({"VS": runs[0]}, "auto", Files(**{FIRST: rows_of(t1=(500, 0.9, ""))}), {})
+    assert math.isnan(known_run.scores[CONSENSUS])
     with pytest.raises(UserError, match=r"no longer in DVC's cache"):
-        consensus_of(runs, "VS", files | {"c": of("1.dir")})
+        consensus_of(runs, ["VS"], files | {"c": of("1.dir")})
 
 
 def test_pseudo_labels_that_are_gone_are_a_fault():
     with pytest.raises(UserError, match="no longer in DVC's cache"):
-        known_of(Run("x", "gba", "auto", "A", 0, 1, {"round_2": []}), "auto", "VS", Files())
+        known_of({"VS": Run("x", "gba", "auto", "A", 0, 1, {"round_2": []})}, "auto", Files(), {})
     with pytest.raises(UserError, match="no training case of the target has a line of VS"):
         known(HEADER)
 
@@ -262,7 +263,7 @@ def test_without_labels_the_tables_are_of_scores_alone(tmp_path):
         run = Run(f"auto-{seed}", "gba", "auto", "A", 0, seed, {"round_0": [], "round_1": []})
         files = Files(**{TABLE: rows_of(t1=(500, folds, ""), t2=(600, folds, ""))})
         runs.append(run)
-        known_runs.append(known_of(run, "auto", "VS", files))
+        known_runs.append(known_of({"VS": run}, "auto", files, {}))
     study_tables._write(
         runs, known_runs, {runs[0].setting: "auto"}, ["naive-seed-1"], tmp_path / "study", " (VS alone)"
     )

@@ -46,15 +46,14 @@ def test_of_two_runs_nothing_is_known():
     assert np.isnan(consensus(np.full((2, 2), 0.9))).all() and np.isnan(consensus(np.ones((1, 1)))).all()
 
 
-def test_pairwise_dice_is_the_mean_over_the_cases():
-    first = np.array([[1, 1, 0, 0], [0, 1, 1, 0], [0, 0, 0, 0]], bool).reshape(3, 1, 2, 2)
-    second = np.array([[1, 0, 0, 0], [1, 0, 0, 0], [0, 0, 0, 1]], bool).reshape(3, 1, 2, 2)
-    found = pairwise_dice([first, second])
-    assert found[0, 1] == found[1, 0] == pytest.approx((0.5 + 1.0) / 2)
+def test_pairwise_dice_of_masks_that_can_be_counted():
+    masks = np.array([[1, 1, 0, 0], [0, 1, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0]], bool).reshape(4, 1, 2, 2)
+    found = pairwise_dice(masks)
+    assert found[0, 1] == found[1, 0] == pytest.approx(0.5)
     # Masks of which one is empty, or both, agree on nothing.
-    assert found[0, 2] == found[1, 2] == 0.0
-    assert np.diag(found) == pytest.approx([1.0, 1.0, 0.5])
+    assert not found[2:].any() and not found[:, 2:].any()
+    assert np.diag(found) == pytest.approx([1.0, 1.0, 0.0, 0.0])
 
 
 def test_runs_that_find_nothing_have_no_consensus():
-    assert consensus(pairwise_dice([np.zeros((3, 2, 2, 2), bool)])) == pytest.approx([0.0, 0.0, 0.0])
+    assert consensus(pairwise_dice(np.zeros((3, 2, 2, 2), bool))) == pytest.approx([0.0, 0.0, 0.0])

@@ -1,9 +1,11 @@
 """The tables of a study, on runs whose figures can be worked out by hand."""
 
+from dataclasses import replace
+
 import pytest
 
 from gbaseg.evaluation.run_choice import RULE, KnownRun, choice_table, run_table
-from gbaseg.evaluation.runs import Run
+from gbaseg.evaluation.runs import Run, mean_of_structures
 from gbaseg.evaluation.study_tables import arm_table, lay_out_arms, lay_out_choice, lay_out_runs
 from gbaseg.evaluation.summary import CaseScore
 
@@ -66,3 +68,21 @@ def test_runs_are_ordered_by_the_rule_and_collapsed_ones_are_last():
     equal = [KnownRun(str(n), "a", 1, {RULE: 0.5}, 1.0, 0.5) for n in range(4)]
     assert lay_out_choice(choice_table(equal, 0.4, nested=False)).loc[0, "it chooses"] == "any of 4 that are equal"
     assert lay_out_choice(choice_table(known[1:2], 0.4, nested=False)).loc[0, "it chooses"] == "none"
+
+
+def test_a_run_by_the_mean_over_its_structures_case_by_case():
+    def of(structure, **dice):
+        rows = [CaseScore(case, "A", "test", structure, one, 2 * one, 0.0, 100.0, 50.0) for case, one in dice.items()]
+        proxies = {"round_0": {"round_agreement": 0.9}}
+        return Run("x", "gba", "auto", "A", 0, 1, {"round_0": rows, "round_1": []}, oracle=rows, proxies=proxies)
+
+    rv, lv = of("RV", a=0.2, b=0.6), of("LV", a=0.8, c=0.9)
+    found = mean_of_structures([rv, lv])
+    # b has no LV, and c no RV.
+    assert [(row.case, row.dice) for row in found.rounds["round_0"]] == [("a", 0.5), ("b", 0.6), ("c", 0.9)]
+    first = found.rounds["round_0"][0]
+    assert (first.assd_mm, first.reference_mm3, first.predicted_mm3) == (1.0, 200.0, 100.0)
+    assert found.rounds["round_1"] == [] and found.proxies == {} and found.oracle == found.rounds["round_0"]
+    # A threshold that is known of one structure alone is none of both.
+    assert mean_of_structures([replace(rv, threshold=rv.oracle), lv]).threshold == ()
+    assert mean_of_structures([rv]) is rv

@@ -264,7 +264,7 @@ def translations(
 @click.option("--queue", "start", flag_value="queue", help="Put what is left into DVC's queue.")
 @click.option("--tables", "start", flag_value="tables", help="Lay out what is done.")
 @click.option("--out", default="study", show_default=True, type=OUT_FOLDER, help="Folder of the tables.")
-@click.option("--structure", default="", help="Whose scores; default: the tumour.")
+@click.option("--structure", default="", help="Whose scores; default: the mean over all structures.")
 def study(
     experiments: tuple[str, ...],
     arms: list[str],

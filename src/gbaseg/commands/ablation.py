@@ -17,8 +17,9 @@ from typing import Any
 
 from gbaseg import params
 from gbaseg.commands.comparable import differences
-from gbaseg.commands.experiments import experiments_of_this_commit, open_revision, queued_experiments
+from gbaseg.commands.experiments import experiments_of_this_commit, queued_experiments
 from gbaseg.commands.overrides import in_hydra
+from gbaseg.commands.revisions import open_revision
 from gbaseg.errors import UserError
 from gbaseg.runtime import dvc_notes
 from gbaseg.runtime.progress import log

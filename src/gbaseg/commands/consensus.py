@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from gbaseg.commands.experiments import Files, read_volume, values_of
+from gbaseg.commands.revisions import Files, read_volume, values_of
 from gbaseg.commands.without_labels import target_cases
 from gbaseg.evaluation.consensus import FEWEST, consensus, pairwise_dice
 from gbaseg.evaluation.runs import Run
@@ -16,14 +15,16 @@ from gbaseg.text_file import parse_yaml
 from gbaseg.workflow import layout
 
 
-def consensus_of(runs: Sequence[Run], structure: str, files: Mapping[str, Files]) -> dict[str, float]:
-    """The consensus score of each run among those on the same images, by its name; `nan` where they are under three.
+def consensus_of(
+    runs: Sequence[Run], structures: Sequence[str], files: Mapping[str, Files]
+) -> dict[str, dict[str, float]]:
+    """Name of a run -> structure -> its consensus score among the runs on the same images, where they are three.
 
-    Of one structure, over the target's training cases, in the last round's pseudo-labels.
+    Over the target's training cases, in the last round's pseudo-labels.
 
     Args:
         runs: experiments.
-        structure: name.
+        structures: names.
         files: of each, by its name.
 
     Raises:
@@ -32,11 +33,12 @@ def consensus_of(runs: Sequence[Run], structure: str, files: Mapping[str, Files]
     groups: dict[str, list[Run]] = {}
     for run in runs:
         groups.setdefault(_images_of(files[run.name]), []).append(run)
-    found = dict.fromkeys((run.name for run in runs), math.nan)
+    found: dict[str, dict[str, float]] = {run.name: {} for run in runs}
     for images, group in groups.items():
         if images and len(group) >= FEWEST:
-            scores = consensus(pairwise_dice(_masks(group, structure, files)))
-            found |= {run.name: float(score) for run, score in zip(group, scores, strict=True)}
+            for structure, agreement in _agreements(group, structures, files).items():
+                for run, score in zip(group, consensus(agreement), strict=True):
+                    found[run.name][structure] = float(score)
     return found
 
 
@@ -53,17 +55,20 @@ def _images_of(files: Files) -> str:
     return next((out["md5"] for out in outs if out["path"] == str(layout.STANDARD) and "md5" in out), "")
 
 
-def _masks(group: Sequence[Run], structure: str, files: Mapping[str, Files]) -> Iterator[np.ndarray]:
-    """Case by case (runs, Z, Y, X)."""
+def _agreements(group: Sequence[Run], structures: Sequence[str], files: Mapping[str, Files]) -> dict[str, np.ndarray]:
+    """Structure -> how well every two runs agree on it, (runs, runs). Every mask is read once."""
     cases = target_cases(files[group[0].name])
-    values = {run.name: values_of(files[run.name], structure)[0] for run in group}
+    values = {name: np.array([values_of(files[run.name], name)[0] for run in group]) for name in structures}
+    found: dict[str, list[np.ndarray]] = {name: [] for name in structures}
     with meter("consensus of the runs", len(cases)) as bar:
         for case in cases:
-            yield np.stack(
-                [
-                    read_volume(files[run.name], layout.pseudo_labelled(run.last) / "standard" / f"{case}.nii.gz").array
-                    == values[run.name]
-                    for run in group
-                ]
-            )
+            masks = np.stack([_mask(run, case, files[run.name]) for run in group])
+            for name, dices in found.items():
+                dices.append(pairwise_dice(masks == values[name][:, None, None, None]))
             bar.advance()
+    return {name: np.mean(dices, axis=0) for name, dices in found.items()}
+
+
+def _mask(run: Run, case: str, files: Files) -> np.ndarray:
+    """(Z, Y, X), by value."""
+    return read_volume(files, layout.pseudo_labelled(run.last) / "standard" / f"{case}.nii.gz").array

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from gbaseg.commands.experiments import load_runs, open_revision, read_volume, values_of
+from gbaseg.commands.experiments import load_runs
+from gbaseg.commands.revisions import open_revision, read_volume, values_of
 from gbaseg.commands.without_labels import read_cases
 from gbaseg.evaluation.drawing import save
 from gbaseg.evaluation.image_figures import (

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gbaseg import params
 from gbaseg.commands.comparable import STUDY_AXES, differences
 from gbaseg.commands.consensus import consensus_of
-from gbaseg.commands.experiments import load_runs, open_revision
+from gbaseg.commands.experiments import open_experiments, read_run
 from gbaseg.commands.study import Study
 from gbaseg.commands.without_labels import known_of
 from gbaseg.errors import UserError
@@ -17,13 +16,12 @@ from gbaseg.evaluation import study_tables, table_layout
 from gbaseg.evaluation.choice_figure import scores_against_dice
 from gbaseg.evaluation.drawing import save_to
 from gbaseg.evaluation.run_choice import FEWEST, KnownRun, choice_table, run_table, with_rule
-from gbaseg.evaluation.runs import Run, crossed, group_runs
+from gbaseg.evaluation.runs import Run, crossed, group_runs, mean_of_structures
 from gbaseg.evaluation.settings import LOW_DICE
 from gbaseg.evaluation.statistics import RESAMPLES
 from gbaseg.evaluation.tables import label
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.scratch import atomic_outputs
-from gbaseg.text_file import parse_yaml
 
 ARMS = "Arms: last round, all seeds and cases"
 CHOICE = "Scores without labels of the target, and its Dice, over all runs"
@@ -37,7 +35,8 @@ of folds: Dice, 0 where no fold finds the structure. With the round before: of t
 share of masks that are not empty and whose volume the source's structures have. Consensus: how well a run agrees with
 the others on its images, as the factor of their pairwise Dice (of three runs or more); it goes by the most, and is
 wrong where most arms fail in the same way. The rule: consensus x folds x rounds x plausible, without what is not known
-of every run.
+of every run. Of several structures every figure is the mean over them, of a case over those that its labels have; a run
+that has collapsed in one of them has collapsed.
 Rank correlation: Spearman's with the runs' mean Dice, over all of them [95 % interval by bootstrap over runs]; within a
 seed: among its runs, mean over the seeds; without failed runs: over those whose Dice is {{failed:g}} or more. Regret:
 the best run's Dice less that of the run that the score chooses; of an arm, which is chosen by its mean over the seeds
@@ -53,9 +52,9 @@ def run(study: Study, experiments: Sequence[str], out: Path, structure: str) -> 
 
     Args:
         study: whose experiments, those that are done.
-        experiments: others in their place, see `load_runs`.
+        experiments: others in their place, see `open_experiments`.
         out: a folder.
-        structure: whose scores; empty: the tumour.
+        structure: whose scores; empty: the mean over all.
 
     Raises:
         UserError: nothing is done yet, a run of another params.yaml, or experiments that are no study.
@@ -65,27 +64,21 @@ def run(study: Study, experiments: Sequence[str], out: Path, structure: str) -> 
     missing = [name for name in arms if name not in done]
     if arms and not done:
         raise UserError("no run of this study on the present commit; `gbaseg study --run` makes them")
-    runs = load_runs(experiments or sorted(done), structure, STUDY_AXES)
-    settings = {one.name: _params_of(one) for one in runs}
+    opened = open_experiments(experiments or sorted(done), STUDY_AXES)
+    all_structures = opened[0].structures  # of every run: they differ in STUDY_AXES alone
+    structures = [structure] if structure else all_structures
+    of_each = [{name: read_run(one, name) for name in structures} for one in opened]
+    runs = [mean_of_structures(list(of.values())) for of in of_each]
     called = _called(runs, arms)
-    _refuse_mixed(runs, settings)
-    files = {one.name: open_revision(one.revision) for one in runs}
-    structure = structure or _tumour(settings[runs[0].name])
-    agreeing = consensus_of(runs, structure, files)
-    known = [known_of(one, called[one.setting], structure, files[one.name], agreeing[one.name]) for one in runs]
-    several = len(settings[runs[0].name]["dataset"]["structures"]) > 1
-    _write(runs, known, called, missing, out, f" ({structure} alone)" if several else "")
+    _refuse_mixed(runs, {one.name: one.settings for one in opened})
+    agreeing = consensus_of(runs, structures, {one.name: one.files for one in opened})
+    known = [
+        known_of(of, called[one.setting], experiment.files, agreeing[one.name])
+        for experiment, of, one in zip(opened, of_each, runs, strict=True)
+    ]
+    some = f" ({structure} alone)" if structure else f" (mean of {', '.join(structures)})"
+    _write(runs, known, called, missing, out, some if len(all_structures) > 1 else "")
     log(f"{len(runs)} runs, tables and {FIGURE} in {out}")
-
-
-def _params_of(run: Run) -> Mapping[str, Any]:
-    text = open_revision(run.revision).read_text(str(params.PATH))
-    content: Mapping[str, Any] = parse_yaml(text, f"params.yaml of {run.name}")
-    return content
-
-
-def _tumour(settings: Mapping[str, Any]) -> str:
-    return next(iter(settings["dataset"]["structures"]))
 
 
 def _called(runs: Sequence[Run], arms: Mapping[str, str]) -> dict[tuple[str, str, int, str], str]:

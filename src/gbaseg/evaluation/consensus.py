@@ -8,8 +8,6 @@ way is taken for right.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 
 # Of two runs only the product is known.
@@ -17,30 +15,27 @@ FEWEST = 3
 _STEPS, _STILL = 500, 1e-7
 
 
-def pairwise_dice(cases: Iterable[np.ndarray]) -> np.ndarray:
-    """How well every two runs agree: their mean Dice over the cases, 0 on one where neither finds anything.
+def pairwise_dice(masks: np.ndarray) -> np.ndarray:
+    """How well every two runs agree on a case: their Dice, 0 where neither finds anything.
 
     Args:
-        cases: of each case the masks (runs, ...) of all runs, bool.
+        masks: (runs, ...) of all runs, bool.
 
     Returns:
-        (runs, runs), symmetric; the diagonal is the share of cases on which a run finds something.
+        (runs, runs), symmetric; the diagonal is 1 where a run finds something, else 0.
     """
-    dices = []
-    for masks in cases:
-        flat = masks.reshape(len(masks), -1)
-        flat = flat[:, flat.any(axis=0)].astype(np.float32)
-        both, sizes = flat @ flat.T, flat.sum(axis=1)
-        total = sizes[:, None] + sizes
-        dices.append(np.divide(2 * both, total, out=np.zeros_like(both), where=total > 0))
-    return np.mean(dices, axis=0, dtype=float)
+    flat = masks.reshape(len(masks), -1)
+    flat = flat[:, flat.any(axis=0)].astype(np.float32)
+    both, sizes = flat @ flat.T, flat.sum(axis=1)
+    total = sizes[:, None] + sizes
+    return np.divide(2 * both, total, out=np.zeros_like(both), where=total > 0).astype(float)
 
 
 def consensus(agreement: np.ndarray) -> np.ndarray:
     """The factor u of the agreements: u_i u_j nearest to those of different runs, by least squares.
 
     Args:
-        agreement: (runs, runs) as of `pairwise_dice`; its diagonal is not looked at.
+        agreement: (runs, runs), the mean of `pairwise_dice` over cases; its diagonal is not looked at.
 
     Returns:
         (runs,), each from 0 to 1, more is better; `nan` of fewer than three runs.

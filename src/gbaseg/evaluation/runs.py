@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
+from statistics import fmean
 from typing import Any, get_args
 
 import numpy as np
@@ -69,6 +71,47 @@ class Run:
     def last(self) -> str:
         """Its last round."""
         return list(self.rounds)[-1]
+
+
+def mean_of_structures(of: Sequence[Run]) -> Run:
+    """One run by the mean over its structures, case by case.
+
+    A case counts by the structures that its labels have; volumes are sums. A reference (threshold, oracle) that some
+    structure lacks is left out, and so are proxies, which are of one structure.
+
+    Args:
+        of: the same run with the scores of each structure.
+    """
+    first = of[0]
+    if len(of) == 1:
+        return first
+
+    def mean(parts: Sequence[Sequence[CaseScore]]) -> list[CaseScore]:
+        by_case: dict[str, list[CaseScore]] = {}
+        for row in chain.from_iterable(parts):
+            by_case.setdefault(row.case, []).append(row)
+        return [_mean_score(rows) for _, rows in sorted(by_case.items())]
+
+    return replace(
+        first,
+        rounds={name: mean([one.rounds[name] for one in of]) for name in first.rounds},
+        threshold=mean([one.threshold for one in of]) if all(one.threshold for one in of) else (),
+        oracle=mean([one.oracle for one in of]) if all(one.oracle for one in of) else (),
+        proxies={},
+    )
+
+
+def _mean_score(rows: Sequence[CaseScore]) -> CaseScore:
+    """Of the structures of one case."""
+    return replace(
+        rows[0],
+        structure=", ".join(row.structure for row in rows),
+        dice=fmean(row.dice for row in rows),
+        assd_mm=fmean(row.assd_mm for row in rows),
+        pooled_assd_mm=fmean(row.pooled_assd_mm for row in rows),
+        reference_mm3=sum(row.reference_mm3 for row in rows),
+        predicted_mm3=sum(row.predicted_mm3 for row in rows),
+    )
 
 
 def _by_translation(run: Run) -> int:
