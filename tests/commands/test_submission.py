@@ -99,6 +99,29 @@ def test_a_broken_file_of_answers_is_named(content):
     assert LEADERBOARD.read_text() == content
 
 
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"dice_mean": "0.8", "cases": True}, ["0.dice_mean: Input should be a valid number", "0.cases: "]),
+        ({"dice_mean": None}, ["0.dice_mean: Input should be a valid number"]),
+        ({"dice_mean": 80}, ["round_1, VS: Dice 80; allowed: 0 to 1 (80 % is 0.8)"]),
+        ({"assd_mm_sd": 1.0}, ["--assd-sd without --assd"]),
+        ({"rank": 1}, ["0.rank: "]),
+    ],
+)
+def test_an_answer_that_was_edited_into_one_that_cannot_be_is_not_shown_and_not_kept(changed, says):
+    assert gbaseg("leaderboard", "round_1", "--structure", "VS", "--dice", "0.8").exit_code == 0
+    write_json(LEADERBOARD, [{**json.loads(LEADERBOARD.read_text())[0], **changed}])
+    before = LEADERBOARD.read_text()
+    for name in ("survey", "round_0", "round_1"):
+        write_json(layout.round_metrics(name), {"agreement": None})
+    for command in (["show"], ["leaderboard", "round_0", "--structure", "VS", "--dice", "0.7"]):
+        result = gbaseg(*command)
+        assert (result.exit_code, type(result.exception)) == (1, SystemExit)
+        assert all(part in result.stderr for part in ["metrics/leaderboard.json: ", *says]), result.stderr
+    assert LEADERBOARD.read_text() == before
+
+
 def test_a_submission_needs_a_name_with_the_case_an_empty_folder_and_masks(here):
     assert (
         "--name a.nii.gz: no {case}; allowed: a file name"

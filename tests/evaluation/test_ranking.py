@@ -153,6 +153,18 @@ def test_the_commands_percentiles_are_the_tables_own(command):
     assert tuple(float(part) for part in option.default.split(",")) == PERCENTS
 
 
+def test_a_spread_of_one_case_is_not_known_and_a_structure_in_no_label_is_left_out_by_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, value in (("none", 0.7), ("gba", 0.8)):
+        Path(f"{name}.csv").write_text(f"case,structure,dice,assd_mm\nx,RV,{value},1\nx,LV,nan,nan\n")
+    rank = ["rank", "none.csv", "gba.csv", "--resamples", "10"]
+    refused = CliRunner().invoke(main, rank)
+    assert refused.exit_code == 1 and "LV, dice: undefined on every case" in refused.stderr
+    assert "--structures RV" in refused.stderr
+    result = CliRunner().invoke(main, [*rank, "--structures", "RV"])
+    assert result.exit_code == 0 and "0.800 ± –" in result.stdout and "nan" not in result.stdout
+
+
 def test_our_own_tables_are_named_by_their_files(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name, value in (("none", 0.7), ("gba", 0.8)):

@@ -149,3 +149,19 @@ def test_the_scores_of_two_folders_fit_a_log_file(structure):
     for word in (*structure.split(), "2", "0.450 ± 0.636", "175.15 ± 247.28", " 1"):
         assert word in text
     assert f"{structure}: 1 more, without a reference, not scored" in text
+
+
+@pytest.mark.unusual("Commands", "a structure whose name has brackets in it, such as `T[/x]`", "the name as it stands")
+def test_names_of_structures_are_no_markup(capsys):
+    metrics = {name: round_metrics(0.5, 0.7)["tumour"] for name in ("T[left]", "T[/x]", ":smile:")}
+    print_rounds_table([("0", {"converged": False, **metrics})])
+    print_scores(metrics)
+    printed = capsys.readouterr().out
+    assert all(f"Rounds of self-training: {name}" in printed for name in metrics)
+    assert all(printed.count(name) == 2 for name in metrics)
+
+
+def test_of_several_structures_without_labels_the_rounds_agreement_is_said_to_be_of_all():
+    several = [("0", {"converged": False, "agreement": 0.9, "proxies": {"others": {"Cochlea": {}}}})]
+    assert "the round before, of all structures" in " ".join(printed(several).split())
+    assert "of all structures" not in printed(UNLABELLED)

@@ -17,7 +17,7 @@ from gbaseg.cost.several import grid_on, hours_on
 from gbaseg.cost.speeds import Speed, speeds_here
 from gbaseg.cost.work import Work, count_work
 from gbaseg.errors import UserError
-from gbaseg.evaluation.text import plain_table
+from gbaseg.evaluation.text import plain_console, plain_table
 from gbaseg.params import Params
 from gbaseg.presets import preset_content
 from gbaseg.runtime.room import in_bytes
@@ -60,7 +60,7 @@ def run(preset: str | None, presets: Path, gpu: str | None, size: Mapping[str, f
     unknown = sorted({one.kind for one in work} - speeds.keys())
     if unknown:
         raise UserError(f"nothing was measured of {', '.join(unknown)} ({'; '.join(sources)})")
-    console = Console(soft_wrap=True)
+    console = plain_console(soft_wrap=True)
     console.print(
         f"{whole.source} source, {whole.target} target, {whole.held_out} held-out cases of {whole.slices} slices, "
         f"{whole.copies:.3g} copies a source case{f' ({known_from})' if whole == known else ''}"

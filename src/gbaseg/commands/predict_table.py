@@ -15,7 +15,7 @@ from rich.text import Text
 
 from gbaseg.cases import csv_rows
 from gbaseg.errors import UserError
-from gbaseg.evaluation.text import UNKNOWN, number, plain_table
+from gbaseg.evaluation.text import UNKNOWN, number, plain_console, plain_table
 
 # No name of a mask: those end in .nii.gz.
 TABLE = "predictions.csv"
@@ -136,7 +136,7 @@ def print_table(rows: Sequence[Row], console: Console | None = None) -> None:
             number(row.fold_dice, 2),
             Text(said),
         )
-    console = console or Console()
+    console = console or plain_console()
     console.print(table)
     console.print("mm3: volume of the mask; pieces: found, of which the largest are kept; folds: Dice with each other")
 

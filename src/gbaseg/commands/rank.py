@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
-from rich.console import Console
 from rich.table import Table
 
 from gbaseg.commands.outputs import same_file
 from gbaseg.errors import UserError
 from gbaseg.evaluation.ranking import case_ranks, method_means, method_quantiles, quality_in_words, rank_methods
 from gbaseg.evaluation.score_tables import METRICS, read_score_tables
-from gbaseg.evaluation.text import plain_table
+from gbaseg.evaluation.text import number, plain_console, plain_table
 from gbaseg.runtime.whole import written_whole
 
 UNITS = ("", " (mm)")  # of METRICS
@@ -47,7 +46,7 @@ def run(
     structures = structures or sorted(set(scores["structure"]))
     ranks = case_ranks(scores, structures)
     ranking, means = rank_methods(ranks, resamples, seed), method_means(scores, structures)
-    console = Console(markup=False, emoji=False)  # names of methods are no markup
+    console = plain_console()
     console.print(_ranking_table(ranking, f"Ranking over {len(ranks)} cases ({', '.join(structures)})"))
     console.print("mean rank, its 95 % interval over the cases, share of the bootstrap's draws in which it is the best")
     for structure in structures:
@@ -73,7 +72,8 @@ def _ranking_table(ranking: pd.DataFrame, title: str) -> Table:
 def _means_table(means: pd.DataFrame, title: str) -> Table:
     table = _table(title, "method", *(f"{name}{unit}" for name, unit in zip(METRICS.values(), UNITS, strict=True)))
     for method, row in means.iterrows():
-        table.add_row(str(method), *(f"{row[(metric, 'mean')]:.3f} ± {row[(metric, 'std')]:.3f}" for metric in METRICS))
+        cells = (f"{number(row[(metric, 'mean')])} ± {number(row[(metric, 'std')])}" for metric in METRICS)
+        table.add_row(str(method), *cells)
     return table
 
 

@@ -114,7 +114,7 @@ def _write_tables(tables: list[Table], folder: Path, of_page: Path) -> None:
 _ROUNDS_NOTE = """Mean ± SD over held-out target cases (ddof = 1). Threshold: the best one on the source's
 (pseudo-)target images. An empty prediction has an ASSD of {empty_mm:g} mm."""
 _PROXIES_NOTE = """None of it is the Dice on the target: Dice on pseudo-target images of patients a fold has not seen,
-and between the target's pseudo-labels."""
+and between the target's pseudo-labels (with the round before: of all structures)."""
 _TIME_NOTE = """As this machine's logs/stages.jsonl has them: the last run of each stage here. Joules: the processors',
 with all else that ran, where the machine tells. What the demonstration took stage by stage on a machine that is named:
 docs/running.md."""

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from rich.console import Console
-
 from gbaseg.commands.outputs import same_file
 from gbaseg.errors import UserError
 from gbaseg.evaluation.folders import pair_masks, score_pair, value_faults
 from gbaseg.evaluation.rounds import print_scores
 from gbaseg.evaluation.settings import EMPTY_ASSD_MM
 from gbaseg.evaluation.summary import summarise, write_scores
+from gbaseg.evaluation.text import plain_console
 from gbaseg.runtime.engine import Task
 from gbaseg.runtime.engine import run as run_tasks
 from gbaseg.runtime.progress import log
@@ -68,5 +67,5 @@ def run(
     scores = [row for one in results for row in one.scores]
     with written_whole(out) as partial:
         write_scores(scores, partial)
-    print_scores(summarise(scores), Console(markup=False, emoji=False))
+    print_scores(summarise(scores), plain_console())
     log(f"{len(pairs)} case(s) in {out}")

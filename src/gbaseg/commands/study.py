@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from rich.console import Console
-
 from gbaseg import params
 from gbaseg.commands.ablation import Standing, carry_out, settings_with, stand, with_extra
 from gbaseg.commands.study_arms import Arm, choose_arms, plan_study
 from gbaseg.cost.counted import DataSize
 from gbaseg.cost.forecast import Forecast, forecast
 from gbaseg.errors import UserError
-from gbaseg.evaluation.text import plain_table
+from gbaseg.evaluation.text import plain_console, plain_table
 from gbaseg.runtime.durations import about
 from gbaseg.workflow.itinerary import itinerary, made_of
 from gbaseg.workflow.outlook import by_what, phantom_size, remarks, with_copies
@@ -93,7 +91,7 @@ def _checked(extra: Sequence[str]) -> params.Params:
 
 def _say(study: Study, standing: Standing) -> None:
     """The table of arms, and the forecast."""
-    console = Console(soft_wrap=True)
+    console = plain_console(soft_wrap=True)
     if study.left_out:
         console.print(
             f"left out: {', '.join(study.left_out)}: nobody has set a factor in params.yaml (augmentation.rules)"

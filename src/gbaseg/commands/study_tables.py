@@ -31,10 +31,10 @@ NOTES = f"""Dice and ASSD: mean of the seeds' means [95 % interval by bootstrap 
 two or three seeds]. Gap closed: of the Dice between no adaptation and the oracle (evaluation.oracle).
 
 Scores are of the last round's pseudo-labels of the target's training cases; none reads a label of the target. Agreement
-of folds: Dice, 0 where no fold finds the structure. With the round before: of the last that was trained. Plausible: the
-share of masks that are not empty and whose volume the source's structures have. Consensus: how well a run agrees with
-the others on its images, as the factor of their pairwise Dice (of three runs or more); it goes by the most, and is
-wrong where most arms fail in the same way. The rule: consensus x folds x rounds x plausible, without what is not known
+of folds: Dice, 0 where no fold finds the structure. With the round before: of the last that was trained, all structures
+together. Plausible: the share of masks that are not empty and whose volume the source's structures have. Consensus: how
+well a run agrees with the others on its images, as the factor of their pairwise Dice (of three runs or more); it goes
+by the most, and is wrong where most arms fail in the same way. The rule: consensus x folds x rounds x plausible, without what is not known
 of every run. Of several structures every figure is the mean over them, of a case over those that its labels have; a run
 that has collapsed in one of them has collapsed.
 Rank correlation: Spearman's with the runs' mean Dice, over all of them [95 % interval by bootstrap over runs]; within a

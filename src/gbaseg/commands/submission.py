@@ -7,7 +7,9 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from gbaseg import params
 from gbaseg.cases import read_table, select
@@ -32,7 +34,9 @@ _NAMES = {"crossmoda2022": "crossmoda2022_{case}_Label.nii.gz"}
 
 @dataclass(frozen=True)
 class Entry:
-    """What a leaderboard said of one structure of one round."""
+    """What a leaderboard said of one structure of one round; read back, it holds these fields of these types alone."""
+
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
     round: str
     structure: str
@@ -144,14 +148,21 @@ def entries() -> list[Entry]:
     """What was entered.
 
     Raises:
-        UserError: the file is not as `enter` writes it: edited, or merged by git.
+        UserError: the file is not as `enter` writes it: edited, or merged by git; all that is wrong with it.
     """
     if not LEADERBOARD.is_file():
         return []
+    read_json(LEADERBOARD, kind=list)  # what is no list at all is said in the words of every JSON file
     try:
-        return [Entry(**one) for one in read_json(LEADERBOARD, kind=list)]
-    except (ValueError, TypeError) as error:
-        raise UserError(f"{LEADERBOARD}: not as `gbaseg leaderboard` writes it ({error}); mend it by git") from error
+        found = TypeAdapter(list[Entry]).validate_json(LEADERBOARD.read_bytes())
+        faults = [fault for one in found for fault in _entry_faults(one)]
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
+    if faults:
+        raise UserError(
+            f"{LEADERBOARD}: not as `gbaseg leaderboard` writes it ({'; '.join(faults)}); mend it, or bring it back by git"
+        )
+    return found
 
 
 def _entry_faults(entry: Entry) -> list[str]:

@@ -34,7 +34,8 @@ NOTES = """Mean of the seeds' means ± SD over the cases of all seeds (ddof = 1)
 and cases, too narrow with two or three seeds. p: paired t-test and Wilcoxon over the cases, two-sided, for these very
 trainings; over seeds: t-test of the seeds' mean differences; none is corrected for the number of comparisons. Reference
 rows: an empty prediction, the threshold that is best on the source's (pseudo-target) images, the same network trained
-on the target's own labels (oracle). Gap closed: of the Dice between no adaptation and the oracle."""
+on the target's own labels (oracle). Gap closed: of the Dice between no adaptation and the oracle. Agreement with the
+round before: of all structures together."""
 
 
 class NamedTable(NamedTuple):

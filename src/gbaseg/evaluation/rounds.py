@@ -17,7 +17,7 @@ from rich.console import Console
 
 from gbaseg.evaluation.settings import LOW_DICE
 from gbaseg.evaluation.summary import DECIMALS, low_key
-from gbaseg.evaluation.text import number, plain_table
+from gbaseg.evaluation.text import number, plain_console, plain_table
 
 Rounds = Sequence[tuple[str, Mapping[str, Any]]]
 ALL_CENTRES = "all"
@@ -29,7 +29,10 @@ def structures_of(metrics: Mapping[str, Any]) -> list[str]:
 
 
 def proxies_of(structure: str, proxies: Mapping[str, Any]) -> dict[str, Any]:
-    """What metrics/proxies/round_r.json says of one structure: that of the first stands at its top."""
+    """What metrics/proxies/round_r.json says of one structure: that of the first stands at its top.
+
+    `round_agreement` is of all structures together, whichever is asked for.
+    """
     known = {key: value for key, value in proxies.items() if key not in ("others", "pseudo_target")}
     held_out = proxies.get("pseudo_target", {}).get(structure, {}).get("dice", {}).get("mean")
     return {**known, **proxies.get("others", {}).get(structure, {}), "pseudo_target_dice": held_out}
@@ -104,7 +107,7 @@ def print_rounds_table(
     Without scores in any round it says so, and shows what is known without labels: `agreement` of the pseudo-labels
     with the round before, and Dice on held-out folds, where `proxies` stands in a round's metrics; `tumour` first.
     """
-    console = console or Console()
+    console = console or plain_console()
     structures = list(dict.fromkeys(name for _, metrics in rounds for name in structures_of(metrics)))
     for structure in structures:
         table = plain_table(f"Rounds of self-training: {structure}")
@@ -124,7 +127,8 @@ def print_rounds_table(
         console.print(f"mean ± SD over the cases; < {low_dice:g}: cases with a lower Dice")
         return
     proxies = [metrics.get("proxies", {}) for _, metrics in rounds]
-    for structure in dict.fromkeys([tumour, *(name for one in proxies for name in one.get("others", {}))]):
+    structures = list(dict.fromkeys([tumour, *(name for one in proxies for name in one.get("others", {}))]))
+    for structure in structures:
         table = plain_table(f"Rounds without labels to score with: {structure}")
         for heading in ("round", "pseudo-target", "folds", "rounds", "doubtful"):
             table.add_column(heading, justify="right", no_wrap=True)
@@ -137,13 +141,16 @@ def print_rounds_table(
                 number(metrics.get("agreement"), 3), doubtful, _state(metrics),
             )  # fmt: skip
         console.print(table)
-    console.print("Dice: on held-out pseudo-target images, of the folds with each other, with the round before")
+    of_all = ", of all structures" if len(structures) > 1 else ""
+    console.print(
+        f"Dice: on held-out pseudo-target images, of the folds with each other, with the round before{of_all}"
+    )
     console.print("None of it is the Dice on the target.")
 
 
 def print_scores(metrics: Mapping[str, Any], console: Console | None = None) -> None:
     """Print `summary.summarise`'s dict, one line a structure; at 80 columns only a long name takes a second one."""
-    console = console or Console()
+    console = console or plain_console()
     table = plain_table("Scores")
     table.add_column("structure", overflow="fold")
     for heading in ("cases", "Dice", "median", "ASSD (mm)", "median", "empty"):

@@ -186,7 +186,9 @@ def cases_by_method(scores: pd.DataFrame, structure: str, metric: str) -> pd.Dat
     methods = sorted(set(scores["method"]))
     table = chosen.pivot(index="case", columns="method", values=metric).reindex(columns=methods).dropna(how="all")
     if table.empty:
-        raise UserError(f"{structure}, {metric}: undefined on every case; there is nothing to compare")
+        others = ",".join(name for name in sorted(set(scores["structure"])) if name != structure)
+        remedy = f"; others by themselves: --structures {others}" if others else ""
+        raise UserError(f"{structure}, {metric}: undefined on every case; there is nothing to compare{remedy}")
     incomplete = table[table.isna().any(axis=1)]
     if len(incomplete):
         lacking = ", ".join(

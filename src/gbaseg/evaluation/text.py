@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
+from rich.console import Console
 from rich.table import Table
 
 UNKNOWN = "–"
@@ -12,6 +14,15 @@ UNKNOWN = "–"
 def number(value: float | None, decimals: int = 3) -> str:
     """`0.123`; a dash where it is None or NaN."""
     return UNKNOWN if value is None or math.isnan(value) else f"{value:.{decimals}f}"
+
+
+def plain_console(**options: Any) -> Console:
+    """What tables are printed on: names of structures, methods and files are no markup, whatever is in them.
+
+    Args:
+        options: of `Console`.
+    """
+    return Console(markup=False, emoji=False, **options)
 
 
 def plain_table(title: str) -> Table:

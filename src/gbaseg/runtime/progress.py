@@ -87,8 +87,8 @@ class Display:
     def __enter__(self) -> Display:
         if self._console.is_terminal:
             self._bars = Progress(
-                TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-                TextColumn("left"), TimeRemainingColumn(), TextColumn("{task.fields[note]}"),
+                TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+                TextColumn("left"), TimeRemainingColumn(), TextColumn("{task.fields[note]}", markup=False),
                 console=self._console,
             )  # fmt: skip
             self._bars.start()
