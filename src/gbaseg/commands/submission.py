@@ -159,9 +159,8 @@ def entries() -> list[Entry]:
     except ValidationError as error:
         faults = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
     if faults:
-        raise UserError(
-            f"{LEADERBOARD}: not as `gbaseg leaderboard` writes it ({'; '.join(faults)}); mend it, or bring it back by git"
-        )
+        found_wrong = "; ".join(faults)
+        raise UserError(f"{LEADERBOARD}: not as `gbaseg leaderboard` writes it ({found_wrong}); mend it by git")
     return found
 
 
