@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from gbaseg.cli import main
 from gbaseg.commands.ablation import _override_fault, plan_arms, plan_translations, settings_with, with_extra
+from gbaseg.commands.overrides import check_further
 from gbaseg.errors import UserError
 from gbaseg.evaluation.summary import CaseScore, write_scores
 
@@ -162,6 +163,33 @@ def test_other_settings_have_other_names():
     assert len(names) == 6
     with pytest.raises(UserError, match="expected KEY=VALUE"):
         with_extra(plan_arms(["gba"], [1], "none"), ["oracle"])
+
+
+@pytest.mark.unusual(
+    "git, DVC and settings", "`-S seed=3`, or another key that the arms or seeds set", "the key, and whose it is"
+)
+@pytest.mark.parametrize(
+    ("extra", "says"),
+    [
+        (["seed=3"], "--set seed: none-seed-1, gba-seed-1, none-seed-2 and 1 more set it by themselves"),
+        (["augmentation={arm:gba}"], "--set augmentation: none-seed-1"),
+        (["translation.mode=none", "survey.epochs=2"], "--set translation.mode: none-seed-1"),
+        (["survey.epochs=1", "survey.epochs=2"], "--set survey.epochs: 2 times"),
+    ],
+)
+def test_what_an_experiment_is_named_for_is_not_set_otherwise(extra, says):
+    own = {one.name: list(one.settings) for one in plan_arms(["none", "gba"], [1, 2], "cyclegan")}
+    with pytest.raises(UserError) as raised:
+        check_further(extra, own)
+    assert str(raised.value).startswith(says) and "\n" not in str(raised.value)
+    check_further(["survey.epochs=2", "seeds=1"], own)
+
+
+def test_experiments_of_names_that_their_settings_belie_are_not_begun(project):
+    result = gbaseg("ablation", "arms", "-S", "seed=3", "--seeds", "1,2")
+    assert result.exit_code == 1 and "--set seed: none-seed-1, naive-seed-1" in result.stderr
+    result = gbaseg("study", "-S", "augmentation.rules.0.lambdas=[0.5]", "--arms", "naive,auto", "--seeds", "1")
+    assert (result.exit_code, result.stderr.count("auto-seed-1 set it by themselves")) == (1, 1)
 
 
 def test_what_is_done_is_not_done_again(project):

@@ -167,6 +167,8 @@ def test_a_pipeline_of_somebodys_own_has_no_forecast(capsys):
 class Files:
     """An experiment's files, made up."""
 
+    of = "experiment x"
+
     def __init__(self, **text):
         self.text = {"data/standard/cases.csv": CASES, "params.yaml": Path("params.yaml").read_text(), **text}
 
@@ -251,7 +253,7 @@ def test_runs_are_compared_with_those_on_the_same_images():
 
 
 def test_pseudo_labels_that_are_gone_are_a_fault():
-    with pytest.raises(UserError, match="no longer in DVC's cache"):
+    with pytest.raises(UserError, match=r"experiment x: data/pseudo_labelled/round_2/.*no longer in DVC's cache"):
         known_of({"VS": Run("x", "gba", "auto", "A", 0, 1, {"round_2": []})}, "auto", Files(), {})
     with pytest.raises(UserError, match="no training case of the target has a line of VS"):
         known(HEADER)

@@ -26,3 +26,14 @@ def test_matplotlib_s_own_settings_stay():
     before = dict(matplotlib.rcParams)
     line()
     assert dict(matplotlib.rcParams) == before
+
+
+def test_names_are_text_with_whatever_dollars(tmp_path):
+    @styled
+    def named():
+        figure = new_figure(2, 1)
+        figure.subplots().set_title(r"cost $\frac$ $1")
+        return figure
+
+    save(named(), tmp_path / "named.svg")
+    assert r"cost $\frac$ $1" in (tmp_path / "named.svg").read_text()

@@ -85,4 +85,7 @@ def test_a_run_by_the_mean_over_its_structures_case_by_case():
     assert found.rounds["round_1"] == [] and found.proxies == {} and found.oracle == found.rounds["round_0"]
     # A threshold that is known of one structure alone is none of both.
     assert mean_of_structures([replace(rv, threshold=rv.oracle), lv]).threshold == ()
+    # One that no label of the target has is no part of any mean, and takes no reference away.
+    nowhere = replace(lv, rounds={"round_0": [], "round_1": []}, oracle=[])
+    assert mean_of_structures([rv, nowhere]).oracle == mean_of_structures([rv, nowhere]).rounds["round_0"] == rv.oracle
     assert mean_of_structures([rv]) is rv

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from gbaseg.commands.figures import one_of_each_translation
@@ -133,6 +134,13 @@ def test_markdown_and_latex():
     assert r"\caption{50 \% of it}" in latex
     assert r"none\_2" in latex
     assert r"0.700 $\pm$ 0.183" in latex
+
+
+def test_names_stay_one_cell_and_are_no_commands_of_latex():
+    laid_out = pd.DataFrame([{"run": r"a|b $x^2$ {c} ~d \e"}])
+    assert r"| a\|b $x^2$ {c} ~d \e |" in table_layout.to_markdown(laid_out)
+    latex = table_layout.to_latex(laid_out, r"of T{1}", "runs")
+    assert r"a|b \$x\^{}2\$ \{c\} \~{}d \textbackslash{}e" in latex and r"\caption{of T\{1\}}" in latex
 
 
 def test_differences_laid_out():

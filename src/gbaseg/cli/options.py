@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,17 @@ def side_by_side(now: bool, at_once: int | None) -> int:
     if at_once is not None and not now:
         raise click.UsageError("--at-once goes with --run; DVC's queue has `dvc queue start --jobs N`")
     return at_once or 1
+
+
+def given(options: Mapping[str, str]) -> list[str]:
+    """Which of the options (each with the name of its parameter) the present call has.
+
+    Args:
+        options: `--structure` -> `structure`.
+    """
+    context = click.get_current_context()
+    default = click.core.ParameterSource.DEFAULT
+    return [option for option, name in options.items() if context.get_parameter_source(name) != default]
 
 
 FOLDER = click.Path(path_type=Path, file_okay=False)

@@ -8,10 +8,9 @@ from typing import Any
 
 import click
 
-from gbaseg.cli.options import FOLDER, Number, pattern, structures_or_none, two_names
+from gbaseg.cli.options import FOLDER, Number, given, pattern, structures_or_none, two_names
 
 PARAMS = Path("params.yaml")
-_DEFAULT = click.core.ParameterSource.DEFAULT
 
 
 @click.command()
@@ -78,9 +77,7 @@ def plan(
     if data is None and (source is None or target is None):
         lacking = " and ".join(option for option in ("--source", "--target") if parts[option] is None)
         raise click.UsageError(f"no {lacking}; allowed: --source, --labels and --target, or one folder with all")
-    context = click.get_current_context()
-    of_folders = {"--centres": "centres", "--modalities": "modalities", "--root": "root"}
-    asked = [option for option, name in of_folders.items() if context.get_parameter_source(name) != _DEFAULT]
+    asked = given({"--centres": "centres", "--modalities": "modalities", "--root": "root"})
     if data is not None and asked:
         raise click.UsageError(
             f"{data} and {', '.join(asked)}; allowed: with --source and --target; one folder with all stays as it is, "

@@ -11,6 +11,7 @@ from gbaseg.cli.options import (
     OUT_FOLDER,
     Number,
     at_once_option,
+    given,
     names,
     now_option,
     percents,
@@ -282,12 +283,12 @@ def study(
     """
     from gbaseg.commands.study import plan, run
 
-    if experiments and start != "tables":
-        raise click.UsageError("EXPERIMENTS go with --tables alone")
+    if experiments and (start != "tables" or given({"--arms": "arms", "--seeds": "seeds", "--set": "extra"})):
+        raise click.UsageError("EXPERIMENTS go with --tables alone; --arms, --seeds and --set are of the grid's")
     many = side_by_side(start == "here", at_once)
     planned = plan(arms, seeds, extra)
     if start != "tables":
-        run(planned, start or "", many)
+        run(planned, start or "", many, structure)
     if start in ("tables", "here"):
         from gbaseg.commands.study_tables import run as lay_out
 

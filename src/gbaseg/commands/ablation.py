@@ -18,7 +18,7 @@ from typing import Any
 from gbaseg import params
 from gbaseg.commands.comparable import differences
 from gbaseg.commands.experiments import experiments_of_this_commit, queued_experiments
-from gbaseg.commands.overrides import in_hydra
+from gbaseg.commands.overrides import check_further, in_hydra
 from gbaseg.commands.revisions import open_revision
 from gbaseg.errors import UserError
 from gbaseg.runtime import dvc_notes
@@ -133,8 +133,10 @@ def stand(planned: Sequence[Experiment], extra: Sequence[str], queued: bool) -> 
         UserError: as `run`, but of one that fails.
     """
     params.load()  # what is wrong with the file itself is said first
+    own = {one.name: list(one.settings) for one in planned}
     planned = with_extra(planned, extra)
     wanted = {one.name: settings_with(one.overrides) for one in planned}
+    check_further(extra, own)
     for root in sorted({str(settings["dataset"]["root"]) for settings in wanted.values()}):
         check_root(Path(root))
     if queued:
@@ -265,7 +267,7 @@ def _refuse_others(wanted: Mapping[str, Mapping[str, Any]], done: Mapping[str, s
     faults = []
     for name, settings in wanted.items():
         if name in done:
-            theirs = parse_yaml(open_revision(done[name]).read_text(str(params.PATH)), f"params.yaml of {name}")
+            theirs = parse_yaml(open_revision(done[name], name).read_text(str(params.PATH)), f"params.yaml of {name}")
             faults += [f"{name}: {difference}" for difference in differences(theirs, settings, ("then", "now"))]
     if faults:
         raise UserError(

@@ -99,17 +99,14 @@ class Experiment:
         revision: its commit; empty: this folder.
         files: of it.
         settings: its params.yaml, as it stands there.
+        structures: names, that of the tumour first.
     """
 
     name: str
     revision: str
     files: Files
     settings: Mapping[str, Any]
-
-    @property
-    def structures(self) -> list[str]:
-        """Names, that of the tumour first."""
-        return list(self.settings["dataset"]["structures"])
+    structures: Sequence[str]
 
 
 def load_runs(names: Sequence[str], structure: str = "", axes: Sequence[str] = AXES) -> list[Run]:
@@ -121,9 +118,10 @@ def load_runs(names: Sequence[str], structure: str = "", axes: Sequence[str] = A
         axes: keys of params.yaml that they may differ in.
 
     Raises:
-        UserError: see `open_experiments` and `read_run`.
+        UserError: see `open_experiments` and `read_runs`.
     """
-    return [read_run(one, structure) for one in open_experiments(names, axes)]
+    opened = open_experiments(names, axes)
+    return [run for of in read_runs(opened, [structure or opened[0].structures[0]]) for run in of.values()]
 
 
 def open_experiments(names: Sequence[str], axes: Sequence[str] = AXES) -> list[Experiment]:
@@ -144,12 +142,12 @@ def open_experiments(names: Sequence[str], axes: Sequence[str] = AXES) -> list[E
         )
     opened = []
     for name, revision in sorted(revisions.items()):
-        files = open_revision(revision)
+        files = open_revision(revision, name)
         with _faults_told(name, revision):
             settings = parse_yaml(files.read_text(str(params.PATH)), f"experiment {name}: {params.PATH}")
             if not revision:
                 refuse_strangers(_scores_of(params.check(settings)))
-        opened.append(Experiment(name, revision, files, settings))
+            opened.append(Experiment(name, revision, files, settings, list(settings["dataset"]["structures"])))
     check_comparable({one.name: one.settings for one in opened}, axes)
     return opened
 
@@ -173,26 +171,42 @@ def _faults_told(name: str, revision: str) -> Iterator[None]:
         ) from error
 
 
-def read_run(experiment: Experiment, structure: str = "") -> Run:
-    """One run from its files, with the scores of one structure.
-
-    Args:
-        experiment: see `open_experiments`.
-        structure: name; empty: the tumour.
+def check_structure(structure: str, known: Sequence[str], of: str) -> None:
+    """Whether there is such a structure.
 
     Raises:
-        UserError: no such structure, or files and keys that it does not have.
+        UserError: there is none.
     """
-    with _faults_told(experiment.name, experiment.revision):
-        return _read_run(experiment, structure)
+    if structure not in known:
+        raise UserError(f"--structure {structure}: {of} has no such structure; there are: {', '.join(known)}")
+
+
+def read_runs(opened: Sequence[Experiment], structures: Sequence[str]) -> list[dict[str, Run]]:
+    """Of each experiment: structure -> the run with the scores of it, from its files.
+
+    Args:
+        opened: see `open_experiments`.
+        structures: names.
+
+    Raises:
+        UserError: no such structure, or files and keys that experiments do not have; of all of them.
+    """
+    for name in structures:
+        check_structure(name, opened[0].structures, opened[0].name)
+    found, faults = [], []
+    for one in opened:
+        try:
+            with _faults_told(one.name, one.revision):
+                found.append({name: _read_run(one, name) for name in structures})
+        except UserError as error:
+            faults.append(str(error))
+    if faults:
+        raise UserError("\n".join(faults))
+    return found
 
 
 def _read_run(experiment: Experiment, structure: str) -> Run:
     name, files, settings = experiment.name, experiment.files, experiment.settings
-    known = experiment.structures
-    structure = structure or known[0]
-    if structure not in known:
-        raise UserError(f"--structure {structure}: {name} has no such structure; there are: {', '.join(known)}")
     round_ids = [item["id"] for item in settings["self_training"]["rounds"]]
 
     def scores(name: str, optional: bool = False) -> list[CaseScore]:

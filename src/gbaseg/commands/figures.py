@@ -10,6 +10,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from gbaseg.commands.experiments import load_runs
+from gbaseg.commands.outputs import remove_former
 from gbaseg.commands.revisions import open_revision, read_volume, values_of
 from gbaseg.commands.without_labels import read_cases
 from gbaseg.evaluation.drawing import save
@@ -32,6 +33,8 @@ from gbaseg.workflow.pictures import evenly
 
 _CASES = 3
 _ZOOM_MM = 40.0  # of close-ups, or what the structure needs
+_BOXES, _OVERLAYS = ("scores_by_arm.svg", "scores_by_arm.png"), "overlays_by_arm.png"
+_TRANSLATIONS = {"translations.png": None, "translations_close_up.png": _ZOOM_MM}
 
 
 def run(experiments: Sequence[str], out: Path, structure: str = "") -> None:
@@ -45,21 +48,19 @@ def run(experiments: Sequence[str], out: Path, structure: str = "") -> None:
     """
     runs = load_runs(experiments, structure)
     scored = [one for one in runs if all(one.rounds.values())]
-    written = []
+    made: dict[str, Figure] = {}
     if scored:
-        figure = score_boxes(scores_by_arm(scored))
-        for suffix in (".svg", ".png"):
-            save(figure, out / f"scores_by_arm{suffix}")
-            written.append(f"scores_by_arm{suffix}")
-        save(_overlays(scored, structure), out / "overlays_by_arm.png")
-        written.append("overlays_by_arm.png")
+        made |= dict.fromkeys(_BOXES, score_boxes(scores_by_arm(scored)))
+        made[_OVERLAYS] = _overlays(scored, structure)
     translated = one_of_each_translation(runs)
     if translated:
         rows = _translations(translated, structure)
-        for name, zoom_mm in (("translations.png", None), ("translations_close_up.png", _ZOOM_MM)):
-            save(translations_side_by_side(rows, zoom_mm=zoom_mm), out / name)
-            written.append(name)
-    log(f"{', '.join(written) or 'nothing to draw'} in {out}")
+        made |= {name: translations_side_by_side(rows, zoom_mm=zoom_mm) for name, zoom_mm in _TRANSLATIONS.items()}
+    # Written when all are drawn: what fails leaves none of this call beside others of an earlier one.
+    for name, figure in made.items():
+        save(figure, out / name)
+    remove_former(out / name for name in (*_BOXES, _OVERLAYS, *_TRANSLATIONS) if name not in made)
+    log(f"{', '.join(made) or 'nothing to draw'} in {out}")
 
 
 def scores_by_arm(runs: Sequence[Run]) -> dict[str, dict[str, list[CaseScore]]]:
@@ -86,7 +87,7 @@ def one_of_each_translation(runs: Sequence[Run]) -> dict[str, Run]:
 
 def _translations(runs: dict[str, Run], structure: str) -> list[TranslationRow]:
     """A few source cases, evenly through the set, at the structure's central slice."""
-    opened = {name: open_revision(one.revision) for name, one in runs.items()}
+    opened = {name: open_revision(one.revision, one.name) for name, one in runs.items()}
     first = next(iter(opened.values()))
     value, _ = values_of(first, structure)
     rows = []
@@ -104,7 +105,7 @@ def _overlays(runs: Sequence[Run], structure: str) -> Figure:
     segments them."""
     seed = min(one.seed for one in runs)
     columns = {label(one.setting): one for one in runs if one.seed == seed}
-    opened = {name: open_revision(one.revision) for name, one in columns.items()}
+    opened = {name: open_revision(one.revision, one.name) for name, one in columns.items()}
     last = {name: list(one.rounds)[-1] for name, one in columns.items()}
     dice = {name: {row.case: row.dice for row in one.rounds[last[name]]} for name, one in columns.items()}
     first = next(iter(opened.values()))

@@ -9,6 +9,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
+from gbaseg.runtime.progress import log
+
 
 def unwritable(path: Path) -> str:
     """Why nothing can be written at `path` (a file or folder, there or not), empty where it can.
@@ -51,6 +53,14 @@ def same_file(path: Path, others: Iterable[Path]) -> Path | None:
     """The first of `others` that is the file at `path`."""
     this = identity(path)
     return next((other for other in others if this is not None and identity(other) == this), None)
+
+
+def remove_former(paths: Iterable[Path]) -> None:
+    """Remove what an earlier call wrote and this one has nothing for: beside its files it would be taken for theirs."""
+    for path in paths:
+        if path.is_file():
+            path.unlink()
+            log(f"{path}: of an earlier call, this one has none; removed")
 
 
 def shared_names(names: Iterable[tuple[str, str]]) -> list[tuple[str, list[str]]]:

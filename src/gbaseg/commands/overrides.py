@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -37,3 +38,33 @@ def in_hydra(value: Any) -> str:
     # A backslash counts as one, but before a quote, and before what would be another key's value.
     quoted = re.sub(r'(\\*)("|$)', lambda found: 2 * found[1] + ('\\"' if found[2] else ""), str(value))
     return '"' + quoted.replace("${", "\\${") + '"'
+
+
+def check_further(extra: Sequence[str], own: Mapping[str, Sequence[str]]) -> None:
+    """Whether settings of every experiment leave what each is named for.
+
+    Args:
+        extra: `KEY=VALUE` each.
+        own: name of an experiment -> keys that it sets by itself.
+
+    Raises:
+        UserError: keys that are given twice, or that an experiment sets by itself: it would have the name of one and
+            the settings of another.
+    """
+    faults = []
+    for key, times in Counter(setting.partition("=")[0] for setting in extra).items():
+        if times > 1:
+            faults.append(f"--set {key}: {times} times; allowed: once")
+        if names := [name for name, keys in own.items() if any(_overlap(key, one) for one in keys)]:
+            some = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+            faults.append(
+                f"--set {key}: {some} set it by themselves; leave it out (they start from params.yaml), or leave them "
+                "out"
+            )
+    if faults:
+        raise UserError("\n".join(faults))
+
+
+def _overlap(key: str, other: str) -> bool:
+    """Whether one of two keys of params.yaml is the other, or above it."""
+    return f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}.")

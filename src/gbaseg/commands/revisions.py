@@ -19,6 +19,10 @@ from gbaseg.text_file import parse_yaml, text_of
 class Files(Protocol):
     """Where the files of one run are read from."""
 
+    @property
+    def of(self) -> str:
+        """That run, in messages."""
+
     def read_text(self, path: str) -> str:
         """Content of a file; OSError where there is none."""
 
@@ -28,6 +32,8 @@ class Files(Protocol):
 
 class _Folder:
     """The files of this folder."""
+
+    of = "this folder"
 
     def read_text(self, path: str) -> str:
         if not Path(path).is_file():
@@ -42,38 +48,45 @@ class _Folder:
 class _Revision:
     """The files of this folder at another time."""
 
-    files: Files
+    files: Any
     below: str
+    of: str
 
     def read_text(self, path: str) -> str:
-        return self.files.read_text(f"{self.below}{path}")
+        return str(self.files.read_text(f"{self.below}{path}"))
 
     def read_bytes(self, path: str) -> bytes:
-        return self.files.read_bytes(f"{self.below}{path}")
+        return bytes(self.files.read_bytes(f"{self.below}{path}"))
 
 
-def open_revision(revision: str) -> Files:
-    """Files of a revision, those that DVC tracks too; empty: of this folder."""
+def open_revision(revision: str, name: str = "") -> Files:
+    """Files of a revision, those that DVC tracks too; empty: of this folder.
+
+    Args:
+        revision: a commit.
+        name: of its experiment, for messages.
+    """
     if not revision:
         return _Folder()
     from dvc.api import DVCFileSystem
 
     # Of a revision DVC shows the whole repository; this project may be a folder of it, with a DVC of its own.
     below = below_the_top()
-    return _Revision(DVCFileSystem(rev=revision, subrepos=bool(below)), below)
+    return _Revision(DVCFileSystem(rev=revision, subrepos=bool(below)), below, f"experiment {name or revision[:7]}")
 
 
 @contextmanager
-def in_cache(path: Path) -> Iterator[None]:
+def in_cache(files: Files, path: Path) -> Iterator[None]:
     """A file of an experiment is read within.
 
     Raises:
-        UserError: it is not in DVC's cache.
+        UserError: it is not in DVC's cache, or not in this folder; says of which experiment.
     """
     try:
         yield
     except OSError as error:
-        raise UserError(f"{path}: {error}; no longer in DVC's cache") from error
+        remedy = "`dvc repro` makes it" if isinstance(files, _Folder) else "no longer in DVC's cache"
+        raise UserError(f"{files.of}: {path}: {error.strerror or 'no such file'}; {remedy}") from error
 
 
 def read_volume(files: Files, path: Path) -> volume.Volume:
@@ -82,7 +95,7 @@ def read_volume(files: Files, path: Path) -> volume.Volume:
     Raises:
         UserError: it is not in DVC's cache.
     """
-    with in_cache(path):
+    with in_cache(files, path):
         content = files.read_bytes(str(path))
     with tempfile.NamedTemporaryFile(suffix="".join(path.suffixes[-2:])) as stream:  # `read` takes files
         stream.write(content)

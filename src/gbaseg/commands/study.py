@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from gbaseg import params
 from gbaseg.commands.ablation import Standing, carry_out, settings_with, stand, with_extra
+from gbaseg.commands.experiments import check_structure
 from gbaseg.commands.study_arms import Arm, choose_arms, plan_study
 from gbaseg.cost.counted import DataSize
 from gbaseg.cost.forecast import Forecast, forecast
@@ -62,17 +63,20 @@ def plan(arms: Sequence[str], seeds: Sequence[int], extra: Sequence[str]) -> Stu
     return Study(chosen, left_out, seeds, extra)
 
 
-def run(study: Study, start: str, at_once: int = 1) -> None:
+def run(study: Study, start: str, at_once: int = 1, structure: str = "") -> None:
     """Say what there is to do and how long it takes here; then do it.
 
     Args:
         study: see `plan`.
         start: `here`; `queue`, in DVC's; or nothing: it is said alone.
         at_once: runs at a time, where they run here.
+        structure: whose scores the tables will have; empty: of all.
 
     Raises:
-        UserError: see `ablation.run`.
+        UserError: no such structure, which is better known before the runs; or see `ablation.run`.
     """
+    if structure:
+        check_structure(structure, list(_checked(study.extra).dataset.structures), str(params.PATH))
     standing = study.stand(queued=start == "queue" or at_once > 1)
     _say(study, standing)
     if start:

@@ -8,7 +8,8 @@ from typing import Any
 
 from gbaseg.commands.comparable import STUDY_AXES, differences
 from gbaseg.commands.consensus import consensus_of
-from gbaseg.commands.experiments import open_experiments, read_run
+from gbaseg.commands.experiments import open_experiments, read_runs
+from gbaseg.commands.outputs import remove_former
 from gbaseg.commands.study import Study
 from gbaseg.commands.without_labels import known_of
 from gbaseg.errors import UserError
@@ -34,9 +35,9 @@ Scores are of the last round's pseudo-labels of the target's training cases; non
 of folds: Dice, 0 where no fold finds the structure. With the round before: of the last that was trained, all structures
 together. Plausible: the share of masks that are not empty and whose volume the source's structures have. Consensus: how
 well a run agrees with the others on its images, as the factor of their pairwise Dice (of three runs or more); it goes
-by the most, and is wrong where most arms fail in the same way. The rule: consensus x folds x rounds x plausible, without what is not known
-of every run. Of several structures every figure is the mean over them, of a case over those that its labels have; a run
-that has collapsed in one of them has collapsed.
+by the most, and is wrong where most arms fail in the same way. The rule: consensus x folds x rounds x plausible,
+without what is not known of every run. Of several structures every figure is the mean over them, of a case over those
+that its labels have; a run that has collapsed in one of them has collapsed.
 Rank correlation: Spearman's with the runs' mean Dice, over all of them [95 % interval by bootstrap over runs]; within a
 seed: among its runs, mean over the seeds; without failed runs: over those whose Dice is {{failed:g}} or more. Regret:
 the best run's Dice less that of the run that the score chooses; of an arm, which is chosen by its mean over the seeds
@@ -67,7 +68,7 @@ def run(study: Study, experiments: Sequence[str], out: Path, structure: str) -> 
     opened = open_experiments(experiments or sorted(done), STUDY_AXES)
     all_structures = opened[0].structures  # of every run: they differ in STUDY_AXES alone
     structures = [structure] if structure else all_structures
-    of_each = [{name: read_run(one, name) for name in structures} for one in opened]
+    of_each = read_runs(opened, structures)
     runs = [mean_of_structures(list(of.values())) for of in of_each]
     called = _called(runs, arms)
     _refuse_mixed(runs, {one.name: one.settings for one in opened})
@@ -140,4 +141,6 @@ def _write(
         for path in figures:
             with scratch.output(path).open("wb") as stream:
                 save_to(figure, stream, path.suffix.removeprefix("."))
+    if not scored:
+        remove_former([out / "arms.csv", out / "arms.tex"])
     print(page.read_text(encoding="utf-8"))

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from gbaseg.commands.experiments import load_runs
+from gbaseg.commands.outputs import remove_former
 from gbaseg.errors import UserError
 from gbaseg.evaluation import paper, table_layout, tables
 from gbaseg.evaluation.runs import Run, failed_translations, group_runs, reference_runs
@@ -30,6 +31,7 @@ SCORED = (
     ("differences", "Differences", table_layout.lay_out_differences, paper.differences),
 )
 PROXIES = "What is known without the target's labels (none of it but the last column is Dice on the target)"
+NAMES = (*(name for name, *_ in SCORED), "proxies")
 NOTES = """Mean of the seeds' means ± SD over the cases of all seeds (ddof = 1); [95 % interval] by bootstrap over seeds
 and cases, too narrow with two or three seeds. p: paired t-test and Wilcoxon over the cases, two-sided, for these very
 trainings; over seeds: t-test of the seeds' mean differences; none is corrected for the number of comparisons. Reference
@@ -76,6 +78,7 @@ def run(
             scratch.output(out / f"{table.name}.tex").write_text(latex, encoding="utf-8")
             text.append(f"{table.caption}\n\n{table_layout.to_markdown(table.laid_out)}\n")
         scratch.output(page).write_text("\n".join([*text, *notes, ""]), encoding="utf-8")
+    remove_former({out / f"{name}.{suffix}" for name in NAMES for suffix in ("csv", "tex")} - set(files))
     print(page.read_text(encoding="utf-8"))
     log(f"{len(runs)} runs, tables in {out}")
 

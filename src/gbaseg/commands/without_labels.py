@@ -108,6 +108,6 @@ def read_csv(files: Files, path: Path) -> Iterator[dict[str, str]]:
     Raises:
         UserError: it is not in DVC's cache.
     """
-    with in_cache(path):
+    with in_cache(files, path):
         text = files.read_text(str(path))
     yield from csv.DictReader(io.StringIO(text))

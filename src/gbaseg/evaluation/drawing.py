@@ -36,6 +36,7 @@ _STYLE: Any = {
     "figure.constrained_layout.use": True,
     "pdf.fonttype": 42,  # text stays text in PDF
     "svg.fonttype": "none",
+    "text.parse_math": False,  # names of structures, arms and centres are text, with whatever dollars
     "svg.hashsalt": "gbaseg",
 }
 _P = ParamSpec("_P")

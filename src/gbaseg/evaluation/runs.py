@@ -76,8 +76,8 @@ class Run:
 def mean_of_structures(of: Sequence[Run]) -> Run:
     """One run by the mean over its structures, case by case.
 
-    A case counts by the structures that its labels have; volumes are sums. A reference (threshold, oracle) that some
-    structure lacks is left out, and so are proxies, which are of one structure.
+    A case counts by the structures that its labels have; volumes are sums. A reference (threshold, oracle) that lacks
+    one of them is left out, and so are proxies, which are of one structure.
 
     Args:
         of: the same run with the scores of each structure.
@@ -85,6 +85,8 @@ def mean_of_structures(of: Sequence[Run]) -> Run:
     first = of[0]
     if len(of) == 1:
         return first
+
+    labelled = [one for one in of if any(one.rounds.values())]
 
     def mean(parts: Sequence[Sequence[CaseScore]]) -> list[CaseScore]:
         by_case: dict[str, list[CaseScore]] = {}
@@ -95,8 +97,8 @@ def mean_of_structures(of: Sequence[Run]) -> Run:
     return replace(
         first,
         rounds={name: mean([one.rounds[name] for one in of]) for name in first.rounds},
-        threshold=mean([one.threshold for one in of]) if all(one.threshold for one in of) else (),
-        oracle=mean([one.oracle for one in of]) if all(one.oracle for one in of) else (),
+        threshold=mean([one.threshold for one in of]) if all(one.threshold for one in labelled) else (),
+        oracle=mean([one.oracle for one in of]) if all(one.oracle for one in labelled) else (),
         proxies={},
     )
 

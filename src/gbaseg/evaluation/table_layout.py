@@ -21,7 +21,13 @@ Beside = Callable[[Sequence[dict[str, Any]]], list[dict[str, Any]]]
 _PROXY_COLUMNS = (
     *SETTING, "round", "seeds", "pseudo_target_dice", "fold_agreement", "round_agreement", "doubtful", "dice",
 )  # fmt: skip
-_LATEX = str.maketrans({"±": r"$\pm$", "<": "$<$", ">": "$>$", "–": "--", "−": "$-$"})
+_LATEX = str.maketrans(
+    {
+        "±": r"$\pm$", "<": "$<$", ">": "$>$", "–": "--", "−": "$-$",
+        "\\": r"\textbackslash{}", "^": r"\^{}", "~": r"\~{}",
+        **{sign: f"\\{sign}" for sign in "%&_#${}"},
+    }
+)  # fmt: skip
 
 
 def lay_out_translations(table: pd.DataFrame, beside: Beside = list) -> pd.DataFrame:
@@ -131,7 +137,8 @@ def label_of(line: dict) -> str:
 
 def to_markdown(laid_out: pd.DataFrame) -> str:
     """GitHub's tables; cells are text as they stand."""
-    return laid_out.to_markdown(index=False, disable_numparse=True)
+    cells = laid_out.map(_of_a_row).rename(columns=_of_a_row)
+    return cells.to_markdown(index=False, disable_numparse=True)
 
 
 def to_latex(laid_out: pd.DataFrame, caption: str, name: str) -> str:
@@ -142,9 +149,12 @@ def to_latex(laid_out: pd.DataFrame, caption: str, name: str) -> str:
     )
 
 
+def _of_a_row(text: str) -> str:
+    """Text of one cell: a bar would begin the next one."""
+    return text.replace("|", "\\|")
+
+
 def _escaped(text: str) -> str:
-    for sign in "%&_#":
-        text = text.replace(sign, f"\\{sign}")
     return text.translate(_LATEX)
 
 
