@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from gbaseg import params
-from gbaseg.commands import study, study_tables
+from gbaseg.commands import experiments, study, study_tables
 from gbaseg.commands.ablation import Standing, plan_arms, settings_with
 from gbaseg.commands.consensus import consensus_of
 from gbaseg.commands.overrides import in_hydra
@@ -266,6 +266,8 @@ def test_without_labels_the_tables_are_of_scores_alone(tmp_path):
         files = Files(**{TABLE: rows_of(t1=(500, folds, ""), t2=(600, folds, ""))})
         runs.append(run)
         known_runs.append(known_of({"VS": run}, "auto", files, {}))
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study/arms.csv").write_text("of an earlier call, whose runs had labels")
     study_tables._write(
         runs, known_runs, {runs[0].setting: "auto"}, ["naive-seed-1"], tmp_path / "study", " (VS alone)"
     )
@@ -275,3 +277,27 @@ def test_without_labels_the_tables_are_of_scores_alone(tmp_path):
     assert "not known: 0 run(s) with labels" in page and "Not run yet: naive-seed-1." in page
     choice = pd.read_csv(tmp_path / "study/choice.csv").set_index("score")
     assert choice.loc[RULE, "chosen"] == choice.loc[FOLDS, "chosen"] == "auto-2" and choice["rho"].isna().all()
+
+
+def test_a_structure_that_no_label_of_the_target_has_is_named(tmp_path, capsys):
+    one = known(rows_of(t1=(500, 0.9, "")))
+    rows = [CaseScore("v1", "A", "test", "RV", 0.8, 1.0, 1.0, 500.0, 500.0)]
+    run = Run("x", "gba", "auto", "A", 0, 1, {"round_0": rows, "round_1": rows})
+    study_tables._write([run], [one], {}, [], tmp_path / "study", " (mean of RV, LV)", ["LV"])
+    assert "In no label of the target: LV; Dice and ASSD are of the others." in capsys.readouterr().out
+
+
+def test_an_experiment_of_before_there_were_several_structures_is_named(tmp_path, monkeypatch):
+    """Its params.yaml has no `dataset.structures`."""
+    monkeypatch.setattr(experiments, "find_experiments", lambda names: {name: "1a2b3c" for name in names})
+    monkeypatch.setattr(experiments, "open_revision", lambda *_: Files(**{"params.yaml": "dataset: {root: data}\n"}))
+    with pytest.raises(UserError, match=r"experiment old: its params.yaml has no 'structures'"):
+        experiments.open_experiments(["old"])
+
+
+def test_what_is_missing_is_said_of_every_experiment(monkeypatch):
+    monkeypatch.setattr(experiments, "find_experiments", lambda names: {name: "1a2b3c" for name in names})
+    monkeypatch.setattr(experiments, "open_revision", lambda *_: Files())
+    with pytest.raises(UserError) as raised:
+        experiments.load_runs(["one", "two"])
+    assert [line.split(":")[0] for line in str(raised.value).splitlines()] == ["experiment one", "experiment two"]

@@ -152,11 +152,34 @@ def test_tables_of_a_study_are_of_all_structures(project):
     # The cochlea's folds agree at 0.9 in every run, the runs on its mask entirely.
     assert runs["fold_agreement"].values == pytest.approx((tumour["fold_agreement"].values + 0.9) / 2)
     assert runs["consensus"].values == pytest.approx((tumour["consensus"].values + 1.0) / 2)
+    # The cochlea's volumes are all plausible, those of the tumour but for the collapsed arm's.
+    assert runs["plausible"].tolist() == [0.5 if one else 1.0 for one in tumour["collapsed"]]
+    assert runs["least_plausible"].tolist() == tumour["least_plausible"].tolist() == tumour["plausible"].tolist()
     # Masks of one structure in reason do not make up for those of the other.
     assert runs["collapsed"].to_dict() == tumour["collapsed"].to_dict() and runs["collapsed"].sum() == 2
     result = gbaseg("study", *GRID, "--structure", "nerve", "--tables", "--out", "of_none")
     assert result.exit_code == 1 and not Path("of_none").exists()
     assert "has no such structure; there are: VS, Cochlea" in result.stderr
+
+
+def test_tables_say_of_which_structure_they_are_and_keep_none_of_another_call(project):
+    for structure, named in (("", "VS"), ("Cochlea", "Cochlea")):
+        Path("one").mkdir(exist_ok=True)
+        Path("one/differences.csv").write_text("of two runs")
+        result = gbaseg("tables", "auto-seed-1", "--structure", structure, "--out", "one")
+        assert result.exit_code == 0, result.output
+        assert f"Table II. Dice and ASSD by round ({named} alone)" in Path("one/tables.md").read_text()
+        assert f"by round ({named} alone)" in Path("one/rounds.tex").read_text()
+        assert set(pd.read_csv("one/cases.csv")["structure"]) == {named}
+        assert not Path("one/differences.csv").exists()
+
+
+def test_what_is_asked_of_the_tables_is_checked_before_anything_runs(project):
+    result = gbaseg("study", "--arms", "naive", "--seeds", "7", "--structure", "nerve", "--run")
+    assert result.exit_code == 1 and "--structure nerve: params.yaml has no such structure" in result.stderr
+    assert "naive-seed-7" not in experiments_of_this_commit()
+    result = gbaseg("study", "--tables", "--arms", "auto", "naive-seed-1")
+    assert result.exit_code != 0 and "--arms, --seeds and --set are of the grid's" in result.stderr
 
 
 @pytest.mark.unusual("Commands", "`study --tables` after params.yaml has changed", "key, then and now; no table")
@@ -174,7 +197,12 @@ def test_other_experiments_are_laid_out_by_name(project):
     assert result.exit_code == 0, result.output
     assert "cyclegan A, naive" in Path("two/study.md").read_text()
     assert gbaseg("study", "naive-seed-1").exit_code == 1
+    subprocess.run(["git", "commit", "-qm", "later", "--allow-empty"], check=True)
+    result = gbaseg("study", *GRID, "--tables")
+    subprocess.run(["git", "reset", "-q", "--soft", "HEAD~1"], check=True)
+    assert result.exit_code == 1 and "; other commits have auto-seed-1, auto-seed-2, naive-seed-1" in result.stderr
     result = gbaseg("study", "--seeds", "9", "--tables")
+    assert "other commits" not in result.stderr
     assert (result.exit_code, "no run of this study on the present commit" in result.stderr) == (1, True)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +74,17 @@ def _experiments(all_commits: bool) -> dict[str, dict[str, str]]:
     return found
 
 
+def of_other_commits(names: Collection[str] = ()) -> str:
+    """In words, behind what is said of the present commit: which experiments others have; empty where they have none.
+
+    Args:
+        names: those that are asked for; empty: any.
+    """
+    found = sorted(name for name in _experiments(all_commits=True) if not names or name in names)
+    some = ", ".join(found[:5]) + (f" and {len(found) - 5} more" if len(found) > 5 else "")
+    return f"; other commits have {some}, which can be named, or check their commit out" if found else ""
+
+
 @contextmanager
 def _repository() -> Iterator[Any]:
     check_repository()
@@ -139,6 +150,7 @@ def open_experiments(names: Sequence[str], axes: Sequence[str] = AXES) -> list[E
     if not revisions:
         raise UserError(
             "no experiments of the present commit; `gbaseg ablation arms` makes some, `workspace` names this run"
+            f"{of_other_commits()}"
         )
     opened = []
     for name, revision in sorted(revisions.items()):
@@ -179,6 +191,13 @@ def check_structure(structure: str, known: Sequence[str], of: str) -> None:
     """
     if structure not in known:
         raise UserError(f"--structure {structure}: {of} has no such structure; there are: {', '.join(known)}")
+
+
+def in_caption(shown: Sequence[str], known: Sequence[str]) -> str:
+    """Which structures a table is of, behind its caption; empty where there is one alone."""
+    if len(known) < 2:
+        return ""
+    return f" ({shown[0]} alone)" if len(shown) == 1 else f" (mean of {', '.join(shown)})"
 
 
 def read_runs(opened: Sequence[Experiment], structures: Sequence[str]) -> list[dict[str, Run]]:

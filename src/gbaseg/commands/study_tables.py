@@ -8,7 +8,7 @@ from typing import Any
 
 from gbaseg.commands.comparable import STUDY_AXES, differences
 from gbaseg.commands.consensus import consensus_of
-from gbaseg.commands.experiments import open_experiments, read_runs
+from gbaseg.commands.experiments import in_caption, of_other_commits, open_experiments, read_runs
 from gbaseg.commands.outputs import remove_former
 from gbaseg.commands.study import Study
 from gbaseg.commands.without_labels import known_of
@@ -64,7 +64,9 @@ def run(study: Study, experiments: Sequence[str], out: Path, structure: str) -> 
     done = set() if experiments else study.stand().done
     missing = [name for name in arms if name not in done]
     if arms and not done:
-        raise UserError("no run of this study on the present commit; `gbaseg study --run` makes them")
+        raise UserError(
+            f"no run of this study on the present commit; `gbaseg study --run` makes them{of_other_commits(arms)}"
+        )
     opened = open_experiments(experiments or sorted(done), STUDY_AXES)
     all_structures = opened[0].structures  # of every run: they differ in STUDY_AXES alone
     structures = [structure] if structure else all_structures
@@ -77,8 +79,9 @@ def run(study: Study, experiments: Sequence[str], out: Path, structure: str) -> 
         known_of(of, called[one.setting], experiment.files, agreeing[one.name])
         for experiment, of, one in zip(opened, of_each, runs, strict=True)
     ]
-    some = f" ({structure} alone)" if structure else f" (mean of {', '.join(structures)})"
-    _write(runs, known, called, missing, out, some if len(all_structures) > 1 else "")
+    labelled = [name for name in structures if any(rows for of in of_each for rows in of[name].rounds.values())]
+    nowhere = [name for name in structures if name not in labelled] if labelled else []
+    _write(runs, known, called, missing, out, in_caption(structures, all_structures), nowhere)
     log(f"{len(runs)} runs, tables and {FIGURE} in {out}")
 
 
@@ -111,8 +114,9 @@ def _write(
     missing: Sequence[str],
     out: Path,
     of: str,
+    nowhere: Sequence[str] = (),
 ) -> None:
-    """`of`: what captions say of the structure."""
+    """`of`: what captions say of the structure; `nowhere`: structures that no label of the target has."""
     scored = [one for one in runs if all(one.rounds.values())]
     failed_below = min(runs[0].low_dice, default=LOW_DICE[0])
     made = []
@@ -135,6 +139,7 @@ def _write(
             text.append(f"{caption}\n\n{table_layout.to_markdown(laid_out)}\n")
         notes = [NOTES.format(failed=failed_below)]
         notes += [NESTED] * nested
+        notes += [f"In no label of the target: {', '.join(nowhere)}; Dice and ASSD are of the others."] * bool(nowhere)
         notes += [f"Not run yet: {', '.join(missing)}."] * bool(missing)
         scratch.output(page).write_text("\n".join([*text, *notes, ""]), encoding="utf-8")
         figure = scores_against_dice(known, study_tables.SCORES)

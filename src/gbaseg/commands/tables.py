@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from gbaseg.commands.experiments import load_runs
+from gbaseg.commands.experiments import in_caption, open_experiments, read_runs
 from gbaseg.commands.outputs import remove_former
 from gbaseg.errors import UserError
 from gbaseg.evaluation import paper, table_layout, tables
@@ -55,13 +55,17 @@ def run(
     """Write every table as CSV (long, unrounded), Markdown and LaTeX into `out`, and the scores; print the Markdown.
 
     Args:
-        experiments: see `load_runs`.
+        experiments: see `open_experiments`.
         out: folder of the tables.
         structure: whose scores; empty: the tumour.
         small_mm3, large_mm3: bounds of Table II's groups.
         percents: of Table III.
     """
-    runs = load_runs(experiments, structure)
+    opened = open_experiments(experiments)
+    structures = opened[0].structures
+    shown = structure or structures[0]
+    runs = [of[shown] for of in read_runs(opened, [shown])]
+    of_it = in_caption([shown], structures)
     made = _make(runs, small_mm3, large_mm3, percents)
     if not made:
         raise UserError(f"{', '.join(run.name for run in runs)}: neither scores nor proxies to tabulate")
@@ -74,9 +78,9 @@ def run(
         text = []
         for table in made:
             table.content.to_csv(scratch.output(out / f"{table.name}.csv"), index=False, lineterminator="\n")
-            latex = table_layout.to_latex(table.laid_out, table.caption, table.name)
+            latex = table_layout.to_latex(table.laid_out, f"{table.caption}{of_it}", table.name)
             scratch.output(out / f"{table.name}.tex").write_text(latex, encoding="utf-8")
-            text.append(f"{table.caption}\n\n{table_layout.to_markdown(table.laid_out)}\n")
+            text.append(f"{table.caption}{of_it}\n\n{table_layout.to_markdown(table.laid_out)}\n")
         scratch.output(page).write_text("\n".join([*text, *notes, ""]), encoding="utf-8")
     remove_former({out / f"{name}.{suffix}" for name in NAMES for suffix in ("csv", "tex")} - set(files))
     print(page.read_text(encoding="utf-8"))

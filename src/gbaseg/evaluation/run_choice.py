@@ -36,7 +36,8 @@ class KnownRun:
         arm: in words.
         seed: of the run.
         scores: name -> value without labels; `nan` where it is not known.
-        plausible: share of the pseudo-labels that are not empty and whose volume the source's structures have.
+        plausible: share of the pseudo-labels that are not empty and whose volume the source's structures have; of
+            several structures the least.
         dice: mean on the target's labels; `nan` without any.
     """
 
@@ -227,12 +228,13 @@ def choice_table(runs: Sequence[KnownRun], failed_below: float, nested: bool) ->
 
 
 def run_table(runs: Sequence[KnownRun]) -> pd.DataFrame:
-    """What is known of each run: `run`, `arm`, `seed`, its scores, `plausible`, `collapsed`, `dice`."""
+    """What is known of each run: `run`, `arm`, `seed`, its scores, `least_plausible` (`KnownRun.plausible`, by which it
+    is `collapsed`), `collapsed`, `dice`."""
     return pd.DataFrame(
         [
             {
                 "run": run.name, "arm": run.arm, "seed": run.seed, **run.scores,
-                "plausible": run.plausible, "collapsed": run.collapsed, "dice": run.dice,
+                "least_plausible": run.plausible, "collapsed": run.collapsed, "dice": run.dice,
             }
             for run in runs
         ]

@@ -27,7 +27,7 @@ from gbaseg.evaluation.runs import (
 )
 from gbaseg.evaluation.score_tables import METRICS
 from gbaseg.evaluation.statistics import compare_paired, mean_interval, seed_spread
-from gbaseg.evaluation.summary import CaseScore
+from gbaseg.evaluation.summary import COLUMNS, CaseScore
 
 # The paper's 15 smallest and 15 largest of its validation cases.
 SMALL_MM3, LARGE_MM3 = 720.0, 5400.0
@@ -43,7 +43,8 @@ def case_table(runs: Sequence[Run]) -> pd.DataFrame:
             for run in group
             for round_id, scores in run.rounds.items()
             for score in scores
-        ]
+        ],
+        columns=[*SETTING, "seed", "round", *COLUMNS],
     )
 
 
