@@ -161,6 +161,13 @@ def test_names_of_structures_are_no_markup(capsys):
     assert all(printed.count(name) == 2 for name in metrics)
 
 
+def test_the_structure_that_steers_is_the_first(capsys):
+    metrics = {name: round_metrics(0.5)["tumour"] for name in ("LV", "MYO", "RV")}
+    print_rounds_table([("0", {"converged": False, **metrics})], tumour="RV")
+    titles = [line.split()[-1] for line in capsys.readouterr().out.splitlines() if line.startswith("Rounds of")]
+    assert titles == ["RV", "LV", "MYO"]
+
+
 def test_of_several_structures_without_labels_the_rounds_agreement_is_said_to_be_of_all():
     several = [("0", {"converged": False, "agreement": 0.9, "proxies": {"others": {"Cochlea": {}}}})]
     assert "the round before, of all structures" in " ".join(printed(several).split())

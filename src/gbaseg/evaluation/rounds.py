@@ -102,13 +102,14 @@ def write_rounds(rounds: Rounds, path: str | Path) -> None:
 def print_rounds_table(
     rounds: Rounds, console: Console | None = None, low_dice: float = LOW_DICE[0], tumour: str = "tumour"
 ) -> None:
-    """Print one table a structure, one line a round: mean ± SD (ddof = 1), median, failures, convergence.
+    """Print one table a structure, `tumour` first, one line a round: mean ± SD (ddof = 1), median, failures, stop.
 
     Without scores in any round it says so, and shows what is known without labels: `agreement` of the pseudo-labels
-    with the round before, and Dice on held-out folds, where `proxies` stands in a round's metrics; `tumour` first.
+    with the round before, and Dice on held-out folds, where `proxies` stands in a round's metrics.
     """
     console = console or plain_console()
-    structures = list(dict.fromkeys(name for _, metrics in rounds for name in structures_of(metrics)))
+    found = dict.fromkeys(name for _, metrics in rounds for name in structures_of(metrics))
+    structures = sorted(found, key=lambda name: name != tumour)
     for structure in structures:
         table = plain_table(f"Rounds of self-training: {structure}")
         for heading in ("round", "cases", "Dice", "median", "ASSD (mm)", "median", f"< {low_dice:g}"):
