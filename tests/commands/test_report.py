@@ -1,5 +1,7 @@
 """Which slices of a case the report shows."""
 
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +9,7 @@ import numpy as np
 from gbaseg import params
 from gbaseg.commands import report
 from gbaseg.commands.report_cases import interesting_slices
+from gbaseg.evaluation.summary import CaseScore
 from gbaseg.planning.page import PAGE
 from gbaseg.planning.writing import params_text, stamp_of
 
@@ -46,3 +49,11 @@ def test_the_plan_is_shown_while_its_numbers_stand(tmp_path, monkeypatch):
     assert [(section.title, section.text) for section in report._plan()] == [("Plan", PAGE.read_text())]
     params.PATH.write_text(text.replace("seed: 1", "seed: 2"))
     assert report._plan() == []
+
+
+def test_of_a_structure_that_is_in_no_label_there_are_no_curves():
+    row = CaseScore("c1", "A", "test", "LV", math.nan, math.nan, math.nan, 0.0, 9.0)
+    assert report._curves("LV", ": LV", [("survey", [row]), ("round_0", [row])]) == []
+    assert (
+        len(report._curves("LV", ": LV", [("survey", [row]), ("round_0", [replace(row, dice=0.5, assd_mm=1.0)])])) == 1
+    )

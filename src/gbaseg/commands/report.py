@@ -5,6 +5,7 @@ Beside it every table as CSV.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -199,7 +200,8 @@ def _same(name: str) -> Column:
 
 
 def _curves(structure: str, name: str, scores: list[tuple[str, list[CaseScore]]]) -> list[Picture]:
-    if not any(rows for _, rows in scores):
+    # A structure may be in no label: its axes would be empty.
+    if all(math.isnan(row.dice) for _, rows in scores for row in rows):
         return []
     return [as_vector(dice_assd_by_round(scores, structure), f"Dice and ASSD by round{name}", readings.ROUNDS)]
 
