@@ -85,7 +85,8 @@ def in_cache(files: Files, path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        remedy = "`dvc repro` makes it" if isinstance(files, _Folder) else "no longer in DVC's cache"
+        gone = "not run to its end, or no longer in DVC's cache (`dvc exp remove` it, and run it again)"
+        remedy = "`dvc repro` makes it" if isinstance(files, _Folder) else gone
         raise UserError(f"{files.of}: {path}: {error.strerror or 'no such file'}; {remedy}") from error
 
 
