@@ -2,6 +2,7 @@
 
 import json
 import math
+import shlex
 import shutil
 from pathlib import Path
 
@@ -301,3 +302,12 @@ def test_what_is_missing_is_said_of_every_experiment(monkeypatch):
     with pytest.raises(UserError) as raised:
         experiments.load_runs(["one", "two"])
     assert [line.split(":")[0] for line in str(raised.value).splitlines()] == ["experiment one", "experiment two"]
+
+
+def test_the_command_that_is_said_to_lay_it_out_is_that_of_these_runs():
+    """Without the arms, seeds and settings it would look for others."""
+    planned = study.plan(["auto", "naive"], [4, 5], ["evaluation.oracle=true", "dataset.root='/d/a b'"])
+    assert shlex.split(planned.tables_command()) == [
+        "gbaseg", "study", "--tables", "--arms", "naive,auto", "--seeds", "4,5",
+        "-S", "evaluation.oracle=true", "-S", "dataset.root='/d/a b'",
+    ]  # fmt: skip

@@ -203,6 +203,7 @@ def test_other_experiments_are_laid_out_by_name(project):
     assert result.exit_code == 1 and "; other commits have auto-seed-1, auto-seed-2, naive-seed-1" in result.stderr
     result = gbaseg("study", "--seeds", "9", "--tables")
     assert "other commits" not in result.stderr
+    assert "which has auto-seed-1, auto-seed-2, naive-seed-1" in result.stderr and "give their --arms" in result.stderr
     assert (result.exit_code, "no run of this study on the present commit" in result.stderr) == (1, True)
 
 

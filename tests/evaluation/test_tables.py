@@ -212,6 +212,17 @@ def test_what_is_known_without_labels_is_a_table_of_its_own():
     assert row["seeds"] == "2"
 
 
+def test_a_round_that_was_passed_on_does_not_count_as_one_that_agrees():
+    passed_on = {"round_1": {"passed_on": True, "round_agreement": 1.0}}
+    trained = {"round_1": {"passed_on": False, "round_agreement": 0.8, "fold_agreement": 0.7}}
+    [row] = tables.proxy_table([replace(run(), proxies=passed_on), replace(run(seed=2), proxies=trained)]).to_dict(
+        "records"
+    )
+    assert (row["round_agreement"], row["seeds"]) == (0.8, 2)
+    [row] = tables.proxy_table([replace(run(), proxies=passed_on)]).to_dict("records")
+    assert np.isnan(row["round_agreement"])
+
+
 def test_the_gap_is_that_of_the_settings_own_runs():
     oracle = [replace(row, dice=0.9) for row in run().rounds["round_0"]]
     a, b = run("gba", first=0.5, last=0.7), replace(run("gba", first=0.2, last=0.3), name="b", centre="B")

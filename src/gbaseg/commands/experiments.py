@@ -16,6 +16,7 @@ from gbaseg.errors import UserError
 from gbaseg.evaluation.rounds import proxies_of
 from gbaseg.evaluation.runs import Run
 from gbaseg.evaluation.summary import CaseScore, read_scores
+from gbaseg.evaluation.text import some_of
 from gbaseg.git import check_repository
 from gbaseg.text_file import parse_yaml
 from gbaseg.workflow import layout
@@ -81,8 +82,7 @@ def of_other_commits(names: Collection[str] = ()) -> str:
         names: those that are asked for; empty: any.
     """
     found = sorted(name for name in _experiments(all_commits=True) if not names or name in names)
-    some = ", ".join(found[:5]) + (f" and {len(found) - 5} more" if len(found) > 5 else "")
-    return f"; other commits have {some}, which can be named, or check their commit out" if found else ""
+    return f"; other commits have {some_of(found)}, which can be named, or check their commit out" if found else ""
 
 
 @contextmanager
@@ -120,18 +120,17 @@ class Experiment:
     structures: Sequence[str]
 
 
-def load_runs(names: Sequence[str], structure: str = "", axes: Sequence[str] = AXES) -> list[Run]:
+def load_runs(names: Sequence[str], structure: str = "") -> list[Run]:
     """The named experiments; without names all experiments of the present commit.
 
     Args:
         names: experiments, or `workspace` for what lies in this folder.
         structure: whose scores; empty: the tumour.
-        axes: keys of params.yaml that they may differ in.
 
     Raises:
         UserError: see `open_experiments` and `read_runs`.
     """
-    opened = open_experiments(names, axes)
+    opened = open_experiments(names)
     return [run for of in read_runs(opened, [structure or opened[0].structures[0]]) for run in of.values()]
 
 

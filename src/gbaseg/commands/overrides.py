@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gbaseg.errors import UserError
+from gbaseg.evaluation.text import some_of
 
 # What hydra takes for a key of a mapping; it has no quotes for one.
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
@@ -56,10 +57,9 @@ def check_further(extra: Sequence[str], own: Mapping[str, Sequence[str]]) -> Non
         if times > 1:
             faults.append(f"--set {key}: {times} times; allowed: once")
         if names := [name for name, keys in own.items() if any(_overlap(key, one) for one in keys)]:
-            some = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
             faults.append(
-                f"--set {key}: {some} set it by themselves; leave it out (they start from params.yaml), or leave them "
-                "out"
+                f"--set {key}: set by the experiments themselves ({some_of(names, 3)}); leave it out (they start from "
+                "params.yaml), or leave them out"
             )
     if faults:
         raise UserError("\n".join(faults))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -43,6 +44,12 @@ class Study:
             for one in with_extra(plan_study([arm], self.seeds, settings), self.extra)
         }
 
+    def tables_command(self) -> str:
+        """The command that lays out these runs, and no others."""
+        sets = [part for setting in self.extra for part in ("-S", setting)]
+        arms, seeds = ",".join(arm.name for arm in self.arms), ",".join(map(str, self.seeds))
+        return shlex.join(["gbaseg", "study", "--tables", "--arms", arms, "--seeds", seeds, *sets])
+
     def stand(self, queued: bool = False) -> Standing:
         """What is done of it, see `ablation.stand`."""
         return stand(plan_study(self.arms, self.seeds, _checked(self.extra)), self.extra, queued)
@@ -80,7 +87,7 @@ def run(study: Study, start: str, at_once: int = 1, structure: str = "") -> None
     standing = study.stand(queued=start == "queue" or at_once > 1)
     _say(study, standing)
     if start:
-        carry_out(standing, start == "here", at_once, then="gbaseg study --tables")
+        carry_out(standing, start == "here", at_once, then=study.tables_command())
     elif standing.todo:
         print("`--run` runs them here, one after the other; `--queue` puts them into DVC's queue")
     elif not standing.waiting:

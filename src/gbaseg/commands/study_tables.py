@@ -8,7 +8,13 @@ from typing import Any
 
 from gbaseg.commands.comparable import STUDY_AXES, differences
 from gbaseg.commands.consensus import consensus_of
-from gbaseg.commands.experiments import in_caption, of_other_commits, open_experiments, read_runs
+from gbaseg.commands.experiments import (
+    experiments_of_this_commit,
+    in_caption,
+    of_other_commits,
+    open_experiments,
+    read_runs,
+)
 from gbaseg.commands.outputs import remove_former
 from gbaseg.commands.study import Study
 from gbaseg.commands.without_labels import known_of
@@ -21,6 +27,7 @@ from gbaseg.evaluation.runs import Run, crossed, group_runs, mean_of_structures
 from gbaseg.evaluation.settings import LOW_DICE
 from gbaseg.evaluation.statistics import RESAMPLES
 from gbaseg.evaluation.tables import label
+from gbaseg.evaluation.text import some_of
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.scratch import atomic_outputs
 
@@ -37,7 +44,8 @@ together. Plausible: the share of masks that are not empty and whose volume the 
 well a run agrees with the others on its images, as the factor of their pairwise Dice (of three runs or more); it goes
 by the most, and is wrong where most arms fail in the same way. The rule: consensus x folds x rounds x plausible,
 without what is not known of every run. Of several structures every figure is the mean over them, of a case over those
-that its labels have; a run that has collapsed in one of them has collapsed.
+that its labels have; a run that has collapsed in one of them has collapsed, rightly or because half of the target's
+scans do not have it: then name another (--structure).
 Rank correlation: Spearman's with the runs' mean Dice, over all of them [95 % interval by bootstrap over runs]; within a
 seed: among its runs, mean over the seeds; without failed runs: over those whose Dice is {{failed:g}} or more. Regret:
 the best run's Dice less that of the run that the score chooses; of an arm, which is chosen by its mean over the seeds
@@ -64,8 +72,10 @@ def run(study: Study, experiments: Sequence[str], out: Path, structure: str) -> 
     done = set() if experiments else study.stand().done
     missing = [name for name in arms if name not in done]
     if arms and not done:
+        others = sorted(experiments_of_this_commit())
+        has = f", which has {some_of(others)} (name them, or give their --arms, --seeds and -S)" if others else ""
         raise UserError(
-            f"no run of this study on the present commit; `gbaseg study --run` makes them{of_other_commits(arms)}"
+            f"no run of this study on the present commit{has}; `gbaseg study --run` makes them{of_other_commits(arms)}"
         )
     opened = open_experiments(experiments or sorted(done), STUDY_AXES)
     all_structures = opened[0].structures  # of every run: they differ in STUDY_AXES alone

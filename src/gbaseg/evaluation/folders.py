@@ -11,6 +11,7 @@ import pandas as pd
 
 from gbaseg.errors import UserError
 from gbaseg.evaluation.summary import CaseScore, score_case
+from gbaseg.evaluation.text import some_of
 from gbaseg.integrity import UNPLACED, off_grid, read_checked
 from gbaseg.runtime.progress import log
 from gbaseg.volume import FORMATS, Volume, numbers_as_text, resample, split_suffix
@@ -81,7 +82,7 @@ def pair_masks(predictions: Path, references: Path) -> tuple[list[Pair], list[st
             if not files:
                 faults.append(f"{folder}: no mask in it; looked for {', '.join(FORMATS)}")
             elif others:
-                log(f"{folder}: {len(others)} passed over, which are no masks by their names: {_some(others)}")
+                log(f"{folder}: {len(others)} passed over, which are no masks by their names: {some_of(others, 3)}")
         for case, paths in files.items():
             if len(paths) > 1:
                 faults.append(
@@ -201,10 +202,6 @@ def _advice(structures: Mapping[str, int], found: set[float]) -> str:
 
 def _listed(values: Sequence[float]) -> str:
     return numbers_as_text(values[:5]) + (f" and {len(values) - 5} more" if len(values) > 5 else "")
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _values(mask: Volume) -> tuple[float, ...]:

@@ -16,6 +16,7 @@ import pandas as pd
 from gbaseg.cases import csv_rows
 from gbaseg.errors import UserError
 from gbaseg.evaluation.settings import EMPTY_ASSD_MM
+from gbaseg.evaluation.text import some_of
 
 KEYS = ["method", "case", "structure"]
 METRICS = {"dice": "Dice", "assd_mm": "ASSD"}  # ours, and how the challenge's columns end
@@ -192,7 +193,7 @@ def cases_by_method(scores: pd.DataFrame, structure: str, metric: str) -> pd.Dat
     incomplete = table[table.isna().any(axis=1)]
     if len(incomplete):
         lacking = ", ".join(
-            f"{method} lacks {_some(list(incomplete.index[incomplete[method].isna()]))}"
+            f"{method} lacks {some_of(list(incomplete.index[incomplete[method].isna()]))}"
             for method in incomplete.columns
             if incomplete[method].isna().any()
         )
@@ -201,7 +202,3 @@ def cases_by_method(scores: pd.DataFrame, structure: str, metric: str) -> pd.Dat
             "methods are compared on the same cases"
         )
     return table
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

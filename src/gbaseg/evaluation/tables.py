@@ -132,13 +132,16 @@ def proxy_table(runs: Sequence[Run]) -> pd.DataFrame:
 
     Returns:
         Columns of `SETTING`, `round`, `seeds`, `pseudo_target_dice` (held-out folds, on translated source patients: how
-        well the network learnt its training set), `fold_agreement` and `round_agreement` (Dice between pseudo-labels),
+        well the network learnt its training set), `fold_agreement` and `round_agreement` (Dice between pseudo-labels;
+        with the round before that of all structures, over the seeds that trained this one),
         `doubtful` (share of them), the translation's checks, and `dice` (on the target's labels).
     """
     lines = []
     for setting, group in group_runs(runs).items():
         for round_id in group[0].proxies:
             found = [run.proxies[round_id] for run in group if round_id in run.proxies]
+            # One that was passed on is the round before, which it agrees with whatever it is.
+            trained = [one for one in found if not one.get("passed_on")]
             labelled = scores_by_seed(group, round_id, "dice")
             checks = {name: _mean([run.checks.get(name) for run in group]) for name in group[0].checks}
             lines.append(
@@ -146,7 +149,7 @@ def proxy_table(runs: Sequence[Run]) -> pd.DataFrame:
                     **_named(setting), "round": round_id, "seeds": len(found),
                     "pseudo_target_dice": _mean([one.get("pseudo_target_dice") for one in found]),
                     "fold_agreement": _mean([one.get("fold_agreement") for one in found]),
-                    "round_agreement": _mean([one.get("round_agreement") for one in found]),
+                    "round_agreement": _mean([one.get("round_agreement") for one in trained]),
                     "doubtful": _mean(
                         [one["doubtful"] / one["pseudo_labelled"] for one in found if one.get("pseudo_labelled")]
                     ),
