@@ -130,6 +130,9 @@ def test_an_arm_is_chosen_by_its_mean_over_the_seeds_that_all_arms_have():
     assert line(others)["arm_chosen"] == "gba"
     equal = line([run("a-1", 0.5, 0.6), run("b-1", 0.5, 0.8), run("c-1", 0.4, 0.9)])
     assert equal["arm_chosen"] == "a = b" and equal["arm_regret"] == pytest.approx(0.2)
+    # Patients of one seed may have none of a structure: the arm's regret is over those of the others.
+    unlabelled = line([replace(one, dice=math.nan) if one.seed == 1 else one for one in runs])
+    assert unlabelled["arm_chosen"] == "gba" and unlabelled["arm_regret"] == pytest.approx(0.9 - 0.7)
     nothing = line([EMPTY, run("gba-2", 0.9, 0.7, seed=2)])
     assert nothing["arm_chosen"] == "" and math.isnan(nothing["arm_regret"])
 

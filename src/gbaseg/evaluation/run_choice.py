@@ -160,7 +160,7 @@ def chosen(runs: Sequence[KnownRun], score: str) -> list[KnownRun]:
 
 
 def regret(runs: Sequence[KnownRun], score: str) -> float:
-    """The best Dice of all runs less that of the chosen one (of several that share the score, their mean)."""
+    """Of the runs with labels the best Dice less that of the chosen one (of several that share the score, the mean)."""
     labelled = [run for run in runs if not math.isnan(run.dice)]
     found = chosen(labelled, score)
     return max(run.dice for run in labelled) - float(np.mean([run.dice for run in found])) if found else math.nan
@@ -168,7 +168,7 @@ def regret(runs: Sequence[KnownRun], score: str) -> float:
 
 def choose_arm(runs: Sequence[KnownRun], score: str) -> tuple[str, float]:
     """The arm of the highest mean score over the seeds that all arms have (or those that share it), and its regret in
-    mean Dice over them.
+    mean Dice over those of them that have labels.
 
     One training is chance for a good part, an arm's mean over several less so. An arm of which no run has a score above
     0 is never chosen; empty and `nan` where there is no arm to choose, or no seed that all have.
@@ -182,7 +182,7 @@ def choose_arm(runs: Sequence[KnownRun], score: str) -> tuple[str, float]:
     for arm in seeds_of:
         own = [run for run in runs if run.arm == arm and run.seed in common]
         if own:
-            dices[arm] = float(np.mean([run.dice for run in own]))
+            dices[arm] = _known_mean([run.dice for run in own])
         if any(run.score(score) > 0 for run in own):
             means[arm] = float(np.mean([run.score(score) for run in own]))
     if not means:
