@@ -177,6 +177,15 @@ def test_without_labels_a_run_is_chosen_and_nothing_is_said_of_how_well():
     assert found["verdict"].startswith("not known: 0 run(s) with labels")
 
 
+def test_a_score_that_is_known_of_no_run_is_not_said_to_be_0():
+    """Consensus takes three runs, agreement of the rounds two trained ones."""
+    alone = [replace(run("a", 0.9, 0.7), scores={RULE: 0.9, CONSENSUS: math.nan})]
+    table = choice_table(alone, 0.4, nested=False).set_index("score")
+    assert table.loc[CONSENSUS, "verdict"] == "not known of any run"
+    assert table.loc[RULE, "verdict"].startswith("not known: 1 run(s) with labels")
+    assert line([replace(run("a", 0.9, 0.7), plausible=0.0)])["verdict"].startswith("nothing to choose")
+
+
 def test_the_table_of_runs_keeps_scores_as_they_are():
     table = run_table([EMPTY, WORKING[0]]).set_index("run")
     assert table.loc["empty", "fold_agreement"] == 1.0 and table.loc["empty", "collapsed"]

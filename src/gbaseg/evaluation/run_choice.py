@@ -223,7 +223,9 @@ def choice_table(runs: Sequence[KnownRun], failed_below: float, nested: bool) ->
             "seed_regret": _known_mean([regret(some, name) for some in seeds]),
             **_named("working_", of_working),
         }
-        lines.append({**line, "verdict": _verdict(within if nested else over_all, of_working, bool(found))})
+        known = any(not math.isnan(run.scores.get(name, math.nan)) for run in runs)
+        verdict = _verdict(within if nested else over_all, of_working, bool(found)) if known else "not known of any run"
+        lines.append({**line, "verdict": verdict})
     return pd.DataFrame(lines)
 
 
