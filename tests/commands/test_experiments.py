@@ -232,6 +232,7 @@ def test_unknown_experiments_are_named(project):
     result = gbaseg("tables", "gba-seed-1", "gbo-seed-1")
     assert result.exit_code == 1
     assert "no experiment gbo-seed-1; there are: " in result.stderr
+    assert "no experiment gbo-seed-1, x; there are: " in gbaseg("tables", "gbo-seed-1", "gba-seed-1", "x").stderr
 
 
 def test_an_unknown_structure_is_named(project):

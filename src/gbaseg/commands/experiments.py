@@ -43,25 +43,29 @@ def find_experiments(names: Sequence[str]) -> dict[str, str]:
     """Name -> revision: of the present commit, or else of the one other commit that has it; empty for `workspace`.
 
     Raises:
-        UserError: there is none, or several other commits have one of this name.
+        UserError: names that there are not, or that several other commits have; all of them.
     """
     if set(names) == {WORKSPACE}:  # a folder without git or DVC can be looked at, too
         return {WORKSPACE: ""}
     here, everywhere = experiments_of_this_commit(), _experiments(all_commits=True)
     found = {}
+    unknown = [name for name in dict.fromkeys(names) if name not in (WORKSPACE, *everywhere)]
+    faults = []
+    if unknown:
+        faults.append(f"no experiment {', '.join(unknown)}; there are: {', '.join([*sorted(everywhere), WORKSPACE])}")
     for name in names:
         commits = everywhere.get(name, {})
         if name == WORKSPACE or name in here:
             found[name] = here.get(name, "")
-        elif not commits:
-            raise UserError(f"no experiment {name}; there are: {', '.join([*sorted(everywhere), WORKSPACE])}")
         elif len(commits) > 1:
-            raise UserError(
+            faults.append(
                 f"{name}: not of the present commit, and {len(commits)} others have one of that name "
                 f"({', '.join(commit[:7] for commit in commits)}); check one of them out"
             )
-        else:
+        elif commits:
             [found[name]] = commits.values()
+    if faults:
+        raise UserError("\n".join(faults))
     return found
 
 

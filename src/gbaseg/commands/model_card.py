@@ -160,10 +160,11 @@ def _proxies(facts: RunFacts) -> Iterator[str]:
     headings = ["round", "structure", "Dice, pseudo-target", "folds agree", "agrees with round before", "doubtful"]
     yield from _table(headings, rows)
     yield ""
+    of_all = " (of all structures)" if len(facts.settings.labels) > 1 else ""
     yield (
         "Dice of each fold on translated scans of patients that it was not trained on, of the folds with each other "
-        "and with the round before on the target's training scans, and pseudo-labels that something speaks against. "
-        "None of it is the Dice on the target."
+        f"and with the round before{of_all} on the target's training scans, and pseudo-labels that something speaks "
+        "against. None of it is the Dice on the target."
     )
 
 
