@@ -57,6 +57,9 @@ def run(
         structure: whose scores; empty: the tumour.
         small_mm3, large_mm3: bounds of Table II's groups.
         percents: of Table III.
+
+    Raises:
+        UserError: see `load_runs`; or no run has scores or proxies.
     """
     runs = load_runs(experiments, structure)
     made = _make(runs, small_mm3, large_mm3, percents)
