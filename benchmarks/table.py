@@ -11,7 +11,8 @@ from harness import RESULTS, Figure
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 INTRODUCTION = """# Performance
 
-Made by `make bench`; do not edit. Every line is a ratio to a baseline that ran in turns with it (median over turns; a
+Made of `benchmarks/results/` by `python benchmarks/table.py`; do not edit. `make bench` measures most of it anew, each
+heading's command that part alone. Every line is a ratio to a baseline that ran in turns with it (median over turns; a
 line against `allowed` or `wall time` has none): above 1 is faster. A bar is the least ratio aimed at. How long a whole
 run takes: `gbaseg cost`.
 

@@ -133,6 +133,11 @@ def _preset(name: str, folder: Path) -> Preset:
 
 
 def file_of(name: str, folder: Path) -> Path:
+    """The file of a preset.
+
+    Raises:
+        UserError: there is none of that name.
+    """
     names = sorted(path.stem for path in folder.glob("*.yaml"))
     if name not in names:
         close = difflib.get_close_matches(name, names, n=1)
@@ -142,6 +147,11 @@ def file_of(name: str, folder: Path) -> Path:
 
 
 def load(file: Path) -> dict[str, Any]:
+    """What stands in a preset's file.
+
+    Raises:
+        UserError: it is no YAML, or has no keys.
+    """
     content = read_yaml(file)
     if not isinstance(content, dict):
         raise UserError(f"{file}: expected keys of params.yaml, found {type(content).__name__}")

@@ -48,6 +48,7 @@ def test_a_grid_takes_all_of_the_work_of_its_experiments_and_what_they_share_onc
         ({}, "train_singan", 1),
         ({"translation": {"mode": "auto", "auto": {"cyclegan_runs": 3, "seeds": 4}}}, "choose_translation", 24),
         ({}, "standardise", 484),
+        ({"segmentation": {"folds": 3, "members": 2}}, "train round_0", 6),
     ],
 )
 def test_how_many_tasks_a_stage_has(changes, stage, tasks):

@@ -50,6 +50,12 @@ def test_an_empty_prediction_does_not_flatten_the_distances():
     assert not any("350 mm" in text for text in texts(dice_assd_by_round(ROUNDS[1:])))
 
 
+def test_what_an_empty_prediction_counts_is_what_it_counted_in_this_run():
+    """`evaluation.empty_assd_mm` is a setting."""
+    rounds = [("0", [score("a", "A", 0.5, 1.0), score("c", "A", 0.0, 120.0, predicted=0.0)])]
+    assert any("ASSD 120 mm," in text for text in texts(dice_assd_by_round(rounds)))
+
+
 def test_an_outlier_makes_the_axis_logarithmic():
     rows = [score("a", "A", 0.8, 0.4), score("b", "A", 0.8, 0.5), score("c", "A", 0.0, 60.0)]
     assert dice_assd_by_round([("0", rows)]).axes[1].get_yscale() == "log"

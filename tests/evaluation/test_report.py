@@ -13,7 +13,7 @@ from gbaseg.evaluation.figures import dice_assd_by_round
 from gbaseg.evaluation.image_figures import OverlayRow, segmentation_overlays
 from gbaseg.evaluation.overlays import PanelImage, case_panel
 from gbaseg.evaluation.report import Section, Viewer, as_image, as_vector, in_few_colours, render
-from gbaseg.evaluation.report_readings import Reading
+from gbaseg.evaluation.report_readings import APPEARANCE, Reading
 from gbaseg.evaluation.report_tables import Column, Table
 from gbaseg.evaluation.report_views import View, cut_out, room_for
 from gbaseg.volume import Grid, Volume
@@ -39,6 +39,10 @@ def test_nothing_is_loaded_from_outside(page):
 
 def test_how_it_is_read_stands_with_what_is_read(page):
     assert "<dd>good</dd>" in page and "<dd>bad</dd>" in page and "<dd>mend &lt;it&gt;</dd>" in page
+
+
+def test_a_gap_of_volumes_is_said_to_be_closed_by_what_changes_them():
+    assert "adaptive_size" in APPEARANCE.do and "alterations.size" in APPEARANCE.do
 
 
 def test_text_is_escaped(page):

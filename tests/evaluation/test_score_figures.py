@@ -1,6 +1,7 @@
 """Figure 10: asserted on the drawn objects, and that every case of data draws."""
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -75,6 +76,8 @@ def test_an_empty_prediction_is_a_cross_and_no_distance():
     assert 1.0 < points(assd_axes, 0)[:, 1].max() < assd_axes.get_ylim()[1] < 2.0
     assert any("350 mm" in text for text in legend(figure))
     assert not any("350 mm" in text for text in legend(score_boxes({"gba": ARMS["gba"]})))
+    other = score_boxes({"gba": {"round_0": [replace(EMPTY, assd_mm=120.0)]}})
+    assert any("ASSD 120 mm," in text for text in legend(other))  # as this run counted it
 
 
 @pytest.mark.parametrize("rows", [

@@ -85,7 +85,7 @@ def main(device: str | None, workers: int | None) -> None:
     The commands from `phantom` to `summarise` are the stages of the pipeline; `dvc repro` runs those that are due.
 
     Exit codes: 0 all is done; 1 a mistake in the call, the settings or the data, the message says which; 2 some scans
-    could not be segmented, the others are done (predict); 143 ended by SIGTERM.
+    could not be segmented, the others are done (predict); 143, 130, 129 ended by SIGTERM, Ctrl-C, a closed terminal.
     """
     # Environment, not parameters: they change no result, and reach the worker processes.
     if device is not None:

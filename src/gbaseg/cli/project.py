@@ -37,7 +37,7 @@ def preset(name: str | None) -> None:
 @click.command()
 @click.argument("data", required=False, type=FOLDER)
 @click.option("--source", type=FOLDER, help="Labelled scans of one modality; or nnU-Net's folder (imagesTr, labelsTr).")
-@click.option("--labels", type=FOLDER, help="Their labels, of the same names.")
+@click.option("--labels", type=FOLDER, help="Their labels; paired by their names.")
 @click.option("--target", type=FOLDER, help="Scans of the other modality, without labels.")
 @click.option("--held-out", type=FOLDER, help="Scans of the target to be segmented, and never trained on.")
 @click.option("--held-out-labels", type=FOLDER, help="Their labels: for scoring alone.")
@@ -111,7 +111,7 @@ def doctor() -> None:
 @click.option("--source", type=click.IntRange(min=1), help="Source cases.")
 @click.option("--target", type=click.IntRange(min=1), help="Target cases to adapt to.")
 @click.option("--held-out", type=click.IntRange(min=0), help="Target cases to segment besides.")
-@click.option("--slices", type=click.IntRange(min=1), help="Axial slices of a case on the standard grid.")
+@click.option("--slices", type=click.IntRange(min=1), help="Slices of a case on the standard grid.")
 @click.option("--copies", type=Number(min=0), help="Augmented copies of a source case.")
 def cost(preset_name: str | None, gpu: str | None, **size: float | None) -> None:
     """What a run will take, which stage eats it, and how it grows."""

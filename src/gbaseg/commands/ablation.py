@@ -71,7 +71,11 @@ def plan_translations(
 
 
 def with_extra(planned: Sequence[Experiment], extra: Sequence[str]) -> list[Experiment]:
-    """The experiments with further settings (`KEY=VALUE`); other settings give other names."""
+    """The experiments with further settings (`KEY=VALUE`); other settings give other names.
+
+    Raises:
+        UserError: a setting is no `KEY=VALUE`.
+    """
     if not extra:
         return list(planned)
     pairs = [setting.partition("=") for setting in extra]

@@ -45,6 +45,9 @@ def run(experiments: Sequence[str], out: Path, structure: str = "") -> None:
         experiments: see `load_runs`.
         out: folder of the figures.
         structure: whose scores and masks; empty: the tumour.
+
+    Raises:
+        UserError: see `load_runs`; or images and masks that are no longer in DVC's cache.
     """
     runs = load_runs(experiments, structure)
     scored = [one for one in runs if all(one.rounds.values())]

@@ -57,7 +57,7 @@ class Wanted:
         centres, modalities: see `planning.folders.find`.
         hours: of a whole run.
         gpu: a machine of `machines.json`; None: this one.
-        translate: with a CycleGAN.
+        translate: False: images as they are (--no-translation).
         force: write over what a user has written.
     """
 

@@ -48,7 +48,7 @@ def run(out: Path) -> None:
     """Write the page, and its tables into the folder `STEM_tables` beside it.
 
     Raises:
-        UserError: stages have not run.
+        UserError: stages have not run, or what they wrote is another run's.
     """
     settings = params.load()
     last = settings.self_training.last

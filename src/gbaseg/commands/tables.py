@@ -60,6 +60,9 @@ def run(
         structure: whose scores; empty: the tumour.
         small_mm3, large_mm3: bounds of Table II's groups.
         percents: of Table III.
+
+    Raises:
+        UserError: see `open_experiments` and `read_runs`; or no run has scores or proxies.
     """
     opened = open_experiments(experiments)
     structures = opened[0].structures

@@ -21,7 +21,7 @@ def tasks_of(stage: str, settings: Params, size: DataSize) -> int:
     """How many tasks a stage of `count_work` has that may run at once."""
     auto = settings.translation.mode == "auto"
     if stage.startswith("train "):
-        return settings.segmentation.folds
+        return settings.segmentation.networks
     if stage == "train_translation":
         return settings.translation.auto.cyclegan_runs if auto else 1
     if stage == "train_singan":

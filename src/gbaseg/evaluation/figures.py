@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import cycle
 
 import numpy as np
@@ -13,7 +13,6 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from gbaseg.evaluation.drawing import COLOURS, MARKERS, PAGE_INCHES, new_figure, styled
-from gbaseg.evaluation.settings import EMPTY_ASSD_MM
 from gbaseg.evaluation.summary import CaseScore
 
 _DASHED = (0, (5, 2))
@@ -23,7 +22,7 @@ _DASHED = (0, (5, 2))
 def dice_assd_by_round(rounds: Sequence[tuple[str, Sequence[CaseScore]]], structure: str = "tumour") -> Figure:
     """Dice and ASSD of each case and their means, by round and centre.
 
-    An empty prediction's ASSD (350 mm by convention) is no distance: it stands as a cross above the others and is
+    An empty prediction's ASSD (`evaluation.empty_assd_mm`) is no distance: it stands as a cross above the others and is
     left out of the mean line, which the legend says. The ASSD's axis is logarithmic where the largest is over ten
     times the median.
 
@@ -51,7 +50,7 @@ def dice_assd_by_round(rounds: Sequence[tuple[str, Sequence[CaseScore]]], struct
     if len(styles) > 1:
         handles.append(Line2D([], [], color="black", linewidth=1.3, linestyle=_DASHED, label="mean of all cases"))
     if any(is_empty(row) for row in everyone):
-        label = f"empty prediction (ASSD {EMPTY_ASSD_MM:g} mm, not in its mean)"
+        label = f"empty prediction (ASSD {penalty(everyone)}, not in its mean)"
         handles.append(Line2D([], [], color="0.3", marker="x", linestyle="none", markersize=5, label=label))
     if handles:
         figure.legend(handles=handles, loc="outside lower center", ncols=3 if len(handles) == 3 else 2)
@@ -78,6 +77,11 @@ def score_axes(rows: Sequence[CaseScore], structure: str, xlabel: str, ticks: Se
 def is_empty(row: CaseScore) -> bool:
     """Whether nothing was predicted: its ASSD is a convention, no distance."""
     return row.predicted_mm3 == 0
+
+
+def penalty(rows: Iterable[CaseScore]) -> str:
+    """What empty predictions count as ASSD, in words: `350 mm`."""
+    return " or ".join(f"{mm:g} mm" for mm in sorted({row.assd_mm for row in rows if is_empty(row)}))
 
 
 def _scale_assd(axes: Axes, rows: Sequence[CaseScore]) -> float:

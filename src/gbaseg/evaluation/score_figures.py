@@ -12,8 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from gbaseg.evaluation.drawing import BLUE, MARKERS, VERMILLION, styled
-from gbaseg.evaluation.figures import is_empty, score_axes
-from gbaseg.evaluation.settings import EMPTY_ASSD_MM
+from gbaseg.evaluation.figures import is_empty, penalty, score_axes
 from gbaseg.evaluation.summary import CaseScore
 
 _COLOURS = (BLUE, VERMILLION)  # first round, last round
@@ -26,9 +25,9 @@ def score_boxes(arms: Mapping[str, Mapping[str, Sequence[CaseScore]]]) -> Figure
     """Fig. 10: Dice and ASSD by arm, first and last round side by side, each case a dot.
 
     Boxes are quartiles and median, whiskers reach to the last case within 1.5 times the box's height, a diamond is
-    the mean. An empty prediction's ASSD (350 mm by convention) is no distance: it stands as a cross above the others
-    and is left out of its box and mean, which the legend says. The ASSD's axis is logarithmic where the largest is
-    over ten times the median.
+    the mean. An empty prediction's ASSD (`evaluation.empty_assd_mm`) is no distance: it stands as a cross above the
+    others and is left out of its box and mean, which the legend says. The ASSD's axis is logarithmic where the largest
+    is over ten times the median.
 
     Args:
         arms: arm -> round -> scores of its cases, all of one structure; arms from left to right, rounds in order.
@@ -121,6 +120,6 @@ def _handles(ends: Sequence[Sequence[Sequence[CaseScore]]]) -> list[Line2D]:
         Line2D([], [], color="black", marker="D", markerfacecolor="white", markersize=4, linestyle="none", label="mean")
     )
     if any(is_empty(row) for row in everyone):
-        label = f"empty prediction (ASSD {EMPTY_ASSD_MM:g} mm, not in the ASSD's box and mean)"
+        label = f"empty prediction (ASSD {penalty(everyone)}, not in the ASSD's box and mean)"
         handles.append(Line2D([], [], color="0.3", marker="x", linestyle="none", markersize=5, label=label))
     return handles

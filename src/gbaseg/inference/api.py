@@ -30,8 +30,7 @@ def predict(
     Args:
         scan: a file (NIfTI, MetaImage, NRRD), the folder of one DICOM series, an image of SimpleITK's, or an array
             (Z, Y, X), Z towards the head, Y towards the back, X towards the patient's left.
-        model: a zip of `gbaseg export`, its folder once unpacked, `models/segmentation/ROUND` of a project, or a
-            model that is loaded.
+        model: a model that is loaded, or what `Model.load` takes.
         spacing_zyx_mm: voxel size of an array, mm; of nothing else.
         probabilities: carry every structure's probability to the scan's grid, too.
         uncertainty: and how far the folds are apart.

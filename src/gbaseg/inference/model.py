@@ -53,9 +53,11 @@ class Model:
 
     @staticmethod
     def load(path: str | Path) -> Model:
-        """Load the model in a zip of `gbaseg export`, in its folder once unpacked, or in `models/segmentation/ROUND`.
+        """Load a model; takes seconds: nnU-Net is imported.
 
-        Takes seconds: nnU-Net is imported.
+        Args:
+            path: a zip of `gbaseg export`, its folder once unpacked, `models/segmentation/ROUND` of a project, or an
+                artifact of DVC (`artifact.FORM`), which is downloaded.
 
         Raises:
             UserError: there is none, it is damaged, or written by a later version of gbaseg.

@@ -37,7 +37,7 @@ class Asked:
         root: folder of the data set, as params.yaml has it.
         layout: `dataset.layout`.
         slices: the choice made for them.
-        translate: with a CycleGAN.
+        translate: try translations, or train the CycleGAN of the paper's rung; False: images as they are.
         papers: what preset crossmoda2022 changes, by key.
         hours: that may be spent.
     """

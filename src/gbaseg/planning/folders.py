@@ -80,6 +80,9 @@ def find(folders: Folders, centres: str | None, modalities: Sequence[str]) -> Fo
         folders: of scans and labels.
         centres: the one centre's name, or a pattern whose group in a scan's name is the centre; None: one for all.
         modalities: names of source and target, empty: by what all names of a folder end in, or the domain.
+
+    Raises:
+        UserError: a dataset.json that is no JSON; all other faults are in what is found.
     """
     found = Found()
     parts = [

@@ -95,7 +95,7 @@ def rounds(count: int) -> list[dict[str, Any]]:
 
 
 def translation(rung: Rung, spend: Spend, frame: Frame, facts: DataFacts, centre: str) -> list[Choice]:
-    """The CycleGAN and the deconvolution after it."""
+    """Which translation, the CycleGAN (which mode auto tries, too) and the deconvolution after it."""
     in_plane, across = frame.spacing_mm
     halvings = 2 if 4 * in_plane <= _COARSEST_MM else 1
     steps = steps_of(spend, frame, facts)

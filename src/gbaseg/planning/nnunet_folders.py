@@ -65,6 +65,9 @@ def structures(folder: Path) -> tuple[dict[str, int], list[str]]:
 
     Returns:
         Structures, empty where it does not say; and remarks on what it says and is not taken.
+
+    Raises:
+        UserError: it is no JSON.
     """
     labels = _read_dataset(folder).get("labels", {})
     found: dict[str, int] = {}
@@ -83,7 +86,11 @@ def structures(folder: Path) -> tuple[dict[str, int], list[str]]:
 
 
 def modality(folder: Path) -> str:
-    """The first channel's name by dataset.json; empty where it has none."""
+    """The first channel's name by dataset.json; empty where it has none.
+
+    Raises:
+        UserError: it is no JSON.
+    """
     content = _read_dataset(folder)
     named = content.get("channel_names", content.get("modality", {}))
     name = named.get("0") if isinstance(named, Mapping) else None

@@ -81,7 +81,11 @@ def score_all(cases: list[Case], folder: Path, settings: Params, name: str) -> l
 
 
 def score(case: Case, folder: Path, settings: Params) -> list[CaseScore]:
-    """Score every structure of one case; runs in a worker."""
+    """Score every structure of one case; runs in a worker.
+
+    Raises:
+        UserError: the mask does not lie on the label's grid.
+    """
     reference = volume.read(layout.SCORING / case.label)
     path = folder / f"{case.case}.nii.gz"
     prediction = volume.read(path)

@@ -1,8 +1,8 @@
 """standardise: check every case, then one grid, one crop and one range of intensities for all (METHOD 2).
 
 Writes data/standard, which the training stages read and which holds no label of a target case, and data/scoring, the
-target's labels where the data set has some, which only the scoring stages read; and data/modalities.png, the first
-picture of a run.
+target's labels where the data set has some, which only the stages that score read, and the oracle's; and
+data/modalities.png, the first picture of a run.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ def intensity_range(array: np.ndarray, percentiles: tuple[float, float], kind: F
 
 
 def range_of(array: np.ndarray, mask: np.ndarray, percentiles: tuple[float, float], kind: str) -> tuple[float, float]:
-    """As `intensity_range`, of a foreground that is there already."""
+    """As `intensity_range`, of a foreground that is there already; raises the same."""
     values = array[mask]
     if values.size:
         low, high = (float(v) for v in np.percentile(values, percentiles))

@@ -13,7 +13,11 @@ from gbaseg.translation.settings import CycleGANSettings
 
 
 def usable(slices: np.ndarray, settings: CycleGANSettings, domain: str) -> np.ndarray:
-    """Indices of the slices with enough tissue. Slice by slice: a mask of all of them would be large."""
+    """Indices of the slices with enough tissue. Slice by slice: a mask of all of them would be large.
+
+    Raises:
+        UserError: none has enough.
+    """
     share = np.array([np.mean(part > settings.tissue_above) for part in slices])
     found = np.flatnonzero(share >= settings.min_tissue_fraction)
     if len(found) == 0:
@@ -25,7 +29,11 @@ def usable(slices: np.ndarray, settings: CycleGANSettings, domain: str) -> np.nd
 
 
 def patch_size(source: np.ndarray, target: np.ndarray, settings: CycleGANSettings) -> tuple[int, int]:
-    """Height and width of what the networks see while training: the crop, or the whole slice."""
+    """Height and width of what the networks see while training: the crop, or the whole slice.
+
+    Raises:
+        UserError: whole slices of different sizes, or a crop that is larger than a slice or too small for the networks.
+    """
     if settings.crop_yx is None and source.shape[1:] != target.shape[1:]:
         raise UserError(
             f"translation.cyclegan.crop_yx: null needs slices of one size, found {source.shape[1:]} in the "

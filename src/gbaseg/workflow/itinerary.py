@@ -106,7 +106,7 @@ def _refused() -> Iterator[None]:
 
 
 def place_of(name: str, stages: Sequence[str]) -> str:
-    """`[ 7 of 21] train_singan` of a stage; its name alone where it is not among them."""
+    """`[ 9 of 22] train_singan` of a stage; its name alone where it is not among them."""
     if name not in stages:
         return name
     most = str(len(stages))

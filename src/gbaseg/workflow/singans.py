@@ -53,6 +53,9 @@ def chosen_slices(settings: Params) -> dict[str, Chosen]:
     """Slices to train on, by model name.
 
     `shared`: the one real target slice. With `singan.image: pseudo_target`, one a case that any rule selects.
+
+    Raises:
+        UserError: see `target_slice`; or no rule selects a case.
     """
     if settings.augmentation.singan.image == "target_slice":
         return {SHARED: target_slice(settings, layout.SURVEY)}
@@ -74,7 +77,11 @@ def chosen_slices(settings: Params) -> dict[str, Chosen]:
 
 
 def target_slice(settings: Params, round_id: str) -> Chosen:
-    """The real target slice, chosen by a round's pseudo-labels (or the survey's)."""
+    """The real target slice, chosen by a round's pseudo-labels (or the survey's).
+
+    Raises:
+        UserError: no training case of the target is of the centre that was asked for, or a person rejected them all.
+    """
     labelled, centre = labelled_targets(read_review(round_id)), settings.augmentation.singan.slice_centre
     volumes = tumour_volumes_mm3(settings, labelled, round_id)
     chosen = {case.case for case in select([one.case for one in labelled], centre=centre)}

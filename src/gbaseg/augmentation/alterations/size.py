@@ -30,6 +30,9 @@ def apply_size(
 
     Returns:
         Both, new arrays; bit for bit as they were outside that rim, and where the structure is absent.
+
+    Raises:
+        ValueError: another factor.
     """
     if not 1.0 / LARGEST - 1e-9 <= factor <= LARGEST + 1e-9:
         raise ValueError(f"factor {factor:g}; allowed: {1 / LARGEST:g} to {LARGEST:g}, or the image would fold")

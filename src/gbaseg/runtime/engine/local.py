@@ -83,7 +83,11 @@ def in_this_process(tasks: Sequence[Task]) -> list[Any]:
 
 
 def in_processes(tasks: Sequence[Task], name: str, exclusive: bool, deal_cores: bool) -> list[Any]:
-    """Results of tasks in worker processes; the arguments are those of `engine.run`."""
+    """Results of tasks in worker processes; the arguments are those of `engine.run`.
+
+    Raises:
+        UserError: see `engine.run`; or shared memory cannot be used.
+    """
     if not tasks:
         return []
     workers = workers_for(len(tasks), exclusive)

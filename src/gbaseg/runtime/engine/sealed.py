@@ -52,7 +52,11 @@ def hash_of(value: Any) -> str:
 
 
 def key() -> bytes:
-    """This user's key; it is made where there is none."""
+    """This user's key; it is made where there is none.
+
+    Raises:
+        UserError: what is there is no key.
+    """
     if given := os.environ.get(KEY):
         return bytes.fromhex(given)
     state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
