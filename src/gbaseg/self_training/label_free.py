@@ -23,7 +23,7 @@ _NOISE = 0.02  # SD, intensities in [0, 1]
 _GAMMAS = (0.8, 1.25)
 _SHIFT_PX = 2  # along y and x
 _A_PAIR = 2  # of seeds: the fewest that can agree
-# Of the score of the best of its kind: what has less has not learnt its task.
+# Of the score of the way in whose place a wider one is taken: with less it has not learnt its task.
 _LEARNT = 0.5
 # Wide enough for what the source happens not to have, as `self_training.confidence.volume_factor` by default.
 VOLUME_FACTOR = 2.0
@@ -175,12 +175,12 @@ class Kind(NamedTuple):
 
     Args:
         names: of the ways.
-        harder_first: whether they come in the order in which they are wanted, which is that of how hard they are to
-            learn, and are not ranked by what a short training has made of them.
+        wider: a way whose images have these among them, if there is one: it is taken in their place where it has learnt
+            its task.
     """
 
     names: Sequence[str]
-    harder_first: bool = False
+    wider: str = ""
 
 
 def simplest(rated: Mapping[str, Rated], kinds: Iterable[Kind]) -> str:
@@ -189,8 +189,8 @@ def simplest(rated: Mapping[str, Rated], kinds: Iterable[Kind]) -> str:
     One, of the cases alone: where what is simpler is wrong it may lose all (the phantom's tumours, for the healthy
     side), and a translation that was not needed loses little.
 
-    The best of that kind, or where the harder ones come first the first that has learnt enough: a task that is harder
-    to learn scores lower after a short training, whatever comes of it in the end.
+    The best of that kind, or the wider one that has its images among its own: a task that is harder to learn scores
+    lower after a short training, whatever comes of it in the end.
 
     Args:
         rated: at least one.
@@ -203,11 +203,9 @@ def simplest(rated: Mapping[str, Rated], kinds: Iterable[Kind]) -> str:
         if name == top or (one.score > 0 and not behind(rated[top], one).by_more_than(1.0))
     }
     kind = next(kind for kind in kinds if near.intersection(kind.names))
-    here = {name: rated[name] for name in kind.names}
-    if kind.harder_first:
-        enough = _LEARNT * here[best(here)].score
-        return next(name for name, one in here.items() if one.score >= enough)
-    return best(here)
+    name = best({name: rated[name] for name in kind.names})
+    learnt = bool(kind.wider) and rated[kind.wider].score >= _LEARNT * rated[name].score
+    return kind.wider if learnt else name
 
 
 class Behind(NamedTuple):

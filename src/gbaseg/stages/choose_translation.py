@@ -23,7 +23,7 @@ from gbaseg.self_training.label_free import (
     simplest,
     told_apart,
 )
-from gbaseg.translation.settings import UNTRANSLATED
+from gbaseg.translation.settings import IN_ORDER, UNTRANSLATED, Mode
 from gbaseg.workflow import layout
 from gbaseg.workflow.choice import Translation, candidates
 from gbaseg.workflow.context import stage, write_json
@@ -70,15 +70,17 @@ def run() -> None:
 def kinds_of(offered: Iterable[Translation]) -> list[Kind]:
     """Candidates by how they change the images, those first that are taken where nothing is told apart.
 
-    Those that leave images as they are come before those that may put something wrong into them, and of the two
-    contrasts at random before none: the plain contrast is among them, they take longer to learn, and rounds gain more
-    from them (docs/results.md, gliomas and hearts).
+    Those that leave images as they are come before those that may put something wrong into them. Contrasts at random
+    have the plain one among them, and any that keeps the order of intensities, as histogram matching does; they take
+    longer to learn, and rounds gain more from them (docs/results.md, every set).
     """
-    names: dict[str, list[str]] = {}
+    names: dict[Mode, list[str]] = {}
     for one in offered:
         names.setdefault(one.mode, []).append(one.name)
+    wider = next(iter(names.get("randomise", [])), "")
     as_they_are = [name for mode in UNTRANSLATED for name in names.pop(mode, [])]
-    return [Kind(as_they_are, harder_first=True), *map(Kind, names.values())]
+    kinds = [Kind(as_they_are, wider)] if as_they_are else []
+    return kinds + [Kind(of, wider if mode in IN_ORDER else "") for mode, of in names.items()]
 
 
 def summary(rated: Mapping[str, Rated], kinds: Iterable[Kind], name: str, seconds: float) -> dict[str, Any]:
@@ -91,19 +93,20 @@ def summary(rated: Mapping[str, Rated], kinds: Iterable[Kind], name: str, second
         seconds: that it took.
     """
     top = best(rated)
-    kind = next(kind for kind in kinds if name in kind.names)
-    rivals = [other for other in rated if other not in (*kind.names, *told_apart(rated, top))]
+    alike = {other for kind in kinds if name in (*kind.names, kind.wider) for other in kind.names}
+    rivals = [other for other in rated if other not in (*alike, *told_apart(rated, top))]
     ranked = is_ranked(rated.values())
     if not ranked:
         why = "WARNING: no candidate finds anything in the target; the first is as good as any"
     elif rivals:
-        place = "the best" if top in kind.names else f"it puts less into the images than {top}, the best"
+        place = "the best" if top in alike else f"it puts less into the images than {top}, the best"
         why = f"WARNING: {place}, not told apart from {', '.join(rivals)} (less than two standard errors)"
     else:
         why = "better than every other by more than chance"
-    above = best({one: rated[one] for one in kind.names})
+    above = best({other: rated[other] for other in alike})
     if ranked and above != name:
-        why += f"; {above}, which puts no more into them, scores higher, as the easier task does after a short training"
+        easier = f"{above}, whose contrasts are among its own"
+        why += f"; {easier}, scores higher, as the easier task does after a short training"
     chance = chance_of_trainings(rated.values())
     return {
         "chosen": name,

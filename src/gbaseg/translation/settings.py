@@ -16,8 +16,10 @@ NotNegative = Annotated[float, Field(ge=0.0)]
 Mode = Literal["cyclegan", "histogram", "randomise", "none"]
 # Of them, those that train a network, which another `translation.run` trains otherwise.
 TRAINED: tuple[Mode, ...] = ("cyclegan",)
-# Source images are trained on as they are; in the order in which mode auto takes them.
+# Source images are trained on as they are.
 UNTRANSLATED: tuple[Mode, ...] = ("randomise", "none")
+# Intensities keep their order: a contrast at random may be that of such an image.
+IN_ORDER: tuple[Mode, ...] = ("histogram", "none")
 
 
 class CycleGANSettings(Settings):
