@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from gbaseg.cli import main
-from gbaseg.commands.ablation import _override_fault, plan_arms, plan_translations, settings_with, with_extra
-from gbaseg.commands.overrides import check_further
+from gbaseg.commands.ablation import plan_arms, plan_translations, with_extra
+from gbaseg.commands.overrides import _override_fault, check_further, settings_with
 from gbaseg.errors import UserError
 from gbaseg.evaluation.summary import CaseScore, write_scores
 

@@ -11,9 +11,9 @@ import pytest
 
 from gbaseg import params
 from gbaseg.commands import experiments, study, study_tables
-from gbaseg.commands.ablation import Standing, plan_arms, settings_with
+from gbaseg.commands.ablation import Standing, plan_arms
 from gbaseg.commands.consensus import consensus_of
-from gbaseg.commands.overrides import in_hydra
+from gbaseg.commands.overrides import in_hydra, settings_with
 from gbaseg.commands.study_arms import ARMS, choose_arms, plan_study
 from gbaseg.commands.without_labels import known_of
 from gbaseg.errors import UserError

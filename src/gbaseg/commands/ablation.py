@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
-import json
-import shlex
 import subprocess
 import sys
-import tempfile
 import zlib
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
@@ -18,12 +14,13 @@ from typing import Any
 from gbaseg import params
 from gbaseg.commands.comparable import differences
 from gbaseg.commands.experiments import experiments_of_this_commit, queued_experiments
-from gbaseg.commands.overrides import check_further, in_hydra
+from gbaseg.commands.kept_params import kept_params, put_back
+from gbaseg.commands.overrides import check_further, settings_with
 from gbaseg.commands.revisions import open_revision
 from gbaseg.errors import UserError
 from gbaseg.runtime import dvc_notes
 from gbaseg.runtime.progress import log
-from gbaseg.text_file import parse_yaml, read_yaml
+from gbaseg.text_file import parse_yaml
 from gbaseg.workflow import layout
 from gbaseg.workflow.roots import check_root
 
@@ -136,6 +133,7 @@ def stand(planned: Sequence[Experiment], extra: Sequence[str], queued: bool) -> 
     Raises:
         UserError: as `run`, but of one that fails.
     """
+    put_back()
     params.load()  # what is wrong with the file itself is said first
     own = {one.name: list(one.settings) for one in planned}
     planned = with_extra(planned, extra)
@@ -170,16 +168,13 @@ def carry_out(standing: Standing, now: bool, at_once: int = 1, then: str = "gbas
         return
     if todo and now:
         dvc_notes.mend(Path(".dvc/tmp"))
-    original = params.PATH.read_bytes()
     for number, one in enumerate(todo, start=1):
         log(f"{one.name} ({number} of {len(todo)}): {'run' if now else 'queued'}")
         options = [part for override in one.overrides for part in ("-S", override)]
         command = [sys.executable, "-m", "dvc", "exp", "run", "--name", one.name, *options]
-        try:
-            failed = subprocess.run(command if now else [*command, "--queue"], check=False).returncode
-        finally:
-            # DVC leaves a run's settings in the folder, and the next one would start from them.
-            params.PATH.write_bytes(original)
+        command += [] if now else ["--queue"]
+        with kept_params(one.overrides) as lock:
+            failed = subprocess.run(command, check=False, pass_fds=[lock.descriptor]).returncode
         if failed:
             raise UserError(f"{one.name} failed; its messages stand above. Mend it and say this command again")
     if todo and not now:
@@ -192,63 +187,6 @@ def _say_what_is_done(standing: Standing) -> None:
     for one in standing.planned:
         if one.name in standing.done | standing.waiting:
             log(f"{one.name}: {'done' if one.name in standing.done else 'queued before'}, passed over")
-
-
-def settings_with(overrides: Sequence[str]) -> dict[str, Any]:
-    """params.yaml with settings (`KEY=VALUE`) as `dvc exp run -S` would write them, checked.
-
-    Raises:
-        UserError: they are none of params.yaml, or it does not allow them.
-    """
-    from dvc.utils.hydra import apply_overrides
-
-    known = read_yaml(params.PATH)
-    with tempfile.TemporaryDirectory() as folder:
-        # As JSON, which DVC reads and writes in a quarter of the time: the comments are not wanted.
-        copy = Path(folder) / f"{params.PATH.stem}.json"
-        copy.write_text(json.dumps(known), encoding="utf-8")
-        try:
-            apply_overrides(str(copy), list(overrides))
-        except Exception as error:  # hydra's own errors, of many classes
-            faults = [fault for override in overrides if (fault := _override_fault(override, known))]
-            raise UserError(
-                "\n".join(faults or [f"{', '.join(overrides)}: not settings of params.yaml: {error}"])
-            ) from error
-        content = json.loads(copy.read_text(encoding="utf-8"))
-    params.check(content, f"params.yaml with {', '.join(overrides)}")
-    return content
-
-
-def _override_fault(override: str, known: Mapping[str, Any]) -> str:
-    """What is wrong with one `KEY=VALUE`, and how to write it; empty where it is right by itself.
-
-    Args:
-        override: as `dvc exp run -S` takes it, in hydra's grammar.
-        known: content of params.yaml.
-    """
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import HydraException
-
-    key, _, value = override.partition("=")
-    if key.startswith(("+", "~")):
-        return f"--set {override}: params.yaml has its keys, none is added or taken away; allowed: KEY=VALUE"
-    section: Any = known
-    for part in key.split("."):
-        here = range(len(section)) if isinstance(section, list) else section if isinstance(section, Mapping) else ()
-        names = [str(name) for name in here]
-        if part not in names:
-            close = difflib.get_close_matches(part, names, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
-            return f"--set {override}: {key}: no such key{hint} (allowed there: {', '.join(names) or 'nothing'})"
-        section = section[int(part)] if isinstance(section, list) else section[part]
-    try:
-        one_value = not OverridesParser.create().parse_override(override).is_sweep_override()
-    except HydraException:
-        one_value = False
-    if one_value:
-        return ""
-    right = shlex.quote(f"{key}={in_hydra(value)}")
-    return f"--set {override}: such a value stands in quotes of its own: -S {right}; a list: -S '{key}=[A,B]'"
 
 
 def _refuse_data_out_of_reach(wanted: Mapping[str, Mapping[str, Any]]) -> None:

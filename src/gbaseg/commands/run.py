@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from gbaseg.commands import outlook
+from gbaseg.commands.kept_params import put_back
 from gbaseg.commands.torn import mend
 from gbaseg.errors import UserError
 from gbaseg.runtime.durations import took
@@ -37,6 +38,7 @@ def run() -> None:
         UserError: params.yaml has faults, or DVC has something against it.
         SystemExit: a stage failed and has said why: with its exit code.
     """
+    put_back()
     outlook.run()
     sys.stdout.flush()
     started = time.monotonic()

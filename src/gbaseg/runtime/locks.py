@@ -73,6 +73,11 @@ class Lock:
                 raise
             # A full disk: held all the same, though nobody learns by whom.
 
+    @property
+    def descriptor(self) -> int:
+        """Of its file. A process that it is handed on to holds the lock as well, for as long as it lives."""
+        return self._descriptor
+
     def is_held(self) -> bool:
         """Whether the file is still there: whoever empties the scratch folder by hand takes it away."""
         return _is_at(self._descriptor, self.path)
