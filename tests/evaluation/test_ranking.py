@@ -70,6 +70,8 @@ def test_a_case_that_is_undefined_for_all_is_left_out_and_for_some_an_error():
         case_ranks(scores, ["VS"])
     with pytest.raises(UserError, match="structure T: no scores of it; there are: VS"):
         case_ranks(scores, ["T"])
+    with pytest.raises(UserError, match="structure T, U: no scores of it; there are: VS"):
+        case_ranks(scores, ["T", "VS", "U"])
 
 
 def test_quantiles_go_from_the_worst_to_the_best():

@@ -5,7 +5,6 @@ Beside it every table as CSV.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -34,9 +33,11 @@ from gbaseg.runtime.progress import log
 from gbaseg.runtime.whole import written_whole
 from gbaseg.text_file import read_yaml, text_of
 from gbaseg.workflow import layout
-from gbaseg.workflow.all_rounds import appearance_figures, read_rounds, scores_of
+from gbaseg.workflow.all_rounds import any_scored, appearance_figures, read_rounds, scores_of
+from gbaseg.workflow.choice import chosen
 from gbaseg.workflow.context import need, read_json
 from gbaseg.workflow.layout import LOCK
+from gbaseg.workflow.models import MODE
 from gbaseg.workflow.panel import draw_panel
 from gbaseg.workflow.pictures import naive_and_gba, overlays, sample_intensities
 from gbaseg.workflow.provenance import refuse_strangers
@@ -52,7 +53,7 @@ def run(out: Path) -> None:
     """
     settings = params.load()
     last = settings.self_training.last
-    need([layout.STANDARD, layout.TRANSLATED, layout.pseudo_labelled(last)])
+    need([layout.STANDARD, layout.TRANSLATED, layout.pseudo_labelled(last), chosen(settings.translation).folder / MODE])
     proxies = [layout.proxies(item.id) for item in settings.self_training.rounds]
     more = [*layout.copies_of(last), layout.METRICS / "translation.json", layout.round_metrics(layout.BASELINE)]
     refuse_strangers([layout.STANDARD, layout.TRANSLATED, layout.pseudo_labelled(last), *proxies, *more])
@@ -200,8 +201,7 @@ def _same(name: str) -> Column:
 
 
 def _curves(structure: str, name: str, scores: list[tuple[str, list[CaseScore]]]) -> list[Picture]:
-    # A structure may be in no label: its axes would be empty.
-    if all(math.isnan(row.dice) for _, rows in scores for row in rows):
+    if not any_scored(scores):
         return []
     return [as_vector(dice_assd_by_round(scores, structure), f"Dice and ASSD by round{name}", readings.ROUNDS)]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from gbaseg.evaluation.score_tables import HIGHER_IS_BETTER, METRICS, cases_by_method
+from gbaseg.evaluation.score_tables import HIGHER_IS_BETTER, METRICS, cases_by_method, check_structures
 
 PERCENTS = (0.0, 1.0, 5.0, 25.0, 50.0, 75.0, 95.0, 99.0, 100.0)  # of the paper's Table III
 
@@ -35,6 +35,7 @@ def case_ranks(scores: pd.DataFrame, structures: Sequence[str]) -> pd.DataFrame:
     Raises:
         UserError: see `cases_by_method`.
     """
+    check_structures(scores, structures)
     tables = [cases_by_method(scores, structure, metric) for structure in structures for metric in METRICS]
     signs = [-1.0 if HIGHER_IS_BETTER[metric] else 1.0 for _ in structures for metric in METRICS]
     ranks = [

@@ -172,6 +172,18 @@ def _shortened(faults: Sequence[str], where: object) -> list[str]:
     return [*faults[:_MOST_FAULTS], *([f"{where}: {more} more fault(s)"] if more > 0 else [])]
 
 
+def check_structures(scores: pd.DataFrame, structures: Sequence[str]) -> None:
+    """Whether there are scores of structures.
+
+    Raises:
+        UserError: of some there are none; names all of these.
+    """
+    known = sorted(set(scores["structure"]))
+    unknown = [name for name in structures if name not in known]
+    if unknown:
+        raise UserError(f"structure {', '.join(unknown)}: no scores of it; there are: {', '.join(known)}")
+
+
 def cases_by_method(scores: pd.DataFrame, structure: str, metric: str) -> pd.DataFrame:
     """One metric of one structure (cases x methods); cases that are undefined for all methods are left out.
 
@@ -179,10 +191,8 @@ def cases_by_method(scores: pd.DataFrame, structure: str, metric: str) -> pd.Dat
         UserError: no such structure, no case on which it is defined, or cases that only some of the methods have a
             score of.
     """
+    check_structures(scores, [structure])
     chosen = scores[scores["structure"] == structure]
-    if chosen.empty:
-        known = ", ".join(sorted(set(scores["structure"])))
-        raise UserError(f"structure {structure}: no scores of it; there are: {known}")
     # All methods of the table: one without a line of this structure lacks every case of it.
     methods = sorted(set(scores["method"]))
     table = chosen.pivot(index="case", columns="method", values=metric).reindex(columns=methods).dropna(how="all")

@@ -15,7 +15,7 @@ from gbaseg.evaluation.image_figures import intensity_distributions
 from gbaseg.evaluation.rounds import Rounds, summarise_rounds, write_rounds
 from gbaseg.params import Params
 from gbaseg.workflow import layout
-from gbaseg.workflow.all_rounds import appearance_figures, read_rounds, scores_of
+from gbaseg.workflow.all_rounds import any_scored, appearance_figures, read_rounds, scores_of
 from gbaseg.workflow.choice import chosen
 from gbaseg.workflow.context import read_json, stage, write_json
 from gbaseg.workflow.panel import draw_panel
@@ -63,7 +63,7 @@ def _figures(settings: Params, structure: str, rounds: Rounds) -> dict[str, Figu
         "panel": draw_panel(settings, structure),
         "overlays": overlays(settings, structure, [pair for pair in scores if pair[0] != layout.SURVEY]),
     }
-    if any(rows for _, rows in scores):
+    if any_scored(scores):
         figures["rounds"] = dice_assd_by_round(scores, structure)
     if (blending := naive_and_gba(settings, structure)) is not None:
         figures["blending"] = blending

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -35,6 +37,11 @@ def scores_of(structure: str, rounds: Rounds) -> list[tuple[str, list[CaseScore]
         (name, [row for row in read_scores(layout.case_scores(name)) if row.structure == structure])
         for name, _ in rounds
     ]
+
+
+def any_scored(scores: Sequence[tuple[str, Sequence[CaseScore]]]) -> bool:
+    """Whether there is anything to draw of a structure: it may be in no label of the target."""
+    return any(not math.isnan(row.dice) for _, rows in scores for row in rows)
 
 
 def appearance_figures(settings: Params) -> dict[str, dict[str, Figure]]:
