@@ -65,8 +65,9 @@ def folder(tmp_path, monkeypatch):
     """The committed parameters and metrics."""
     shutil.copyfile(PROJECT / "presets/default.yaml", tmp_path / "params.yaml")
     shutil.copytree(PROJECT / "metrics", tmp_path / "metrics")
-    for name in ("data/standard", "data/translated", "data/pseudo_labelled/round_1"):
+    for name in ("data/standard", "data/translated", "data/pseudo_labelled/round_1", "models/translation"):
         (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "models/translation/mode.json").write_text('{"mode": "none"}')
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
