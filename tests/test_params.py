@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dvc.stage.cache import _get_cache_hash
 from pydantic import BaseModel
 from ruamel.yaml import YAML
 
@@ -15,6 +16,7 @@ from gbaseg.errors import UserError
 from gbaseg.params import Params, check, load
 from gbaseg.preset_writing import apply_preset
 from gbaseg.self_training.settings import Round
+from gbaseg.settings import UNSEEN_BY_DVC
 from gbaseg.translation.van_cittert import sigma_voxels, without_effect
 
 ROOT = Path(__file__).parents[1]
@@ -63,6 +65,25 @@ def refused(content: object) -> list[str]:
     with pytest.raises(UserError) as error:
         check(content)
     return str(error.value).splitlines()
+
+
+def test_another_value_of_any_key_is_another_run_to_dvc(default):
+    """Its cache of runs passes over some names; a stage would be taken from one with another value."""
+
+    def hashes(content: Any) -> Iterator[str]:
+        """With each value, in turn, another one."""
+        for key, value in content.items() if isinstance(content, dict) else enumerate(content):
+            if isinstance(value, dict | list) and value:
+                yield from hashes(value)
+            else:
+                content[key] = "another"
+                yield _get_cache_hash({"params": {"params.yaml": default}})
+                content[key] = value
+
+    found = list(hashes(default))
+    assert len(found) > 200 and len({*found, _get_cache_hash({"params": {"params.yaml": default}})}) == len(found) + 1
+    [unseen] = {_get_cache_hash({"params": {name: 1}}) for name in UNSEEN_BY_DVC}
+    assert unseen == _get_cache_hash({"params": {}})
 
 
 @pytest.mark.parametrize("path", [ROOT / "params.yaml", PRESETS / "default.yaml"], ids=lambda path: path.name)
@@ -133,6 +154,10 @@ def test_a_key_that_is_gone_says_what_is_in_its_place(default):
     [_, fault] = refused(default)
     assert fault.startswith("  - segmentation.prediction.components: no longer a key; said of each structure, such as ")
     assert "Cochlea: {value: 2, pieces: 2}" in fault
+    del default["segmentation"]["prediction"]["components"]
+    default["augmentation"]["alterations"]["size"] = 0.5
+    [_, fault] = refused(default)
+    assert "augmentation.alterations.size: no longer a key; augmentation.alterations.diameter; what was run" in fault
 
 
 def test_an_empty_mapping_is_the_papers_setting():
@@ -342,7 +367,7 @@ def test_rules_that_are_not_given_are_checked_too():
     assert str(error.value).count("found 'VS'; allowed: tumour (dataset.structures)") == 2
 
 
-@pytest.mark.parametrize("structures", [{1: 1}, {"background": 1}, [1]])
+@pytest.mark.parametrize("structures", [{1: 1}, {"background": 1}, {"size": 1}, [1]])
 def test_structures_that_cannot_be_are_faults_and_no_tracebacks(structures):
     with pytest.raises(UserError, match=r"1 fault\(s\)\n  - dataset"):
         check({"dataset": {"structures": structures}})

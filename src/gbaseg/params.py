@@ -25,7 +25,9 @@ PATH = Path("params.yaml")
 # Keys that older files have, and where it is said now.
 _GONE = {
     "segmentation.prediction.components": "said of each structure, such as dataset.structures: "
-    "{VS: 1, Cochlea: {value: 2, pieces: 2}}; a bare number is one of a single piece"
+    "{VS: 1, Cochlea: {value: 2, pieces: 2}}; a bare number is one of a single piece",
+    "augmentation.alterations.size": "augmentation.alterations.diameter; what was run with size above 0 may have been "
+    "taken from a run without it: DVC's cache of runs does not see keys of that name",
 }
 
 

@@ -9,6 +9,11 @@ Positive = Annotated[float, Field(gt=0.0)]
 Count = Annotated[int, Field(ge=1)]
 
 
+# DVC's cache of runs passes over keys of these names, wherever they stand (it means those of files): another value
+# would be taken for the one that a stage has run with before.
+UNSEEN_BY_DVC = ("size", "nfiles")
+
+
 class Settings(BaseModel):
     """One section of params.yaml. Each room defines its own in its `settings.py`; `params.py` joins them."""
 

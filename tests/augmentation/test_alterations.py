@@ -136,14 +136,14 @@ def test_shares_are_kept_and_one_kind_says_nothing_of_another():
         settings = AlterationSettings(**shares)
         return [sample_alterations(settings, name, 1, ["t1", "t2"]) for name in names]
 
-    half, both = drawn(size=0.5), drawn(size=0.5, edges=1.0, texture=1.0)
-    assert sum(one.size is not None for one in half) / 300 == pytest.approx(0.5, abs=0.1)
-    assert [one.size for one in half] == [one.size for one in both]
+    half, both = drawn(diameter=0.5), drawn(diameter=0.5, edges=1.0, texture=1.0)
+    assert sum(one.diameter is not None for one in half) / 300 == pytest.approx(0.5, abs=0.1)
+    assert [one.diameter for one in half] == [one.diameter for one in both]
     assert {one.texture for one in both} == {"t1", "t2"} and all(one.edges is not None for one in both)
     assert not any(one.told() for one in drawn())
     assert sample_alterations(AlterationSettings(texture=1.0), "a", 1, []).texture is None, "the target shows none"
 
 
 def test_arm_online_has_no_copies_to_alter():
-    with pytest.raises(ValueError, match=r"arm online makes no copies.*alterations\.size"):
-        AugmentationSettings(arm="online", alterations=AlterationSettings(size=0.5))
+    with pytest.raises(ValueError, match=r"arm online makes no copies.*alterations\.diameter"):
+        AugmentationSettings(arm="online", alterations=AlterationSettings(diameter=0.5))

@@ -197,7 +197,7 @@ def test_methods_say_which_structure_was_rescaled_how_and_what_else_copies_were_
         {
             "dataset": {"structures": names, "known_labels": [*names.values()]},
             "segmentation": {"members": 3},
-            "augmentation": {"arm": "naive", "rules": rules, "alterations": {"size": 0.5, "edges": 0.25}},
+            "augmentation": {"arm": "naive", "rules": rules, "alterations": {"diameter": 0.5, "edges": 0.25}},
         }
     )
     text = one_line(methods(replace(read_facts("round_1"), settings=settings), ABOUT))

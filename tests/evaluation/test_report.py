@@ -42,7 +42,7 @@ def test_how_it_is_read_stands_with_what_is_read(page):
 
 
 def test_a_gap_of_volumes_is_said_to_be_closed_by_what_changes_them():
-    assert "adaptive_size" in APPEARANCE.do and "alterations.size" in APPEARANCE.do
+    assert "adaptive_size" in APPEARANCE.do and "alterations.diameter" in APPEARANCE.do
 
 
 def test_text_is_escaped(page):

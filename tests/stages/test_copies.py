@@ -257,7 +257,7 @@ def test_copies_are_altered_as_asked_and_told(adaptive):
     plain = {case.case: volume.read(layout.adapted("round_0") / case.image).array for case in copies_of_round_0()}
     path = Path("params.yaml")
     text = settings_before = path.read_text()
-    for kind in ("size", "compartments", "texture", "edges"):
+    for kind in ("diameter", "compartments", "texture", "edges"):
         assert f"    {kind}: 0 " in text
         text = text.replace(f"    {kind}: 0 ", f"    {kind}: 1 ")
     path.write_text(text)
@@ -276,8 +276,8 @@ def test_copies_are_altered_as_asked_and_told(adaptive):
     path.write_text(settings_before.replace("adaptive_size: false", "adaptive_size: true"))
     adapt.run("round_0")
     told = read_json(layout.adapted("round_0") / "alterations.json")
-    assert {tuple(one) for one in told.values()} == {("size",)}
-    assert {one["size"] for name, one in told.items() if name.startswith("s1")} == {0.8}, (
+    assert {tuple(one) for one in told.values()} == {("diameter",)}
+    assert {one["diameter"] for name, one in told.items() if name.startswith("s1")} == {0.8}, (
         "216 mm3, the target's have 45"
     )
 

@@ -143,7 +143,7 @@ class BlendSettings(Settings):
 class AlterationSettings(Settings):
     """What copies are given besides another contrast (ours): the share of them that each kind is done to."""
 
-    size: Fraction = Field(0.0, description="another size: the diameter times 0.8 to 1.25")
+    diameter: Fraction = Field(0.0, description="another size: the diameter times 0.8 to 1.25")
     compartments: Fraction = Field(0.0, description="two compartments: a core that is brighter or darker than its rim")
     texture: Fraction = Field(0.0, description="the texture that the target shows, where it is believed")
     edges: Fraction = Field(0.0, description="another sharpness of the edge")

@@ -8,7 +8,7 @@ from gbaseg.augmentation.settings import AugmentationSettings, Rule, structures
 from gbaseg.volume import numbers_as_text
 
 _ALTERED = {
-    "size": "{share:g} % were given another size (diameter times 0.8 to 1.25)",
+    "diameter": "{share:g} % were given another size (diameter times 0.8 to 1.25)",
     "compartments": "{share:g} % a core of another intensity than its rim",
     "texture": "{share:g} % the texture of pseudo-labelled target scans",
     "edges": "{share:g} % sharper or softer edges",

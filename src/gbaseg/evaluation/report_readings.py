@@ -31,7 +31,7 @@ APPEARANCE = Reading(
     "After augmentation the density covers that of the target.",
     "The target's tumours have intensities that no copy has: below all of them, or above.",
     "augmentation.rules: factors on the side of 1 that is missing, or adaptive: 4 with survey.contrasts: 15, "
-    "which look in both directions. Volumes: adaptive_size or alterations.size change diameters by 0.8 to 1.25; a "
+    "which look in both directions. Volumes: adaptive_size or alterations.diameter change diameters by 0.8 to 1.25; a "
     "wider gap wants other source cases.",
 )
 BLENDING = Reading(

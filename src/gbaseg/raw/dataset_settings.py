@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_serializer, model_validator
 
-from gbaseg.settings import Count, Positive, Settings
+from gbaseg.settings import UNSEEN_BY_DVC, Count, Positive, Settings
 
 LabelValue = Annotated[int, Field(ge=1, le=255)]
 
@@ -65,6 +65,8 @@ class DatasetSettings(Settings):
         values = list(self.label_values.values())
         if "background" in self.structures:
             raise ValueError("a structure called background; that is nnU-Net's name for label 0, which is always there")
+        if unseen := [name for name in self.structures if name in UNSEEN_BY_DVC]:
+            raise ValueError(f"a structure called {', '.join(unseen)}: DVC does not see changes of keys of that name")
         if len(set(values)) < len(values):
             raise ValueError(f"structures {self.label_values}: two structures share a label value")
         unknown = sorted(set(values) - set(self.known_labels))

@@ -63,7 +63,7 @@ def draw_alterations(settings: Params, copies: Sequence[Copy], round_id: str, fo
         of = shown.get(copy.structure, {})
         drawn = sample_alterations(asked, copy.name, settings.seed, sorted(of))
         if copy.diameter != 1.0:
-            drawn = replace(drawn, size=copy.diameter)  # one that the target shows, in the place of any
+            drawn = replace(drawn, diameter=copy.diameter)  # one that the target shows, in the place of any
         found[copy.name] = Drawn(drawn, of[drawn.texture] if drawn.texture is not None else None)
     write_json(folder / _FILE, {name: one.alterations.told() for name, one in found.items()})
     kinds = Counter(kind for one in found.values() for kind in one.alterations.told())

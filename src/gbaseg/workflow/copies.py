@@ -164,7 +164,7 @@ def altered(
 
 def _alterations(part: Copy, copy: Copy, drawn: Drawn) -> Alterations:
     """What was drawn for a copy is done to the first of its structures; the others have their sizes."""
-    return drawn.alterations if part is copy else Alterations(size=None if part.diameter == 1.0 else part.diameter)
+    return drawn.alterations if part is copy else Alterations(None if part.diameter == 1.0 else part.diameter)
 
 
 def _outermost_first(

@@ -20,14 +20,14 @@ class Alterations:
     """What is done to one copy besides Eq. 5; `None`: nothing of that kind.
 
     Args:
-        size: see `apply_size`.
+        diameter: see `apply_size`.
         compartments: see `apply_compartments`.
         texture: name of the target case that it is taken from.
         edges: see `apply_edges`.
         seed: of the texture.
     """
 
-    size: float | None = None
+    diameter: float | None = None
     compartments: Compartments | None = None
     texture: str | None = None
     edges: float | None = None
@@ -37,7 +37,9 @@ class Alterations:
         self, image: np.ndarray, label: np.ndarray, value: int, spacing_zyx_mm: tuple[float, float, float]
     ) -> tuple[np.ndarray, np.ndarray]:
         """Image and label (Z, Y, X) before the structure `value` is given another contrast."""
-        return (image, label) if self.size is None else apply_size(image, label, value, spacing_zyx_mm, self.size)
+        if self.diameter is None:
+            return image, label
+        return apply_size(image, label, value, spacing_zyx_mm, self.diameter)
 
     def apply(
         self, image: np.ndarray, mask: np.ndarray, spacing_zyx_mm: tuple[float, float, float], sample: Sample | None
@@ -52,7 +54,7 @@ class Alterations:
 
     def told(self) -> dict[str, Any]:
         """For a person: what was drawn."""
-        drawn: dict[str, Any] = {"size": self.size, "texture": self.texture, "edges": self.edges}
+        drawn: dict[str, Any] = {"diameter": self.diameter, "texture": self.texture, "edges": self.edges}
         if self.compartments is not None:
             drawn["compartments"] = self.compartments._asdict()
         return {name: value for name, value in drawn.items() if value is not None}
@@ -75,7 +77,7 @@ def sample_alterations(settings: AlterationSettings, name: str, seed: int, textu
 
     by = {kind: rng(kind) for kind in AlterationSettings.model_fields}
     return Alterations(
-        size=sample_size(by["size"]) if by["size"] else None,
+        diameter=sample_size(by["diameter"]) if by["diameter"] else None,
         compartments=sample_compartments(by["compartments"]) if by["compartments"] else None,
         texture=textures[by["texture"].integers(len(textures))] if by["texture"] and textures else None,
         edges=sample_edges(by["edges"]) if by["edges"] else None,
