@@ -91,6 +91,21 @@ def test_what_somebody_has_changed_since_stays(outlived, capsys):
 
 
 @pytest.mark.processes
+@pytest.mark.parametrize("torn", ["", "seed: 3\ndataset: {root: 'data/r"])
+def test_half_of_an_experiments_is_put_back_too(project, outlived, torn):
+    end(outlived)
+    PARAMS.write_text(torn)
+    put_back()
+    assert PARAMS.read_bytes() == project
+
+
+def test_a_scratch_folder_may_be_emptied_meanwhile(project):
+    with kept_params(SETS):
+        shutil.rmtree(KEPT.parent)
+    assert PARAMS.read_bytes() == project
+
+
+@pytest.mark.processes
 def test_while_an_experiment_runs_nothing_is_put_back(project):
     with kept_params(SETS):
         apply_overrides(str(PARAMS), SETS)

@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from gbaseg import params
 from gbaseg.commands.overrides import overridden
+from gbaseg.errors import UserError
 from gbaseg.runtime.json_files import read_json
 from gbaseg.runtime.locks import Lock, locked, try_lock
 from gbaseg.runtime.progress import log
@@ -41,11 +43,11 @@ def kept_params(overrides: Sequence[str]) -> Iterator[Lock]:
             yield lock
         finally:
             _write(original)
-            KEPT.unlink()
+            KEPT.unlink(missing_ok=True)  # somebody has emptied the scratch folder
 
 
 def put_back() -> None:
-    """Put params.yaml back where a killed command has left an experiment's; one that was changed since stays.
+    """Put params.yaml back where a killed command has left an experiment's, or half of it; one changed since stays.
 
     Raises:
         UserError: what was kept is not as it was written.
@@ -58,12 +60,21 @@ def put_back() -> None:
     try:
         kept = read_json(KEPT, "params", "overrides")
         original = parse_yaml(kept["params"].removeprefix("\ufeff"), str(KEPT))
-        if read_yaml(params.PATH) == overridden(original, kept["overrides"]) != original:
+        found = _content()
+        if found != original and found in (None, overridden(original, kept["overrides"])):
             _write(kept["params"])
             log(f"{params.PATH}: as an experiment had it whose command was killed; put back as it was")
         KEPT.unlink()
     finally:
         lock.release()
+
+
+def _content() -> Any:
+    """Of params.yaml; None where it is no YAML: DVC writes it in place, and was killed at it."""
+    try:
+        return read_yaml(params.PATH)
+    except UserError:
+        return None
 
 
 def _write(text: str) -> None:
