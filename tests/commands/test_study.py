@@ -2,7 +2,6 @@
 
 import json
 import shlex
-import shutil
 from pathlib import Path
 
 import pytest
@@ -15,15 +14,7 @@ from gbaseg.commands.study_arms import ARMS, choose_arms, plan_study
 from gbaseg.errors import UserError
 from gbaseg.planning.factors import choose_factors
 
-ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(autouse=True)
-def project(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    for name in ("presets/default.yaml", "dvc.yaml", "recipes.yaml"):
-        shutil.copyfile(ROOT / name, tmp_path / Path(name).name)
-    Path("default.yaml").rename("params.yaml")
+pytestmark = pytest.mark.usefixtures("as_shipped")
 
 
 def a_plans_own():

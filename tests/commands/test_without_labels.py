@@ -2,7 +2,6 @@
 
 import json
 import math
-import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -16,15 +15,7 @@ from gbaseg.evaluation.run_choice import CONSENSUS, FOLDS, RULE
 from gbaseg.evaluation.runs import Run
 from gbaseg.evaluation.summary import CaseScore
 
-ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(autouse=True)
-def project(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    for name in ("presets/default.yaml", "dvc.yaml", "recipes.yaml"):
-        shutil.copyfile(ROOT / name, tmp_path / Path(name).name)
-    Path("default.yaml").rename("params.yaml")
+pytestmark = pytest.mark.usefixtures("as_shipped")
 
 
 class Files:

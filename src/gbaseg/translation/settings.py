@@ -18,8 +18,8 @@ Mode = Literal["cyclegan", "histogram", "randomise", "none"]
 TRAINED: tuple[Mode, ...] = ("cyclegan",)
 # Source images are trained on as they are.
 UNTRANSLATED: tuple[Mode, ...] = ("randomise", "none")
-# Intensities keep their order: a contrast at random may be that of such an image.
-IN_ORDER: tuple[Mode, ...] = ("histogram", "none")
+# Translations by which intensities keep their order: a contrast at random may be that of such an image.
+IN_ORDER: tuple[Mode, ...] = ("histogram",)
 
 
 class CycleGANSettings(Settings):
