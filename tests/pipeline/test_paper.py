@@ -88,7 +88,7 @@ def test_the_papers_rules_fire_and_each_case_has_six_copies_and_three_of_its_coc
 
 
 def test_the_pyramid_goes_from_the_papers_coarsest_scale_to_the_slice(paper):
-    """Of half the paper's width, which is four scales less (tests/test_params.py has the preset's own)."""
+    """Of half the paper's width, which is four scales less (tests/test_preset_values.py has the preset's own)."""
     import torch
 
     model = load_singan(paper.folder / "models/singan/shared.safetensors", torch.device("cpu"))
