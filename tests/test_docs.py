@@ -12,7 +12,7 @@ from gbaseg.cases import read_table
 from gbaseg.presets import preset_content
 from gbaseg.runtime import device, engine
 from gbaseg.runtime.engine.settings import Engine
-from gbaseg.runtime.place import ENGINE, Needs
+from gbaseg.runtime.place import ENGINE
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
@@ -80,13 +80,13 @@ def test_files_that_pages_name_are_there(page):
 def test_engine_files_are_allowed():
     found = blocks("docs/scaling.md", "yaml")
     engines = [Engine.model_validate(YAML(typ="safe").load(block)) for block in found]
-    assert len(engines) == 4 and [one.request("survey", True, Needs()).has_gpu for one in engines] == [
+    assert len(engines) == 4 and [one.request("survey", True).has_gpu for one in engines] == [
         True,
         True,
         False,
         True,
     ]
-    assert not any(one.request("translate", False, Needs()).has_gpu for one in engines)
+    assert not any(one.request("translate", False).has_gpu for one in engines)
 
 
 def test_variables_are_named_as_the_code_reads_them():

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from gbaseg.cli import main
-from gbaseg.commands.ablation import plan_arms, plan_translations, with_extra
+from gbaseg.commands.planned import plan_arms, plan_translations, with_extra
 from gbaseg.errors import UserError
 from gbaseg.evaluation.summary import CaseScore, write_scores
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from gbaseg.commands.ablation import Experiment
 from gbaseg.commands.in_turn import in_turn, shared_stages
+from gbaseg.commands.planned import Experiment
 from gbaseg.presets import preset_content
 
 ROOT = Path(__file__).parents[2]

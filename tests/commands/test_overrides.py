@@ -8,8 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from gbaseg.cli import main
-from gbaseg.commands.ablation import plan_arms
 from gbaseg.commands.overrides import _override_fault, check_further, settings_with
+from gbaseg.commands.planned import plan_arms
 from gbaseg.errors import UserError
 
 ROOT = Path(__file__).parents[2]

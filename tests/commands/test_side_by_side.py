@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from gbaseg.commands.ablation import Experiment
 from gbaseg.commands.experiments import experiments_of_this_commit
+from gbaseg.commands.planned import Experiment
 from gbaseg.commands.revisions import open_revision
 from gbaseg.commands.side_by_side import FOLDER, run_side_by_side
 from gbaseg.errors import UserError

@@ -8,8 +8,9 @@ import pytest
 
 from gbaseg import params
 from gbaseg.commands import study
-from gbaseg.commands.ablation import Standing, plan_arms
+from gbaseg.commands.ablation import Standing
 from gbaseg.commands.overrides import in_hydra, settings_with
+from gbaseg.commands.planned import plan_arms
 from gbaseg.commands.study_arms import ARMS, choose_arms, plan_study
 from gbaseg.errors import UserError
 from gbaseg.planning.factors import choose_factors

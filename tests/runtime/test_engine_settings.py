@@ -76,22 +76,19 @@ def test_a_stages_own_line_comes_before_that_of_its_kind_and_the_files():
         networks={"time": 120, "constraint": "a100"},
         stages={"train_segmentation": {"time": 300, "options": {"nice": 5}}, ROUND: {"partition": "long"}},
     )  # fmt: skip
-    asked = found.request(ROUND, True, Needs())
+    asked = found.request(ROUND, True)
     assert (asked.partition, asked.time, asked.constraint) == ("long", 300, "a100")
     assert asked.options == {"reservation": "a", "nice": 5}
-    assert (
-        found.request("train_singan", True, Needs()).time == 120
-        and found.request("translate", False, Needs()).time == 60
-    )
+    assert found.request("train_singan", True).time == 120 and found.request("translate", False).time == 60
 
 
 def test_the_cost_model_fills_what_the_file_leaves_open_and_cases_take_no_gpu():
     found = engine(gres="gpu:a100:1", options={"gpus-per-task": 1})
-    training = found.request(ROUND, True, Needs(minutes=100, memory_gib=10))
+    training = found.request(ROUND, True, minutes=100, memory_gib=10)
     assert (training.time, training.memory_gib, training.cpus, training.has_gpu) == (230, 20.0, 12, True)
-    case = found.request(ROUND, False, Needs(minutes=100, memory_gib=1))
+    case = found.request(ROUND, False, minutes=100, memory_gib=1)
     assert (case.gres, case.options, case.cpus, case.memory_gib, case.has_gpu) == (None, {}, 1, 4.0, False)
-    nothing_known = engine().request(ROUND, True, Needs())
+    nothing_known = engine().request(ROUND, True)
     assert (nothing_known.time, nothing_known.memory_gib, nothing_known.cpus) == (240, 4.0, 1)
 
 

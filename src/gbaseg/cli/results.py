@@ -227,7 +227,8 @@ def arms(
     seeds: list[int], arms: list[str], translation: str, extra: tuple[str, ...], now: bool, at_once: int | None
 ) -> None:
     """Arms x seeds (Table II)."""
-    from gbaseg.commands.ablation import plan_arms, run
+    from gbaseg.commands.ablation import run
+    from gbaseg.commands.planned import plan_arms
 
     run(plan_arms(arms, seeds, translation), extra, now, side_by_side(now, at_once))
 
@@ -250,7 +251,8 @@ def translations(
     at_once: int | None,
 ) -> None:
     """Centres x retrainings x arms (Table I)."""
-    from gbaseg.commands.ablation import plan_translations, run
+    from gbaseg.commands.ablation import run
+    from gbaseg.commands.planned import plan_translations
 
     run(plan_translations(centres, runs, arms, seeds), extra, now, side_by_side(now, at_once))
 

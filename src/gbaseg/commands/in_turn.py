@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gbaseg import params
+from gbaseg.commands.planned import Experiment
 from gbaseg.cost.forecast import forecast
 from gbaseg.errors import UserError
 from gbaseg.workflow.itinerary import itinerary, made_of, targets
 from gbaseg.workflow.outlook import phantom_size, with_copies
-
-if TYPE_CHECKING:
-    from gbaseg.commands.ablation import Experiment
 
 # Stages that the same experiments share, and these experiments.
 Group = tuple[frozenset[str], tuple[str, ...]]

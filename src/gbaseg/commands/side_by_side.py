@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from gbaseg.commands.dvc_commands import noted_beside
 from gbaseg.commands.experiment_clone import (
@@ -31,6 +31,7 @@ from gbaseg.commands.experiment_clone import (
     make_clone,
 )
 from gbaseg.commands.in_turn import Group, in_turn, shared_stages
+from gbaseg.commands.planned import Experiment
 from gbaseg.errors import UserError
 from gbaseg.runtime.durations import took
 from gbaseg.runtime.engine import WORKERS
@@ -42,9 +43,6 @@ from gbaseg.runtime.scratch import ROOT
 from gbaseg.runtime.stage_client import SHARED_BY, start_for_all
 from gbaseg.text_file import tail
 from gbaseg.workflow.itinerary import commands
-
-if TYPE_CHECKING:
-    from gbaseg.commands.ablation import Experiment
 
 FOLDER = ROOT / "experiments"
 _DVC = (sys.executable, "-m", "gbaseg.commands.dvc_commands")

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gbaseg import params
-from gbaseg.commands.ablation import Standing, carry_out, stand, with_extra
+from gbaseg.commands.ablation import Standing, carry_out, stand
 from gbaseg.commands.experiments import check_structure
 from gbaseg.commands.overrides import settings_with
+from gbaseg.commands.planned import with_extra
 from gbaseg.commands.study_arms import Arm, choose_arms, plan_study
 from gbaseg.cost.counted import DataSize
 from gbaseg.cost.forecast import Forecast, forecast

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gbaseg.commands.ablation import Experiment
 from gbaseg.commands.overrides import in_hydra
+from gbaseg.commands.planned import Experiment
 from gbaseg.errors import UserError
 from gbaseg.params import Params
 from gbaseg.planning.factors import choose_factors

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gbaseg.errors import UserError
+
 if TYPE_CHECKING:
     from gbaseg.runtime.engine.settings import Engine, Request
 
@@ -61,7 +63,7 @@ class Place:
 
     def request(self, networks: bool) -> Request:
         """What to ask SLURM for, for a job of this stage; see `Engine.request`."""
-        return self.engine.request(self.stage, networks, self.needs)
+        return self.engine.request(self.stage, networks, self.needs.minutes_of(networks), self.needs.memory_gib)
 
 
 _place: ContextVar[Place | None] = ContextVar("place", default=None)
@@ -91,6 +93,9 @@ def engine_asked_for() -> Engine | None:
     asked = os.environ.get(ENGINE, "")
     if asked == LOCAL or not (asked or FILE.exists()):
         return None
+    path = Path(asked or FILE)
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; allowed ({ENGINE}): {LOCAL}, or the path of a file as {FILE}")
     from gbaseg.runtime.engine.settings import read_engine
 
-    return read_engine(Path(asked or FILE))
+    return read_engine(path)

@@ -14,7 +14,6 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from gbaseg.errors import UserError
-from gbaseg.runtime.place import ENGINE, LOCAL, Needs
 from gbaseg.text_file import read_yaml
 
 # Of a job, where neither the file nor the cost model says more: a case on the paper's grid, with all that is imported.
@@ -83,13 +82,15 @@ class Engine(Request):
     poll_s: float = Field(10.0, ge=0.5, le=600)  # seconds between questions to SLURM
     ahead_s: int = Field(120, ge=20, le=3600)  # seconds before its time limit that a job is told of it
 
-    def request(self, stage: str, networks: bool, needs: Needs) -> Request:
+    def request(
+        self, stage: str, networks: bool, minutes: float | None = None, memory_gib: float | None = None
+    ) -> Request:
         """What a job of a stage asks for: the file's own, that of the kind of task, that of the stage, in this order.
 
         Args:
             stage: "train_segmentation/round_1"; `stages` may name it, or "train_segmentation".
             networks: the tasks train, or compute on a GPU where there is one; else they are cases on one core each.
-            needs: what stands in for what the file leaves open.
+            minutes, memory_gib: of the call's tasks together, and of one; they stand in for what the file leaves open.
         """
         kind = self.networks if networks else self.cases
         names = dict.fromkeys((stage.split("/", maxsplit=1)[0], stage))
@@ -106,8 +107,8 @@ class Engine(Request):
         return asked.model_copy(
             update={
                 "cpus": asked.cpus or (_CORES_BESIDE_GPU if asked.has_gpu else 1),
-                "memory_gib": asked.memory_gib or max(_MEMORY_GIB, _SURELY * (needs.memory_gib or 0.0)),
-                "time": asked.time or _time(needs.minutes_of(networks)),
+                "memory_gib": asked.memory_gib or max(_MEMORY_GIB, _SURELY * (memory_gib or 0.0)),
+                "time": asked.time or _time(minutes),
             }
         )
 
@@ -120,14 +121,12 @@ def read_engine(path: Path) -> Engine | None:
     """The engine that a file asks for; None for `engine: local`.
 
     Raises:
-        UserError: no such file, no YAML, or faults in it, all of them.
+        UserError: no YAML, or faults in it, all of them.
     """
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; allowed ({ENGINE}): {LOCAL}, or the path of a file as engine.yaml")
     content = read_yaml(path)
     if content is None or not isinstance(content, Mapping):
         raise UserError(f"{path}: expected lines such as 'engine: slurm', found {content!r}")
-    if content.get("engine") == LOCAL:
+    if content.get("engine") == "local":
         return None
     try:
         return Engine.model_validate(content)
