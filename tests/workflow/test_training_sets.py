@@ -1,5 +1,6 @@
 """What a round trains on."""
 
+import json
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -96,6 +97,35 @@ def test_copies_that_look_like_the_target_are_not_randomised(tmp_path, monkeypat
         (folder / "draws.json").write_text("{}")
     items = source_items(Params(translation={"mode": "randomise"}), folders[1:])
     assert [item.randomised for item in items] == ["head", "head", None]
+
+
+@pytest.mark.parametrize(
+    ("mode", "arm", "choices", "lost"),
+    [
+        pytest.param("randomise", "gba", {}, "2 copies by factors", id="copies by hand"),
+        pytest.param("randomise", "online", {"s": [[1, 1.4, 0.0]]}, "what arm online does to 1 cases", id="online"),
+        pytest.param("none", "gba", {}, "", id="contrasts stay"),
+    ],
+)
+def test_factors_that_random_contrasts_take_the_place_of_are_said(
+    tmp_path, monkeypatch, capfd, mode, arm, choices, lost
+):
+    """Of a contrast of 0.40 after lambda = 2 the random ones left nothing: -0.28 to 0.28, as without."""
+    monkeypatch.chdir(tmp_path)
+    case = Case("s", "s", "A", "source", "train", "pseudo-target", "images/s.nii.gz", "labels/s.nii.gz")
+    write_table([case], layout.TRANSLATED)
+    by_hand = [] if choices else [replace(case, case=f"s_all_l{factor}") for factor in (0.7, 1.4)]
+    for folder, cases in ((layout.AUGMENTED, by_hand), (layout.ADAPTED / "round_0", [replace(case, case="s_all_la1")])):
+        write_table(cases, folder)
+        (folder / "draws.json").write_text("{}")
+    (layout.AUGMENTED / "online.json").write_text(json.dumps(choices))
+    source_items(Params(translation={"mode": mode}, augmentation={"arm": arm}), layout.copies_of("round_0"))
+    said = capfd.readouterr().err
+    assert said.count("WARNING") == bool(lost)
+    if lost:
+        assert (
+            f"WARNING: contrasts are randomised after {lost} (translation.mode randomise): the factors are lost" in said
+        )
 
 
 def test_disputed_voxels_are_ignored_where_asked(tmp_path, monkeypatch):

@@ -80,7 +80,7 @@ def _left(
     measured = [one for one in measurements if one.structure == structure and one.appearance.volume_mm3 > 0]
     of = {one.case: one.appearance for one in measured}
     before = list(of.values())
-    # As training draws them: the start scales of a change share its draw, so that gba and naive take sizes alike.
+    # As training draws factors: the start scales of a change share its draw, so that gba and naive take sizes alike.
     once = {(copy.case, copy.rule, copy.number, copy.change): copy for copy in copies if copy.case in of}
     added = [_in_copy(of[copy.case], copy, structure) for copy in once.values()]
     distance, left = energy_distance(before, shown), energy_distance([*before, *added], shown)

@@ -36,7 +36,8 @@ CHOICE = "Scores without labels of the target, and its Dice, over all runs"
 RUNS = "Runs, the best by the rule first"
 FIGURE = "scores_against_dice"
 NOTES = f"""Dice and ASSD: mean of the seeds' means [95 % interval by bootstrap over seeds and cases, too narrow with
-two or three seeds]. Gap closed: of the Dice between no adaptation and the oracle (evaluation.oracle).
+two or three seeds, or with several scans of a patient]. Gap closed: of the Dice between no adaptation and the oracle
+(evaluation.oracle).
 
 Scores are of the last round's pseudo-labels of the target's training cases; none reads a label of the target. Agreement
 of folds: Dice, 0 where no fold finds the structure. With the round before: of the last that was trained, all structures

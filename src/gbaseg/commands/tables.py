@@ -34,10 +34,11 @@ PROXIES = "What is known without the target's labels (none of it but the last co
 NAMES = (*(name for name, *_ in SCORED), "proxies")
 NOTES = """Mean of the seeds' means ± SD over the cases of all seeds (ddof = 1); [95 % interval] by bootstrap over seeds
 and cases, too narrow with two or three seeds. p: paired t-test and Wilcoxon over the cases, two-sided, for these very
-trainings; over seeds: t-test of the seeds' mean differences; none is corrected for the number of comparisons. Reference
-rows: an empty prediction, the threshold that is best on the source's (pseudo-target) images, the same network trained
-on the target's own labels (oracle). Gap closed: of the Dice between no adaptation and the oracle. Agreement with the
-round before: of all structures together."""
+trainings; over seeds: t-test of the seeds' mean differences; none is corrected for the number of comparisons. Cases
+count as independent: of several scans of a patient all of this is too sure. Reference rows: an empty prediction, the
+threshold that is best on the source's (pseudo-target) images, the same network trained on the target's own labels
+(oracle). Gap closed: of the Dice between no adaptation and the oracle. Agreement with the round before: of all
+structures together."""
 
 
 class NamedTable(NamedTuple):

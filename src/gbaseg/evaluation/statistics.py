@@ -2,6 +2,8 @@
 
 Scores of an arm are a list with one array (cases,) a seed. They are *crossed* where every seed was scored on the same
 cases (a real data set), and *nested* where every seed brought its own (the phantom draws its patients from the seed).
+Cases are taken for independent: whose scans they are is not known here, and of several scans of a patient intervals
+are too narrow and p-values too small (`standardise` warns of such a set).
 """
 
 from __future__ import annotations

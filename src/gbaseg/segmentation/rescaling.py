@@ -36,7 +36,7 @@ class Rescaling:
     masked: bool = False
 
     def apply(self, image: np.ndarray, label: np.ndarray, value: int, factor: float, offset: float = 0.0) -> np.ndarray:
-        """x_lambda (Eq. 5), normalised again.
+        """x_lambda (Eq. 5), normalised by the mean and SD of the image as it was: what is around the structure stays.
 
         Args:
             image: (1, Z, Y, X), normalised.

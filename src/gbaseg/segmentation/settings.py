@@ -55,9 +55,9 @@ class PredictionSettings(Settings):
     )
     ends: Literal["source_volumes"] | dict[str, Annotated[float, Field(gt=0, lt=1)]] | None = Field(
         None,
-        description="softmax at which structures end (ours), by name, or source_volumes: found anew in every round, so "
-        "that those of the target's training cases are on average as large as the source's labels; null: at threshold "
-        "or grow_threshold",
+        description="softmax at which structures end (ours), by name (of others: threshold), or source_volumes: found "
+        "anew in every round, so that those of the target's training cases are on average as large as the source's "
+        "labels; either with grow_threshold null. null: at threshold or grow_threshold",
     )
 
     def end_of(self, structure: str) -> float:

@@ -28,7 +28,7 @@ from gbaseg.standardise.case import standardise_finely, standardise_image, stand
 from gbaseg.workflow import layout
 from gbaseg.workflow.context import stage, write_json
 from gbaseg.workflow.counted import size_here
-from gbaseg.workflow.foresight import check_ahead, fallbacks
+from gbaseg.workflow.foresight import check_ahead, fallbacks, not_independent
 from gbaseg.workflow.itinerary import itinerary
 from gbaseg.workflow.outlook import left
 from gbaseg.workflow.preflight import check_room, size_of_scans
@@ -92,7 +92,7 @@ def run() -> None:
         log(f"WARNING: {warning}")
     _warn_of_cut_labels(reports, settings)
     _warn_of_lost_pieces([report["pieces"] for report in reports if report["pieces"]], settings)
-    for line in fallbacks(settings, cases):
+    for line in (*fallbacks(settings, cases), *not_independent(cases)):
         log(f"WARNING: {line}")
 
 

@@ -125,7 +125,7 @@ def cases_of_centre(domain: Domain, centre: str, standard: Path = layout.STANDAR
 
 
 def slices_of(domain: Domain, centre: str, file: Path, standard: Path = layout.STANDARD) -> np.ndarray:
-    """Axial slices (N, Y, X) float32 of a domain's training cases, written to `file` and mapped from there.
+    """Slices (N, Y, X) float32 of a domain's training cases, written to `file` and mapped from there.
 
     A hundred scans on the paper's grid are 3 GiB: what is read again stays in the system's cache as far as it fits.
 

@@ -48,6 +48,21 @@ def fallbacks(settings: Params, cases: Sequence[Case]) -> Iterator[str]:
             )
 
 
+def not_independent(cases: Sequence[Case]) -> Iterator[str]:
+    """Of scans that are scored, what no figure says that is made of their scores: these do not know of patients.
+
+    Args:
+        cases: as for `check_ahead`.
+    """
+    scored = [case for case in select(cases, domain="target") if case.split != "train" and case.label]
+    patients = {case.patient for case in scored}
+    if len(patients) < len(scored):
+        yield (
+            f"{len(scored)} labelled held-out scans are of {len(patients)} patients: intervals and p-values (gbaseg "
+            "tables, study, rank) take scans for independent, and come out too sure; one scan a patient is free of that"
+        )
+
+
 def _of_translation(settings: Params, train: Sequence[Case]) -> Iterator[str]:
     # Without a translation the centre still says which real scans it is checked against.
     domains = get_args(Domain) if settings.translation.translates else ("target",)

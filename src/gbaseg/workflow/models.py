@@ -55,7 +55,7 @@ class Translator:
     def __call__(self, scan: volume.Volume) -> tuple[np.ndarray, np.ndarray]:
         """The pseudo-target image (Z, Y, X), and what it was before the deconvolution, which a CycleGAN's alone has.
 
-        The scan itself in mode none.
+        The scan itself in modes that leave images as they are.
         """
         if self._histogram is not None:
             matched = self._histogram.to_target(scan.array, self._head(scan.array))
@@ -68,7 +68,7 @@ class Translator:
         return van_cittert(before, scan.grid.spacing_zyx_mm, self._settings.translation.van_cittert), before
 
     def back(self, before: np.ndarray) -> np.ndarray:
-        """A translated image translated back to the source modality; in mode none the image itself."""
+        """A translated image translated back to the source modality; the image itself where none was translated."""
         if self._histogram is not None:
             return self._histogram.to_source(before, self._head(before))
         if self._generators is None:

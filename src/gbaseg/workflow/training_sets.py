@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -30,7 +30,7 @@ def source_items(settings: Params, copies: Sequence[Path]) -> list[TrainingItem]
     Where contrasts are randomised, those of copies that were made to look like the target stay.
     """
     choices, draws, randomised = read_choices(copies), read_draws(copies), randomised_in(settings)
-    return [
+    items = [
         TrainingItem(
             case.case,
             case.patient,
@@ -43,6 +43,25 @@ def source_items(settings: Params, copies: Sequence[Path]) -> list[TrainingItem]
         for folder in (layout.TRANSLATED, *copies)
         for case in read_table(folder)
     ]
+    if randomised is not None:
+        _say_what_is_lost(items, {case.case for case in read_table(layout.TRANSLATED)})
+    return items
+
+
+def _say_what_is_lost(items: Sequence[TrainingItem], cases: Collection[str]) -> None:
+    """Contrasts that something has made, and that random ones take the place of.
+
+    Args:
+        items: of which `cases` are no copies.
+    """
+    by_factors = sum(item.randomised is not None and item.name not in cases for item in items)
+    online = sum(bool(item.rescaled) for item in items)
+    if by_factors or online:
+        lost = f"{by_factors} copies by factors" if by_factors else f"what arm online does to {online} cases"
+        log(
+            f"WARNING: contrasts are randomised after {lost} (translation.mode randomise): the factors are lost; "
+            "copies of adaptive rules (augmentation.rules[].adaptive) of naive and gba keep their contrasts"
+        )
 
 
 def target_items(settings: Params, review: Review, fine: bool, work: Path) -> list[TrainingItem]:
