@@ -230,6 +230,26 @@ def test_skip_leaves_out_the_cases_concerned(root):
     assert {fault.case for fault in faults} == {"s1"}
 
 
+@pytest.mark.unusual(
+    "Data sets and folders",
+    "`on_bad_case: skip`, and a target training case whose label for scoring is empty, unknown or of another grid",
+    "the case is trained on, as without a label: a target label decides nothing about training",
+)
+@pytest.mark.parametrize("wrong", [label(value=0), label(value=3), label(replace(GRID, origin_xyz_mm=(0.0, 4.0, 5.0)))])
+def test_what_is_wrong_with_a_target_label_decides_nothing_about_training(root, wrong):
+    write(wrong, root / "t1_label.nii.gz")
+    write(wrong, root / "v1_label.nii.gz")
+    cases = [*GOOD[:2], replace(GOOD[2], label="t1_label.nii.gz"), GOOD[3]]
+    skip = DatasetSettings(layout="table", on_bad_case="skip")
+    good, faults = accept_cases(cases, check_cases(cases, root, skip), skip)
+    assert good == GOOD[:3]
+    assert {fault.case for fault in faults} == {"t1", "v1"}
+    # Of a scan that cannot be used nothing is left.
+    (root / "t1.nii.gz").unlink()
+    with pytest.raises(BadCases, match="no target cases once"):
+        accept_cases(cases, check_cases(cases, root, skip), skip)
+
+
 def test_skip_does_not_excuse_the_whole_set(root):
     skip = DatasetSettings(layout="table", on_bad_case="skip")
     (root / "t1.nii.gz").unlink()

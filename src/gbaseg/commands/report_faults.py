@@ -50,8 +50,13 @@ def _of_data() -> Iterator[Line]:
     path = layout.METRICS / "data.json"
     found = read_json(path) if path.is_file() else {}
     log = "dvc repro -f -s standardise names them"
-    if count := found.get("skipped_cases"):
-        yield "data", "", f"{count} case(s) left out as faulty, {found['faults']} fault(s)", f"mend the files; {log}"
+    if count := found.get("faults"):
+        yield (
+            "data",
+            "",
+            f"{found['skipped_cases']} case(s) left out as faulty, {count} fault(s)",
+            f"mend the files; {log}",
+        )
     if count := found.get("labels_cut_by_the_crop"):
         yield "data", "", f"{count} label(s) cut by the crop", "standardise.crop_xy_px, crop_z_px"
     for key, words in (

@@ -54,6 +54,9 @@ def accept_cases(
 ) -> tuple[list[Case], list[Fault]]:
     """The cases to go on with, and the faults for which the others were left out.
 
+    A target's training case goes on without a label that is faulty: what is trained on is the same whether anybody has
+    labelled it, or how.
+
     Raises:
         BadCases: there are faults and `on_bad_case` is `stop`; or a fault concerns the whole set, also when that
             is so only after the faulty cases are gone (no source case left, say).
@@ -64,8 +67,14 @@ def accept_cases(
         advice = "Mend them, or set dataset.on_bad_case: skip to go on without these cases."
         lasting = any(fault.whole_set for fault in faults)
         raise BadCases([str(fault) for fault in faults], "" if lasting else advice)
-    bad = {fault.case for fault in faults}
-    good = [case for case in cases if case.case not in bad]
+    of_scoring = {
+        (case.case, case.label)
+        for case in cases
+        if (case.domain, case.split) == ("target", "train") and case.image not in ("", case.label)
+    }
+    bad = {fault.case for fault in faults if (fault.case, fault.file) not in of_scoring}
+    unlabelled = {fault.case for fault in faults} - bad
+    good = [replace(case, label="") if case.case in unlabelled else case for case in cases if case.case not in bad]
     lasting_faults = [fault for fault in faults if fault.whole_set]
     if not lasting_faults:
         lasting_faults = [

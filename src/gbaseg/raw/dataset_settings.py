@@ -54,7 +54,8 @@ class DatasetSettings(Settings):
     )
     on_bad_case: Literal["stop", "skip"] = Field(
         default="stop",
-        description="stop: any fault ends the run; skip: go on without the cases concerned and count them",
+        description="stop: any fault ends the run; skip: go on without the cases concerned and count them "
+        "(of the target's training cases without a label that is faulty)",
     )
     spacing_mm_range: tuple[Positive, Positive] = Field(
         default=(0.1, 10.0), description="smallest and largest voxel side that is believed, mm (ours)"

@@ -47,8 +47,9 @@ def run() -> None:
     root = Path(settings.dataset.root)
     check_root(root)
     cases, faults = load_cases(settings.dataset, root)
+    kept = {case.case for case in cases}
     for fault in faults:
-        log(f"skipped: {fault}")
+        log(f"{'without its label' if fault.case in kept else 'skipped'}: {fault}")
     check_ahead(settings, cases)
     size, largest = size_of_scans(settings, cases, root)
     check_room("standardise", settings, size, "standardise", largest)
@@ -218,7 +219,7 @@ def _summary(
         "target_held_out_cases": sum(case.domain == "target" and case.split != "train" for case in standard),
         "target_cases_with_scoring_labels": len(scored),
         "labels_cut_by_the_crop": sum(report["cut_share"] > _CUT_SHARE for report in reports),
-        "skipped_cases": len({fault.case for fault in faults}),
+        "skipped_cases": len({fault.case for fault in faults} - {case.case for case in standard}),
         "faults": len(faults),
         **slices.summary(),
     }
