@@ -100,6 +100,20 @@ def test_who_tells_structures_apart_watches_their_list(stage):
         assert {"dataset", "dataset.structures"} & set(watched(stage))
 
 
+def test_who_learns_from_pseudo_labels_watches_what_was_decided_about_them():
+    """SinGAN's slice, too, is one of the survey's labels that are left."""
+    watching = {
+        stage: key["review.yaml"]
+        for stage in STAGES
+        for key in STAGES[stage]["params"]
+        if isinstance(key, dict) and "review.yaml" in key
+    }
+    of_survey, of_round = ["changes.survey"], ["changes.${item.round.prev}"]
+    assert watching == {
+        "train_singan": of_survey, "augment": of_survey, "adapt": of_round, "train_segmentation": of_round,
+    }  # fmt: skip
+
+
 def test_summarise_runs_again_after_every_stage_whose_outputs_it_reads():
     """`metrics` as a whole holds its own: what stands in a round's metrics comes from its scores and its decision."""
     assert {
