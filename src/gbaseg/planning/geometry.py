@@ -106,10 +106,10 @@ def frame_of(facts: DataFacts, structures: Mapping[str, int], detail: Detail) ->
         why = f"in the slice {detail.most_px} voxels for {side_mm:.0f} mm (the target's own: {native:.3g} mm)"
     smooth = in_plane > _GROWS * native and thin / in_plane >= _BLUNTED_UNDER
     if in_plane <= _GROWS * native:
-        smooth, why_smooth = True, "the grid is about as fine as the scans"
+        smooth, why_smooth = True, "the grid is about as fine as the target's scans"
     else:
         why_smooth = (
-            f"{in_plane / native:.1f} times the scans' voxels, against aliasing"
+            f"{in_plane / native:.1f} times the target's voxels, against aliasing"
             if smooth
             else f"{thin_name} is {thin / in_plane:.1f} voxels across, and smoothing would blunt its edges"
         )
