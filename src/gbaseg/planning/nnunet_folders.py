@@ -82,7 +82,11 @@ def structures(folder: Path) -> tuple[dict[str, int], list[str]]:
             found[str(name)] = int(number)
         else:
             return {}, [f"{DATASET}: labels of regions ({name}: {number}) are not taken: --structures names them"]
-    return {name: value for name, value in found.items() if value > 0}, []
+    found = {name: value for name, value in found.items() if value > 0}
+    if twice := [name for name, value in found.items() if list(found.values()).count(value) > 1]:
+        what = f"labels that share a value ({', '.join(f'{name}: {found[name]}' for name in twice)})"
+        return {}, [f"{DATASET}: {what} are not taken: --structures names them"]
+    return found, []
 
 
 def modality(folder: Path) -> str:
