@@ -25,7 +25,7 @@ from gbaseg.planning.effort import Fit, fit, hours_for, in_hours
 from gbaseg.planning.facts import Choice
 from gbaseg.planning.folders import Folders, Found
 from gbaseg.planning.gather import grids_of, see
-from gbaseg.planning.geometry import choose_slices
+from gbaseg.planning.geometry import choose_slices, lost_between
 from gbaseg.planning.nnunet_folders import DATASET
 from gbaseg.planning.page import PAGE, Said, differences, render
 from gbaseg.planning.questions import OPTION, all_at_once, faults_of_structures, known_structures, question
@@ -113,7 +113,13 @@ def run(wanted: Wanted, presets: Path, params_path: Path) -> None:
     said = Said(
         f"Plan {writing.stamp_of(text)} for {root}: {facts.source_cases} source, {facts.target_cases} target, "
         f"{facts.held_out} held-out cases",
-        [*_too_small(asked, fitted), *warnings, *grey_air(facts), *of_one_scan(facts, structures)],
+        [
+            *_too_small(asked, fitted),
+            *warnings,
+            *grey_air(facts),
+            *of_one_scan(facts, structures),
+            *lost_between(facts, structures, settings.standardise.spacing_xyz_mm),
+        ],
         _time(asked, fitted, price, settings),
         [*found.remarks, *_assumed(wanted, found, structures, layout, settings)],
         differences(choices, papers, _shipped(choices, presets))
