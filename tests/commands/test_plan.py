@@ -377,6 +377,8 @@ def test_a_dataset_json_is_named_where_its_structures_are_not_there_or_not_taken
     said = refused(project, *folders(data))
     assert "NAME=1,NAME=2" in said and "dataset.json: labels of regions (all: [1, 2]) are not taken" in said
     assert plan(*folders(data), "--structures", "ball=1").exit_code == 0
+    labels.write_text(json.dumps({"labels": {"background": 0, "part": 2, "ball": 1}}))
+    assert "structures, and that part steers, by dataset.json" in plan(*folders(data)).stdout
 
 
 def test_centres_are_asked_for_where_they_may_be_given(project, data):

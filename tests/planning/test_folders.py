@@ -212,3 +212,11 @@ def test_labels_of_one_value_are_not_taken_from_a_dataset_json(folders):
     assert found.of_structures == [
         "dataset.json: labels that share a value (LV: 1, RV: 1) are not taken: --structures names them"
     ]
+
+
+def test_images_of_nnunets_that_are_not_taken_are_said(folders):
+    names = {"D/imagesTr": ["a_0000.nii"], "D/labelsTr": ["a.nii"], "D/imagesTs": ["b_0000.nii"]}
+    root = folders(**names, **{"E/imagesTr": ["c_0000.nii"], "E/imagesTs": ["d_0000.nii"]})
+    found = find(Folders(root / "D", None, root / "E", root / "E"), None, [])
+    assert found.faults == [] and "--source: imagesTr is taken, imagesTs beside it is not" in found.remarks
+    assert not any(remark.startswith("--target") for remark in found.remarks)

@@ -271,7 +271,11 @@ def _assumed(
             f"{', '.join(structures)}: on average as large in the target's patients as in the source's; else "
             "segmentation.prediction.ends: null"
         )
-    if not wanted.structures and not found.structures and layout == "table":
+    if not wanted.structures and found.structures:
+        lines.append(
+            f"structures, and that {next(iter(found.structures))} steers, by {DATASET}: {OPTION} says otherwise"
+        )
+    elif not wanted.structures and layout == "table":
         lines.append(f"the labels' only value is the {next(iter(structures))}: --structures NAME=VALUE names it")
     if layout == PAPER and not wanted.structures:
         lines.append("VS alone is segmented; --structures VS=1,Cochlea=2: the cochleas as well")

@@ -94,6 +94,7 @@ def find(folders: Folders, centres: str | None, modalities: Sequence[str]) -> Fo
         # What is in such a folder fits one of its two parts at most.
         found.faults += shared
         return found
+    found.remarks += nnunet.passed_over({part.option: part.images for part in parts})
     found.structures, found.of_structures = nnunet.structures(folders.source)
     found.remarks += found.of_structures
     named: list[tuple[_Part, list[tuple[str, Path, Path | None]], str]] = []

@@ -41,6 +41,21 @@ def inside(images: Path, labels: Path | None, first: bool, needs_labels: bool) -
     return images, labels
 
 
+def passed_over(images: Mapping[str, Path]) -> list[str]:
+    """A remark for each folder of images that lies beside one that is taken, and is not.
+
+    Args:
+        images: what is taken, by option.
+    """
+    taken = {folder.resolve() for folder in images.values()}
+    return [
+        f"{option}: {folder.name} is taken, {name} beside it is not"
+        for option, folder in images.items()
+        for name in _IMAGES
+        if folder.name in _IMAGES and (other := folder.parent / name).is_dir() and other.resolve() not in taken
+    ]
+
+
 def channels(stems: Sequence[str], labels: Collection[str]) -> list[str]:
     """Channels where scans are there in several; none of scans that are numbered with four digits.
 
