@@ -399,3 +399,23 @@ def test_what_cannot_be_written_is_said_before_anything_is(project, data, monkey
 def test_both_domains_may_be_of_one_modality(project, data):
     assert plan(*folders(data), "--structures", "ball=1", "--modalities", "T1,T1").exit_code == 0
     assert {case.modality for case in read_table(Path("data/raw/planned"))} == {"T1"}
+
+
+def test_what_is_a_users_is_kept_before_anything_is_written(project, data, monkeypatch):
+    def denied(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("gbaseg.commands.plan.kept_beside", denied)
+    (project / "params.yaml").write_text((project / "params.yaml").read_text().replace("seed: 1", "seed: 5"))
+    assert "params.yaml: permission denied" in refused(project, *folders(data), "--structures", "ball=1", "--force")
+
+
+def test_a_plan_over_an_older_one_that_is_broken_off_can_be_made_again(project, data, monkeypatch):
+    call = [*folders(data), "--structures", "ball=1"]
+    assert plan(*call).exit_code == 0
+    (data / "target/q4_T2.nii.gz").unlink()
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "unlink", lambda self: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        assert plan(*call).exit_code == 1
+    assert plan(*call).exit_code == 0
+    assert "q4_T2" not in (project / "data/raw/planned/cases.csv").read_text()

@@ -223,15 +223,15 @@ def _not_ours(wanted: Wanted, root: Path, found: Found, presets: Path, params_pa
 
 
 def _write(wanted: Wanted, found: Found, root: Path, params_path: Path, text: str, presets: Path) -> list[str]:
-    """All files; params.yaml last. What was a user's is kept beside."""
+    """All files; params.yaml last. What was a user's is kept beside before any of them."""
     lines = []
-    if found.files:
-        if writing.owner_of_table(root) == "user":
-            lines.append(f"{kept_beside(root / TABLE)}: the table as it was")
-        writing.write_data_set(root, found.cases, found.files)
-        lines.append(f"{root / TABLE} written, with links to {len(found.files)} files")
+    if found.files and writing.owner_of_table(root) == "user":
+        lines.append(f"{kept_beside(root / TABLE)}: the table as it was")
     if writing.owner_of_params(params_path, presets) == "user":
         lines.append(f"{kept_beside(params_path)}: params.yaml as it was")
+    if found.files:
+        writing.write_data_set(root, found.cases, found.files)
+        lines.append(f"{root / TABLE} written, with links to {len(found.files)} files")
     writing.write_whole(params_path, text)
     return [*lines, f"{params_path} written: every number with its reason"]
 
