@@ -353,3 +353,69 @@ def test_fewer_hours_end_before_the_papers(project, challenge):
     assert content["standardise"] == papers["standardise"]
     assert content["segmentation"]["epochs"] < 500
     assert "segmentation.epochs: 500 -> " in result.stdout
+
+
+def test_faults_of_folders_are_not_said_again_of_every_scan(project, data):
+    said = refused(project, "--source", data / "source", "--labels", data / "lables", "--target", data / "target")
+    assert said.startswith(f"gbaseg: 1 fault(s) in the data:\n  - --labels {data / 'lables'}: no such folder")
+    said = refused(project, "--source", data / "source", "--labels", data / "labels", "--target", data / "source")
+    assert "1 fault(s)" in said and "the folder of --source, too" in said
+
+
+def test_scans_of_folders_have_no_rows_of_a_table(project, data):
+    shutil.copyfile(data / "target/q4_T2.nii.gz", data / "target/q9_T2.nii.gz")
+    said = refused(project, *folders(data), "--structures", "ball=1")
+    assert "under 2 names" in said and "cases.csv" not in said
+
+
+def test_a_dataset_json_is_named_where_its_structures_are_not_there_or_not_taken(project, data):
+    labels = data / "source/dataset.json"
+    labels.write_text(json.dumps({"labels": {"background": 0, "ball": 1, "lost": 3}}))
+    said = refused(project, *folders(data))
+    assert "dataset.json: lost=3, which no label holds" in said and "--structures names those to segment" in said
+    labels.write_text(json.dumps({"labels": {"background": 0, "all": [1, 2]}}))
+    said = refused(project, *folders(data))
+    assert "NAME=1,NAME=2" in said and "dataset.json: labels of regions (all: [1, 2]) are not taken" in said
+    assert plan(*folders(data), "--structures", "ball=1").exit_code == 0
+    labels.write_text(json.dumps({"labels": {"background": 0, "part": 2, "ball": 1}}))
+    assert "structures, and that part steers, by dataset.json" in plan(*folders(data)).stdout
+
+
+def test_centres_are_asked_for_where_they_may_be_given(project, data):
+    plan(*folders(data), "--structures", "ball=1")
+    assert "--centres" not in refused(project, "data/raw/planned")
+    assert "--centres" not in refused(project, *folders(data), "--centres", "A")
+
+
+def test_what_cannot_be_written_is_said_before_anything_is(project, data, monkeypatch):
+    (project / "data").write_text("a file")
+    assert "--root data/raw/planned: data is no folder" in refused(project, *folders(data), "--structures", "ball=1")
+    (project / "data").unlink()
+    reason = ". cannot be written to (Permission denied)"
+    monkeypatch.setattr("gbaseg.commands.plan.unwritable", lambda path: reason if path.name == "params.yaml" else "")
+    assert f"params.yaml: {reason}" in refused(project, *folders(data), "--structures", "ball=1")
+
+
+def test_both_domains_may_be_of_one_modality(project, data):
+    assert plan(*folders(data), "--structures", "ball=1", "--modalities", "T1,T1").exit_code == 0
+    assert {case.modality for case in read_table(Path("data/raw/planned"))} == {"T1"}
+
+
+def test_what_is_a_users_is_kept_before_anything_is_written(project, data, monkeypatch):
+    def denied(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("gbaseg.commands.plan.kept_beside", denied)
+    (project / "params.yaml").write_text((project / "params.yaml").read_text().replace("seed: 1", "seed: 5"))
+    assert "params.yaml: permission denied" in refused(project, *folders(data), "--structures", "ball=1", "--force")
+
+
+def test_a_plan_over_an_older_one_that_is_broken_off_can_be_made_again(project, data, monkeypatch):
+    call = [*folders(data), "--structures", "ball=1"]
+    assert plan(*call).exit_code == 0
+    (data / "target/q4_T2.nii.gz").unlink()
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "unlink", lambda self: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        assert plan(*call).exit_code == 1
+    assert plan(*call).exit_code == 0
+    assert "q4_T2" not in (project / "data/raw/planned/cases.csv").read_text()

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from gbaseg.planning.appearance import choose_foreground, choose_range, choose_structures, grey_air
+from gbaseg.planning.appearance import choose_foreground, choose_range, choose_structures, grey_air, of_one_scan
 from gbaseg.planning.facts import PERCENTS
 
 STRUCTURES = {"tumour": 1}
@@ -81,3 +81,27 @@ def test_pieces_are_those_of_most_labels_and_other_values_are_known(make):
     structures, known = choose_structures(data, {"VS": 1, "Cochlea": 2})
     assert structures.value == {"VS": 1, "Cochlea": {"value": 2, "pieces": 2}}
     assert known.value == [1, 2, 7] and "7 left alone" in known.reason
+
+
+def test_a_domain_of_few_scans_is_not_outvoted(make):
+    data = make.facts(source=30, target=2)
+    scans = [replace(scan, zeros=0.5, edge_zeros=1.0) if scan.source else scan for scan in data.scans]
+    choice = choose_foreground(replace(data, scans=scans))
+    assert choice.value == "head" and "2 of 32 scans are not cut out of zeros" in choice.reason
+
+
+def test_the_reason_of_a_wide_range_is_that_which_holds(make):
+    bright = percentiles(p98_0=600.0, p99_0=700.0, p99_5=800.0, p99_9=900.0)
+    choice = choose_range(make.facts([make.label(bright=1.0)], percentiles=bright), STRUCTURES)
+    assert choice.value == [0, 99.9] and "even 98 is 6.0 times" in choice.reason and "clip" not in choice.reason
+
+
+def test_a_structure_of_one_scan_is_warned_of_and_counted_as_such(make):
+    data = make.facts([make.label(1)])
+    first = replace(data.scans[0], labels=(make.label(1), make.label(2), make.label(7)))
+    data = replace(data, scans=[first, *data.scans[1:]])
+    assert of_one_scan(data, {"VS": 1}) == []
+    assert of_one_scan(data, {"VS": 1, "Cochlea": 2})[0].startswith("Cochlea is in one label of 6 alone (s0)")
+    structures, known = choose_structures(data, {"VS": 1, "Cochlea": 2})
+    assert "Cochlea in 1 piece(s) in 1 of 1 labels that hold it, of 6" in structures.reason
+    assert known.reason.endswith("7 left alone (in 1 of 6)")

@@ -170,3 +170,53 @@ def test_voxels_beside_a_header_come_along(folders):
     found = find(Folders(root / "s", root / "l", root / "t"), None, [])
     assert {"source/a.mhd", "source/a.raw", "labels/a.zraw"} <= found.files.keys()
     assert len(found.cases) == 2
+
+
+@pytest.mark.unusual(
+    "Data sets and folders",
+    "`plan`: one folder for scans and labels, or for two of source, target and held-out scans",
+    "one fault a folder, before any scan is read",
+)
+def test_a_folder_that_is_named_for_two_things_is_one_fault(folders):
+    root = folders(s=["a.nii", "b.nii"], t=["c.nii"])
+    (root / "link").symlink_to(root / "t")
+    found = find(Folders(root / "s", root / "s", root / "t", root / "link"), None, [])
+    assert [str(fault).partition(";")[0] for fault in found.faults] == [
+        f"--labels {root / 's'}: the folder of --source, too",
+        f"--held-out {root / 'link'}: the folder of --target, too",
+    ]
+
+
+def test_names_in_two_folders_are_found_by_the_file_and_whatever_is_a_capital(folders):
+    """Of one held-out scan alone it is not known what names end in."""
+    root = folders(s=["a.nii"], l=["a.nii"], t=["p1_T2.nii", "p2_T2.nii", "A.nii"], h=["p2_T2.nii"])
+    found = find(Folders(root / "s", root / "l", root / "t", root / "h"), None, [])
+    assert found.remarks[0].startswith("2 name(s) such as A are in more than one folder")
+    (root / "t/A.nii").unlink()
+    found = find(Folders(root / "s", root / "l", root / "t", root / "h"), None, [])
+    assert found.remarks[0].startswith("1 name(s) such as p2_T2 are in more than one folder")
+
+
+def test_a_folder_beside_a_header_is_no_file_of_voxels(folders):
+    root = folders(s=["a.nii"], l=["a.nii"], t=["b.mhd", "b.raw"], **{"t/b.files": []})
+    found = find(Folders(root / "s", root / "l", root / "t"), None, [])
+    assert "target/b.raw" in found.files and "target/b.files" not in found.files
+    assert f"--target {root / 't'}: not looked into the folders in it: b.files" in found.remarks
+
+
+def test_labels_of_one_value_are_not_taken_from_a_dataset_json(folders):
+    root = folders(**{"D/imagesTr": ["a_0000.nii"], "D/labelsTr": ["a.nii"]}, t=["b.nii"])
+    (root / "D/dataset.json").write_text(json.dumps({"labels": {"background": 0, "LV": 1, "RV": 1}}))
+    found = find(Folders(root / "D", None, root / "t"), None, [])
+    assert found.structures == {} and found.faults == []
+    assert found.of_structures == [
+        "dataset.json: labels that share a value (LV: 1, RV: 1) are not taken: --structures names them"
+    ]
+
+
+def test_images_of_nnunets_that_are_not_taken_are_said(folders):
+    names = {"D/imagesTr": ["a_0000.nii"], "D/labelsTr": ["a.nii"], "D/imagesTs": ["b_0000.nii"]}
+    root = folders(**names, **{"E/imagesTr": ["c_0000.nii"], "E/imagesTs": ["d_0000.nii"]})
+    found = find(Folders(root / "D", None, root / "E", root / "E"), None, [])
+    assert found.faults == [] and "--source: imagesTr is taken, imagesTs beside it is not" in found.remarks
+    assert not any(remark.startswith("--target") for remark in found.remarks)

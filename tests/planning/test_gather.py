@@ -93,3 +93,18 @@ def test_all_faults_of_all_cases(head, tmp_path, monkeypatch):
         assert part in said
     assert [scan.case for scan in facts.scans] == ["good", "twin", "t"]
     assert facts.values == {2: 2, 9: 2} and (facts.source_cases, facts.target_cases) == (4, 1)
+
+
+@pytest.mark.unusual("Data sets and folders", "`plan`: scans given as their own labels", "a fault of each")
+def test_a_scan_is_no_label_of_itself(head, tmp_path):
+    case = head("s")
+    write(Volume(np.random.default_rng(0).integers(0, 9, GRID.shape).astype(np.uint8), GRID), tmp_path / case.image)
+    (tmp_path / case.label).write_bytes((tmp_path / case.image).read_bytes())
+    assert "the voxels of the scan itself" in str(see_case(case, tmp_path, "acquired", TABLE).faults[0])
+
+
+def test_a_target_label_that_lies_elsewhere_is_a_fault_as_in_standardise(head, tmp_path):
+    case = head("t", "target", "test")
+    moved = Grid(GRID.shape, GRID.spacing_zyx_mm, origin_xyz_mm=(9.0, 0.0, 0.0))
+    write(Volume(np.zeros(GRID.shape, np.uint8), moved), tmp_path / case.label)
+    assert "not on its image's grid: origin" in str(see_case(case, tmp_path, "acquired", TABLE).faults[0])

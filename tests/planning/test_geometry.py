@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from gbaseg.planning.geometry import Detail, choose_slices, frame_of
+from gbaseg.planning.geometry import Detail, choose_slices, frame_of, lost_between
 from gbaseg.volume import Grid
 
 FINE, COARSE = Detail(1000, 1000, 1000.0), Detail(80, 20, 4.0)
@@ -74,3 +74,16 @@ def test_of_a_stack_and_an_isotropic_scan_both_are_cut_as_the_stack():
 
 def test_where_no_slices_suit_all_it_is_said():
     assert choose_slices({"a": CORONAL, "b": AXIAL})[2]
+
+
+def test_what_a_coarser_grid_may_miss_is_warned_of(make):
+    """Of scans of 1 x 1 x 3 mm; where voxels do not grow, one slice or voxel of a structure stays one."""
+    data = make.facts([make.label(height_mm=10.0), make.label(2, across_mm=1.0), make.label(3, across_mm=6.1)])
+    structures = {"low": 1, "thin": 2, "enough": 3}
+    assert lost_between(data, structures, (1.0, 1.0, 3.0)) == []
+    low, thin = lost_between(data, structures, (4.0, 4.0, 8.0))
+    assert low.startswith(
+        "low is hardly larger than the grid's voxels, 4 x 4 x 8 mm, in 6 of 6 labels (s0, s1, s2, ...)"
+    )
+    assert thin.startswith("thin is hardly larger")
+    assert lost_between(data, structures, (1.0, 1.0, 8.0)) == [low.replace("4 x 4", "1 x 1")]

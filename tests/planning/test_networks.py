@@ -3,12 +3,14 @@
 import pytest
 
 from gbaseg.augmentation.singan.pyramid import make_pyramid
-from gbaseg.planning.geometry import frame_of
-from gbaseg.planning.networks import patch_of, point_spread, rounds, segmentation, singan, start_scales
+from gbaseg.planning.geometry import Detail, frame_of
+from gbaseg.planning.networks import patch_of, point_spread, rounds, segmentation, singan, start_scales, translation
 from gbaseg.planning.rungs import ladder
 from gbaseg.segmentation.planning import adapt_plans
 from gbaseg.segmentation.settings import NetworkSettings
 from gbaseg.self_training.settings import SelfTrainingSettings
+
+FINE = Detail(1000, 1000, 1000.0)
 
 
 def test_start_scales_are_the_papers_on_its_slices():
@@ -64,3 +66,23 @@ def test_blending_keeps_the_papers_millimetres(make):
     values = {choice.key: choice.value for choice in choices}
     assert values["augmentation.blend.dilation_px"] == round(4.2 / frame.spacing_mm[0])
     assert values["augmentation.singan.min_size"] == 25
+
+
+@pytest.mark.parametrize(
+    ("half_mm", "patch", "crop"),
+    [(3.0, "the crop's 16 px, padded to be halved,", "all"), (80.0, "0.75 of the crop", "0.75")],
+)
+def test_reasons_name_what_is_written(make, half_mm, patch, crop):
+    rung = ladder(1)[1]
+    body = {"body_low_mm": (0, 100 - half_mm, 100 - half_mm), "body_high_mm": (120, 100 + half_mm, 100 + half_mm)}
+    data = make.facts([make.label(reach_mm=1.0)], **body)
+    frame = frame_of(data, {"tumour": 1}, FINE)
+    choices = [*segmentation(rung, rung.least, frame, data), *translation(rung, rung.least, frame, data, "both")]
+    reasons = {choice.key.rpartition(".")[2]: choice.reason for choice in choices}
+    assert reasons["patch_size_zyx"].startswith(patch) and reasons["crop_yx"].startswith(f"{crop} of the slice")
+
+
+def test_blending_says_how_many_millimetres_it_is(make):
+    frame = frame_of(make.facts(spacing_mm=(3.0, 3.0, 3.0)), {"tumour": 1}, FINE)
+    reasons = {choice.key: choice.reason for choice in singan(ladder(1)[1], ladder(1)[1].least, frame)[0]}
+    assert reasons["augmentation.blend.dilation_px"] == "3.0 mm (paper: 7 px, 4.2 mm)"

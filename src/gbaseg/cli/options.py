@@ -43,9 +43,10 @@ def pattern(_: click.Context, __: click.Parameter, value: str | None) -> str | N
     return value
 
 
-def two_names(context: click.Context, option: click.Parameter, value: str) -> list[str]:
+def two_names(_: click.Context, __: click.Parameter, value: str) -> list[str]:
     """`ceT1,FLAIR` as a list of two, or none."""
-    found = names(context, option, value)
+    # Twice the same one: two scanners, say, of one modality.
+    found = [name.strip() for name in value.split(",") if name.strip()]
     if len(found) not in (0, 2):
         raise click.BadParameter(f"{value!r}; expected two names, such as ceT1,FLAIR")
     return found

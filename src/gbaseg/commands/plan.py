@@ -11,6 +11,7 @@ import click
 
 from gbaseg import params
 from gbaseg.cases import TABLE, Case
+from gbaseg.commands.outputs import unwritable
 from gbaseg.cost.forecast import Forecast, forecast
 from gbaseg.cost.speeds import speeds_of
 from gbaseg.doctor import diagnose
@@ -18,15 +19,16 @@ from gbaseg.errors import BadCases, UserError
 from gbaseg.params import Params
 from gbaseg.planning import folders as given
 from gbaseg.planning import writing
-from gbaseg.planning.appearance import grey_air
+from gbaseg.planning.appearance import grey_air, of_one_scan
 from gbaseg.planning.decide import Asked, Place, decide
 from gbaseg.planning.effort import Fit, fit, hours_for, in_hours
 from gbaseg.planning.facts import Choice
 from gbaseg.planning.folders import Folders, Found
 from gbaseg.planning.gather import grids_of, see
-from gbaseg.planning.geometry import choose_slices
+from gbaseg.planning.geometry import choose_slices, lost_between
+from gbaseg.planning.nnunet_folders import DATASET
 from gbaseg.planning.page import PAGE, Said, differences, render
-from gbaseg.planning.questions import all_at_once, faults_of_structures, known_structures, question
+from gbaseg.planning.questions import OPTION, all_at_once, faults_of_structures, known_structures, question
 from gbaseg.planning.rungs import least_iterations
 from gbaseg.preset_writing import kept_beside
 from gbaseg.presets import DEFAULT, list_presets, preset_content
@@ -87,12 +89,16 @@ def run(wanted: Wanted, presets: Path, params_path: Path) -> None:
         speeds_of(wanted.gpu)  # a wrong name is said before all scans are read
     found, root, layout = _find(wanted)
     owned = _not_ours(wanted, root, found, presets, params_path)
+    if not found.cases and found.faults:
+        raise UserError(all_at_once(found.faults, [], owned))
     cases, place = _as_they_lie(found, root)
     slices, choice, warnings = choose_slices(grids_of(cases, place))
-    facts, seen = see(cases, place, slices, DatasetSettings(layout=layout))
+    facts, seen = see(cases, place, slices, DatasetSettings(layout=layout), own_table=wanted.folders is None)
     structures = wanted.structures or found.structures or known_structures(facts, layout)
-    faults = [*found.faults, *seen, *faults_of_structures(facts, structures)]
-    questions = [question(facts)] if facts.values and not structures else []
+    named_by = DATASET if found.structures and not wanted.structures else OPTION
+    faults = [*found.faults, *seen, *faults_of_structures(facts, structures, named_by)]
+    centres = wanted.folders is not None and wanted.centres is None
+    questions = question(facts, found.of_structures, centres) if facts.values and not structures else []
     if faults or questions or owned:
         raise UserError(all_at_once(faults, questions, owned))
     papers = next(preset.changes for preset in list_presets(presets) if preset.name == PAPER)
@@ -107,7 +113,13 @@ def run(wanted: Wanted, presets: Path, params_path: Path) -> None:
     said = Said(
         f"Plan {writing.stamp_of(text)} for {root}: {facts.source_cases} source, {facts.target_cases} target, "
         f"{facts.held_out} held-out cases",
-        [*_too_small(asked, fitted), *warnings, *grey_air(facts)],
+        [
+            *_too_small(asked, fitted),
+            *warnings,
+            *grey_air(facts),
+            *of_one_scan(facts, structures),
+            *lost_between(facts, structures, settings.standardise.spacing_xyz_mm),
+        ],
         _time(asked, fitted, price, settings),
         [*found.remarks, *_assumed(wanted, found, structures, layout, settings)],
         differences(choices, papers, _shipped(choices, presets))
@@ -166,7 +178,7 @@ def _find(wanted: Wanted) -> tuple[Found, Path, Layout]:
 
 
 def _first_line(error: UserError) -> str:
-    return str(error).splitlines()[0].partition(": ")[2].rstrip("; ")
+    return str(error).splitlines()[0].partition(": ")[2].rstrip("; ").removesuffix("; expected")
 
 
 def _as_they_lie(found: Found, root: Path) -> tuple[list[Case], Path]:
@@ -186,6 +198,8 @@ def _not_ours(wanted: Wanted, root: Path, found: Found, presets: Path, params_pa
         lines.append(
             f"{params_path}: has values of your own; --force writes over it, and keeps it as {params_path}.bak"
         )
+    if reason := unwritable(params_path):
+        lines.append(f"{params_path}: {reason}")
     try:
         check_root(root)
     except UserError as error:
@@ -199,6 +213,8 @@ def _not_ours(wanted: Wanted, root: Path, found: Found, presets: Path, params_pa
         lines.append(
             f"{root / TABLE}: changed since a plan wrote it; --force writes over it, and keeps it as {TABLE}.bak"
         )
+    if reason := unwritable(root):
+        lines.append(f"--root {root}: {reason}; name another folder")
     in_the_way = writing.in_the_way(root, found.files)
     return [
         *lines,
@@ -207,15 +223,15 @@ def _not_ours(wanted: Wanted, root: Path, found: Found, presets: Path, params_pa
 
 
 def _write(wanted: Wanted, found: Found, root: Path, params_path: Path, text: str, presets: Path) -> list[str]:
-    """All files; params.yaml last. What was a user's is kept beside."""
+    """All files; params.yaml last. What was a user's is kept beside before any of them."""
     lines = []
-    if found.files:
-        if writing.owner_of_table(root) == "user":
-            lines.append(f"{kept_beside(root / TABLE)}: the table as it was")
-        writing.write_data_set(root, found.cases, found.files)
-        lines.append(f"{root / TABLE} written, with links to {len(found.files)} files")
+    if found.files and writing.owner_of_table(root) == "user":
+        lines.append(f"{kept_beside(root / TABLE)}: the table as it was")
     if writing.owner_of_params(params_path, presets) == "user":
         lines.append(f"{kept_beside(params_path)}: params.yaml as it was")
+    if found.files:
+        writing.write_data_set(root, found.cases, found.files)
+        lines.append(f"{root / TABLE} written, with links to {len(found.files)} files")
     writing.write_whole(params_path, text)
     return [*lines, f"{params_path} written: every number with its reason"]
 
@@ -255,7 +271,11 @@ def _assumed(
             f"{', '.join(structures)}: on average as large in the target's patients as in the source's; else "
             "segmentation.prediction.ends: null"
         )
-    if not wanted.structures and not found.structures and layout == "table":
+    if not wanted.structures and found.structures:
+        lines.append(
+            f"structures, and that {next(iter(found.structures))} steers, by {DATASET}: {OPTION} says otherwise"
+        )
+    elif not wanted.structures and layout == "table":
         lines.append(f"the labels' only value is the {next(iter(structures))}: --structures NAME=VALUE names it")
     if layout == PAPER and not wanted.structures:
         lines.append("VS alone is segmented; --structures VS=1,Cochlea=2: the cochleas as well")

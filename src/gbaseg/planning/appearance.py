@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from gbaseg.planning.facts import PERCENTS, Choice, DataFacts, quantile
+from gbaseg.planning.facts import PERCENTS, Choice, DataFacts, ScanFacts, quantile
 
 # Skull-stripped: air is exactly 0, at the sides and in a good part of the scan, in nearly all scans.
 _STRIPPED_SIDES, _STRIPPED_SHARE, _OF_SCANS = 0.99, 0.2, 0.9
@@ -40,8 +40,9 @@ def choose_foreground(facts: DataFacts) -> Choice:
     """Which voxels the intensity range is of."""
     key = "standardise.foreground"
     scans = facts.seen
-    stripped = [scan for scan in scans if scan.edge_zeros >= _STRIPPED_SIDES and scan.zeros >= _STRIPPED_SHARE]
-    if len(stripped) >= _OF_SCANS * len(scans):
+    stripped = [scan for scan in scans if _is_stripped(scan)]
+    # In each domain: one of few scans would be outnumbered by the other.
+    if all(sum(map(_is_stripped, of)) >= _OF_SCANS * len(of) for of in (facts.source, facts.target)):
         return Choice(key, "nonzero", f"all around is exactly 0 in {len(stripped)} of {len(scans)} scans: cut out")
     fills = quantile([scan.head_share for scan in scans], 0.5)
     if fills >= _FULL:
@@ -49,9 +50,13 @@ def choose_foreground(facts: DataFacts) -> Choice:
     return Choice(
         key,
         "head",
-        f"Otsu, slices filled: {fills:.0%} of the median scan; air is not 0 in {len(scans) - len(stripped)} of "
-        f"{len(scans)} scans",
+        f"Otsu, slices filled: {fills:.0%} of the median scan; {len(scans) - len(stripped)} of {len(scans)} scans are "
+        "not cut out of zeros",
     )
+
+
+def _is_stripped(scan: ScanFacts) -> bool:
+    return scan.edge_zeros >= _STRIPPED_SIDES and scan.zeros >= _STRIPPED_SHARE
 
 
 def choose_range(facts: DataFacts, structures: Mapping[str, int]) -> Choice:
@@ -78,10 +83,12 @@ def choose_range(facts: DataFacts, structures: Mapping[str, int]) -> Choice:
         if end != widest:
             reason += f" ({widest:g}: {ratios[widest]:.1f}, a few bright voxels)"
         return Choice(key, [0, end], reason)
-    reason = (
-        f"of the foreground; a lower end would clip the structures, though few voxels stretch it ({ratios[widest]:.1f})"
-    )
-    return Choice(key, [0, widest], reason)
+    lowest = _ENDS[-1]
+    if ratios[lowest] > _STRETCHED:
+        reason = f"even {lowest:g} is {ratios[lowest]:.1f} times as far from its darkest as the 75th percentile"
+    else:
+        reason = f"a lower end would clip the structures, though few voxels stretch it ({ratios[widest]:.1f})"
+    return Choice(key, [0, widest], f"of the foreground; {reason}")
 
 
 def _reach(percentiles: tuple[float, ...], percent: float) -> float:
@@ -94,6 +101,17 @@ def _tissue(percentiles: tuple[float, ...]) -> float:
     return _reach(percentiles, 75.0) or _reach(percentiles, PERCENTS[-1]) or 1.0
 
 
+def of_one_scan(facts: DataFacts, structures: Mapping[str, int]) -> list[str]:
+    """A warning for each structure that a single label holds: folds are split by patient."""
+    found = {name: facts.labels(value) for name, value in structures.items()}
+    return [
+        f"{name} is in one label of {len(facts.source)} alone ({labels[0][0].case}): a network whose fold holds that "
+        "one out is shown none of the source's"
+        for name, labels in found.items()
+        if len(labels) == 1
+    ]
+
+
 def choose_structures(facts: DataFacts, structures: Mapping[str, int]) -> list[Choice]:
     """Structures with the pieces that most source labels have of them, and the values that may occur."""
     written: dict[str, Any] = {}
@@ -103,9 +121,12 @@ def choose_structures(facts: DataFacts, structures: Mapping[str, int]) -> list[C
         # Ties: fewer.
         usual = min(counts, key=lambda count: (-counts[count], count))
         written[name] = {"value": value, "pieces": usual} if usual > 1 else value
-        said.append(f"{name} in {usual} piece(s) in {counts[usual]} of {sum(counts.values())} labels")
+        held, labels = sum(counts.values()), len(facts.source)
+        such = f" that hold it, of {labels}" if held < labels else ""
+        said.append(f"{name} in {usual} piece(s) in {counts[usual]} of {held} labels{such}")
     others = sorted(facts.values.keys() - set(structures.values()))
-    also = f"; {', '.join(map(str, others))} left alone" if others else ""
+    counted = ", ".join(str(facts.values[value]) for value in others)
+    also = f"; {', '.join(map(str, others))} left alone (in {counted} of {len(facts.source)})" if others else ""
     return [
         Choice("dataset.structures", written, f"{'; '.join(said)}; the first one steers (SinGAN's slice, stopping)"),
         Choice("dataset.known_labels", sorted(facts.values), f"all that the source's labels hold{also}"),

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from glob import escape
 from itertools import count
 from pathlib import Path
 
 from gbaseg.cases import Case, Domain
-from gbaseg.errors import UserError
 from gbaseg.planning import nnunet_folders as nnunet
+from gbaseg.planning.listing import HEADERS, images_of, stem_of
 from gbaseg.planning.names import SEPARATORS, common_ending, pair, plain, without
 from gbaseg.raw.fault import Fault
 from gbaseg.raw.table import unfit_name
-from gbaseg.volume import FORMATS, split_suffix, voxels_beside
+from gbaseg.volume import split_suffix, voxels_beside
 
-# Of files of voxels, which lie beside their headers.
-_VOXELS = (".raw", ".zraw", ".raw.gz")
-_SHOWN = 5
 ONE_CENTRE = "A"
 
 
@@ -43,7 +39,7 @@ class Found:
         cases: paths relative to the data set's folder, which is yet to be made.
         files: such a path -> the file that it will be a link to.
         faults: of names and folders.
-        structures: by nnU-Net's dataset.json, where one says so.
+        structures: by nnU-Net's dataset.json, where one says so; `of_structures`: what of it is not taken.
         remarks: what was taken for granted.
     """
 
@@ -51,6 +47,7 @@ class Found:
     files: dict[str, Path] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
     structures: dict[str, int] = field(default_factory=dict)
+    of_structures: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 
 
@@ -93,18 +90,22 @@ def find(folders: Folders, centres: str | None, modalities: Sequence[str]) -> Fo
         parts.append(_part("held_out", "target", "test", folders.held_out, folders.held_out_labels))
     elif folders.held_out_labels is not None:
         found.faults.append(Fault("", "--held-out-labels", "no --held-out", "the scans of these labels as well"))
-    found.structures, said = nnunet.structures(folders.source)
-    found.remarks += said
+    if shared := list(_shared(parts)):
+        # What is in such a folder fits one of its two parts at most.
+        found.faults += shared
+        return found
+    found.remarks += nnunet.passed_over({part.option: part.images for part in parts})
+    found.structures, found.of_structures = nnunet.structures(folders.source)
+    found.remarks += found.of_structures
     named: list[tuple[_Part, list[tuple[str, Path, Path | None]], str]] = []
     for part in parts:
         named.append((part, *_scans(part, found)))
     called = [_called(scans, found) for _, scans, _ in named]
-    names = Counter(name for of_part in called for name in of_part)
-    twice = [name for name, times in names.items() if times > 1]
+    twice = _in_several([scans for _, scans, _ in named], called)
     if twice:
         found.remarks.append(
             f"{len(twice)} name(s) such as {twice[0]} are in more than one folder and taken for different patients; if "
-            "they are the same ones, source and target are not to share them: leave one out"
+            "they are the same ones, each is to be in one of source, target and held-out alone: leave the others out"
         )
     words = {part.domain: _modality(part, ending, modalities, folders) for part, _, ending in named[:2]}
     for (part, scans, _), of_part in zip(named, called, strict=True):
@@ -131,6 +132,30 @@ def find(folders: Folders, centres: str | None, modalities: Sequence[str]) -> Fo
     return found
 
 
+def _shared(parts: Sequence[_Part]) -> Iterator[Fault]:
+    """A fault for each folder that was named for two things."""
+    first: dict[Path, str] = {}
+    for part in parts:
+        for option, folder in ((part.option, part.images), (part.labels_option, part.labels)):
+            if folder is None:
+                continue
+            other = first.setdefault(folder.resolve(), option)
+            if other != option:
+                allowed = "scans of one domain and split, or labels, alone in a folder"
+                yield Fault("", f"{option} {folder}", f"the folder of {other}, too", allowed)
+
+
+def _in_several(parts: Sequence[Sequence[tuple[str, Path, Path | None]]], called: Sequence[Sequence[str]]) -> list[str]:
+    """Names of scans that another part before has: of the case or of the file, whatever letters are capitals."""
+    before: set[str] = set()
+    found: dict[str, str] = {}
+    for scans, names in zip(parts, called, strict=True):
+        keys = [{name.lower(), stem_of(image).lower()} for name, (_, image, _) in zip(names, scans, strict=True)]
+        found |= {name.lower(): name for name, own in zip(names, keys, strict=True) if own & before}
+        before.update(*keys)
+    return list(found.values())
+
+
 def _called(scans: Sequence[tuple[str, Path, Path | None]], found: Found) -> list[str]:
     """What the cases of a part are called, each otherwise: signs that no case can have leave some names alike."""
     called: list[str] = []
@@ -154,9 +179,9 @@ def _part(
 
 def _scans(part: _Part, found: Found) -> tuple[list[tuple[str, Path, Path | None]], str]:
     """(name, image, label) of each scan of a folder, and what all names of its images end in."""
-    images = _files(part.images, part.option, found)
+    images = _images(part.images, part.option, found)
     ending = common_ending(list(images))
-    labels = {} if part.labels is None else _files(part.labels, part.labels_option, found)
+    labels = {} if part.labels is None else _images(part.labels, part.labels_option, found)
     if channels := nnunet.channels(list(images), labels):
         allowed = "scans of one channel; of scans that are numbered so, another sign before the number than _"
         found.faults.append(Fault("", str(part.images), f"nnU-Net channels {', '.join(channels)}", allowed))
@@ -188,40 +213,11 @@ def _scans(part: _Part, found: Found) -> tuple[list[tuple[str, Path, Path | None
     return [scan for scan in scans if scan[2] is not None or not labels], ending
 
 
-def _files(folder: Path, option: str, found: Found) -> dict[str, Path]:
-    """Images of a folder by their names without the format's suffix, sorted."""
-    if not folder.is_dir():
-        what = "no such folder" if not folder.exists() else "a file"
-        found.faults.append(Fault("", f"{option} {folder}", what, "a folder of scans"))
-        return {}
-    stems: dict[str, Path] = {}
-    others = []
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or path.name == nnunet.DATASET:
-            continue
-        if not path.name.lower().endswith(tuple(FORMATS)) or path.is_dir():
-            others.append(path.name)
-            continue
-        try:
-            stem = split_suffix(path)[0]
-        except UserError as error:
-            found.faults.append(Fault("", str(path), str(error).partition(": ")[2], "a name before the suffix"))
-            continue
-        if stem in stems:
-            found.faults.append(Fault("", str(path), f"also {stems[stem].name}", "one file of a name"))
-        stems[stem] = path
-    if not stems:
-        shown = _shown(sorted(path.name for path in folder.iterdir())) or "nothing"
-        allowed = f"one 3D image a file ({', '.join(FORMATS)}); a DICOM series is converted first"
-        found.faults.append(Fault("", f"{option} {folder}", f"no image in it ({shown})", allowed))
-    elif left := [name for name in others if not name.lower().endswith(_VOXELS)]:
-        found.remarks.append(f"{option} {folder}: no images, and left alone: {_shown(left)}")
-    return stems
-
-
-def _shown(names: Sequence[str]) -> str:
-    """The first of some names."""
-    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+def _images(folder: Path, option: str, found: Found) -> dict[str, Path]:
+    images, faults, remarks = images_of(folder, option)
+    found.faults += faults
+    found.remarks += remarks
+    return images
 
 
 def _centre(image: Path, pattern: str | None, found: Found) -> str:
@@ -254,9 +250,10 @@ def _linked(folder: str, file: Path, found: Found) -> str:
     inside = f"{folder}/{file.name}"
     found.files[inside] = file
     stem, suffix = split_suffix(file)
-    if suffix in (".mhd", ".nhdr"):
+    if suffix in HEADERS:
         for other in file.parent.glob(f"{escape(stem)}.*"):
-            found.files[f"{folder}/{other.name}"] = other
+            if other.is_file():
+                found.files[f"{folder}/{other.name}"] = other
         # The header may name another one.
         if voxels := voxels_beside(file):
             found.files[f"{folder}/{voxels.relative_to(file.parent).as_posix()}"] = voxels

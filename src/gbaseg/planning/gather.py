@@ -24,7 +24,7 @@ from gbaseg.standardise.case import ordinary
 from gbaseg.standardise.grid import brain_centre
 from gbaseg.standardise.intensity import SMALL_HEAD, centre_of, foreground
 from gbaseg.standardise.settings import StandardiseSettings
-from gbaseg.volume import BadImage, Grid, Turn, Volume, read_grid, turn_to_slices
+from gbaseg.volume import BadImage, Grid, Turn, Volume, read_grid, same_voxels, turn_to_slices
 
 # Of the voxels of a body, beyond which along an axis they are strays: at either side.
 _STRAY = 0.005
@@ -49,22 +49,25 @@ def grids_of(cases: Sequence[Case], root: Path) -> dict[str, Grid]:
     return grids
 
 
-def see(cases: Sequence[Case], root: Path, slices: Slices, settings: DatasetSettings) -> tuple[DataFacts, list[Fault]]:
+def see(
+    cases: Sequence[Case], root: Path, slices: Slices, settings: DatasetSettings, own_table: bool = True
+) -> tuple[DataFacts, list[Fault]]:
     """Read every scan, and every label of the source, once.
 
     Args:
         cases: paths relative to `root`.
         slices: how they are turned.
-        settings: which spacing is believed, and whether cases come from a table; labels are taken as they are.
+        settings: which spacing is believed; labels are taken as they are.
+        own_table: cases are rows that a user has written. False: `folders` has found them, and said which lack a label.
 
     Returns:
         What was seen, of the cases that can be read; every fault of every case and of the set.
     """
-    arguments = {"root": root, "slices": slices, "settings": settings}
+    arguments = {"root": root, "slices": slices, "settings": settings, "own_table": own_table}
     tasks = [engine.Task(f"look at {case.case}", see_case, {"case": case, **arguments}) for case in cases]
     seen = engine.run(tasks, name="looked at", light=True)
     voxels = [frozenset() if one.facts is None else one.facts.voxels for one in seen]
-    repeated = repeated_scans(cases, voxels, rows=settings.layout == "table")
+    repeated = repeated_scans(cases, voxels, rows=own_table and settings.layout == "table")
     faults = [*check_set(cases), *repeated, *(fault for one in seen for fault in one.faults)]
     train = select(cases, splits=["train"])
     source, target = select(train, domain="source"), select(train, domain="target")
@@ -86,14 +89,14 @@ def see(cases: Sequence[Case], root: Path, slices: Slices, settings: DatasetSett
     return facts, faults
 
 
-def see_case(case: Case, root: Path, slices: Slices, settings: DatasetSettings) -> Seen:
-    """One case. Picklable: runs in a worker."""
+def see_case(case: Case, root: Path, slices: Slices, settings: DatasetSettings, own_table: bool = True) -> Seen:
+    """One case, as of `see`. Picklable: runs in a worker."""
     if not case.image:
         return Seen([Fault(case.case, case.label, "no image", "an image for every case")], None)
     image, flaws = read_image(root / case.image, settings)
     faults = [Fault(case.case, case.image, *flaw) for flaw in flaws]
     label: Volume | None = None
-    if case.domain == "source" and not case.label and case.split == "train":
+    if case.domain == "source" and not case.label and case.split == "train" and own_table:
         faults.append(Fault(case.case, case.image, "no label", "a label for every source case of split train"))
     elif case.label:
         # Of a target case the header alone: no choice may go by what its label says.
@@ -111,9 +114,8 @@ def _label_of(case: Case, root: Path, image: Volume | None) -> tuple[Volume | No
             grid = read_grid(root / case.label)
         except BadImage as error:
             return None, error.flaws
-        if image is not None and grid.shape != image.grid.shape:
-            shapes = " against ".join(str(one.shape[::-1]) for one in (grid, image.grid))
-            return None, [Flaw(f"not on its image's grid: voxels {shapes}", allowed)]
+        if image is not None and not same_voxels(grid, image.grid):
+            return None, [Flaw(f"not on its image's grid: {grid.difference_from(image.grid)}", allowed)]
         return None, []
     label, flaws = read_checked(root / case.label, label=True)
     if label is None or image is None:
@@ -121,7 +123,9 @@ def _label_of(case: Case, root: Path, image: Volume | None) -> tuple[Volume | No
     if difference := off_grid(label, image.grid):
         flaws.append(Flaw(f"not on its image's grid: {difference}", allowed))
     values = np.unique(label.array)
-    if values.size == 1:
+    if np.array_equal(label.array, image.array):
+        flaws.append(Flaw("the voxels of the scan itself", "a mask of its structures"))
+    elif values.size == 1:
         flaws.append(Flaw(f"every voxel is {values[0]}", "at least one voxel of a structure, a whole number above 0"))
     elif values[0] < 0 or values[-1] > 255:
         flaws.append(Flaw(f"label values {values[0]} to {values[-1]}", "0 to 255"))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 from gbaseg.planes import Slices
-from gbaseg.planning.facts import Choice, DataFacts, quantile
+from gbaseg.planning.facts import Choice, DataFacts, LabelFacts, ScanFacts, quantile
 from gbaseg.volume import Grid
 from gbaseg.workflow.slices import slices_of
 
@@ -22,6 +22,8 @@ _THIN = 0.1
 # Smoothing before shrinking takes the edge off what is as few voxels across (the demonstration's tumours are 6), and
 # does nothing where voxels hardly grow.
 _BLUNTED_UNDER, _GROWS = 8.0, 1.2
+# Voxels from which on something round is surely met by one's middle, and not with its poles alone.
+_SAMPLED = 1.5
 # What the CycleGAN's generator halves twice without a rest.
 _EVEN = 4
 
@@ -106,10 +108,10 @@ def frame_of(facts: DataFacts, structures: Mapping[str, int], detail: Detail) ->
         why = f"in the slice {detail.most_px} voxels for {side_mm:.0f} mm (the target's own: {native:.3g} mm)"
     smooth = in_plane > _GROWS * native and thin / in_plane >= _BLUNTED_UNDER
     if in_plane <= _GROWS * native:
-        smooth, why_smooth = True, "the grid is about as fine as the scans"
+        smooth, why_smooth = True, "the grid is about as fine as the target's scans"
     else:
         why_smooth = (
-            f"{in_plane / native:.1f} times the scans' voxels, against aliasing"
+            f"{in_plane / native:.1f} times the target's voxels, against aliasing"
             if smooth
             else f"{thin_name} is {thin / in_plane:.1f} voxels across, and smoothing would blunt its edges"
         )
@@ -138,6 +140,30 @@ def reach(facts: DataFacts, structures: Mapping[str, int]) -> float:
         for scan, label in facts.labels(value)
         for axis in (1, 2)
     )
+
+
+def lost_between(facts: DataFacts, structures: Mapping[str, int], spacing_xyz_mm: Sequence[float]) -> list[str]:
+    """A warning for each structure that the grid may miss in a label, where its voxels are larger than the scan's."""
+    in_plane, _, across = spacing_xyz_mm
+
+    def missed(scan: ScanFacts, label: LabelFacts) -> bool:
+        sides = (
+            (across, scan.spacing_mm[0], label.high_mm[0] - label.low_mm[0]),
+            (in_plane, min(scan.spacing_mm[1:]), label.across_mm),
+        )
+        return any(voxel > _GROWS * own and size < _SAMPLED * voxel for voxel, own, size in sides)
+
+    lines = []
+    for name, value in structures.items():
+        labels = facts.labels(value)
+        if cases := [scan.case for scan, label in labels if missed(scan, label)]:
+            shown = ", ".join(cases[:3]) + (", ..." if len(cases) > 3 else "")
+            voxel = " x ".join(f"{side:g}" for side in spacing_xyz_mm)
+            lines.append(
+                f"{name} is hardly larger than the grid's voxels, {voxel} mm, in {len(cases)} of {len(labels)} labels "
+                f"({shown}): there it comes out too small, too large or not at all (standardise.spacing_xyz_mm)"
+            )
+    return lines
 
 
 def _side(facts: DataFacts, held_mm: float) -> tuple[float, str]:

@@ -49,7 +49,9 @@ def segmentation(rung: Rung, spend: Spend, frame: Frame, facts: DataFacts) -> li
         own = [Choice(f"segmentation.network.{name}", None, why) for name in names]
         return [*choices, *own, choose_mirrored(facts, _ALL_AXES)]
     patch = patch_of(frame, rung)
-    sides = f"{_PATCH_SHARE:g} of the crop in the slice, {patch[0]} of {frame.slices} slices"
+    side, crop = patch[1], frame.crop_px
+    of_crop = f"{_part(side, crop)} of the crop" if side <= crop else f"the crop's {crop} px, padded to be halved,"
+    sides = f"{of_crop} in the slice, {patch[0]} of {frame.slices} slices"
     choices += [
         Choice("segmentation.network.patch_size_zyx", patch, sides),
         Choice("segmentation.network.batch_size", 2, "patches, as nnU-Net plans for 3D"),
@@ -88,6 +90,11 @@ def patch_of(frame: Frame, rung: Rung) -> list[int]:
     return [slices, *[max(side, 4 * even)] * 2]
 
 
+def _part(side: int, whole: int) -> str:
+    """A side as a part of another that is no shorter, for a reason."""
+    return "all" if side == whole else f"{side / whole:.2g}"
+
+
 def rounds(count: int) -> list[dict[str, Any]]:
     """As self_training.rounds has them."""
     names = ["survey", *(f"round_{number}" for number in range(count))]
@@ -105,7 +112,7 @@ def translation(rung: Rung, spend: Spend, frame: Frame, facts: DataFacts, centre
     why = "as the hours allow"
     choices = [
         *_mode(rung, spend),
-        Choice("translation.centre", centre, "the one that both domains have" if centre != "both" else "all scans"),
+        Choice("translation.centre", centre, "the paper's; both domains have it" if centre != "both" else "all scans"),
         Choice("translation.cyclegan.epochs", spend.cyclegan_epochs, f"{why} (paper: 100)"),
         Choice("translation.cyclegan.decay_epochs", spend.cyclegan_epochs, f"{why} (paper: 100)"),
         Choice("translation.cyclegan.steps_per_epoch", steps, every if steps is None else why),
@@ -125,7 +132,11 @@ def translation(rung: Rung, spend: Spend, frame: Frame, facts: DataFacts, centre
         return choices
     return [
         *choices,
-        Choice("translation.cyclegan.crop_yx", [side, side], f"{_PATCH_SHARE:g} of the slice (paper: whole slices)"),
+        Choice(
+            "translation.cyclegan.crop_yx",
+            [side, side],
+            f"{_part(side, frame.crop_px)} of the slice (paper: all)",
+        ),
         Choice("translation.cyclegan.batch_size", 2, "steps teach more than slices (paper: 1)"),
     ]
 
@@ -169,8 +180,8 @@ def singan(rung: Rung, spend: Spend, frame: Frame) -> tuple[list[Choice], list[i
     k_star = start_scales(pyramid.ratio, pyramid.last_scale)
     starts = " and ".join(f"{pyramid.ratio**k:.2f}" for k in k_star)
     why = "as the hours allow"
-    dilation = max(1, round(_DILATION_MM / frame.spacing_mm[0]))
-    sigma = round(_SIGMA_MM / frame.spacing_mm[0], 1)
+    spacing = frame.spacing_mm[0]
+    dilation, sigma = max(1, round(_DILATION_MM / spacing)), round(_SIGMA_MM / spacing, 1)
     scales = f"{pyramid.last_scale + 1} scales from {smallest} to {side} px; k* {k_star} start at {starts} of full size"
     return [
         Choice("augmentation.singan.min_size", smallest, "px (paper: 25)"),
@@ -178,8 +189,12 @@ def singan(rung: Rung, spend: Spend, frame: Frame) -> tuple[list[Choice], list[i
         Choice("augmentation.singan.iterations", spend.singan, f"a scale, {why} (paper: 2000)"),
         Choice("augmentation.singan.width", rung.singan[0], f"{why} (paper: 32)"),
         Choice("augmentation.singan.max_width", rung.singan[1], f"{why} (paper: 128)"),
-        Choice("augmentation.blend.dilation_px", dilation, f"{_DILATION_MM:g} mm, as the paper's 7 px of 0.6 mm"),
-        Choice("augmentation.blend.sigma_px", sigma, f"{_SIGMA_MM:g} mm, as the paper's 5 px of 0.6 mm"),
+        Choice(
+            "augmentation.blend.dilation_px",
+            dilation,
+            f"{dilation * spacing:.1f} mm (paper: 7 px, {_DILATION_MM:g} mm)",
+        ),
+        Choice("augmentation.blend.sigma_px", sigma, f"{sigma * spacing:.1f} mm (paper: 5 px, {_SIGMA_MM:g} mm)"),
     ], k_star
 
 

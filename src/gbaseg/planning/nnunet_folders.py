@@ -41,6 +41,21 @@ def inside(images: Path, labels: Path | None, first: bool, needs_labels: bool) -
     return images, labels
 
 
+def passed_over(images: Mapping[str, Path]) -> list[str]:
+    """A remark for each folder of images that lies beside one that is taken, and is not.
+
+    Args:
+        images: what is taken, by option.
+    """
+    taken = {folder.resolve() for folder in images.values()}
+    return [
+        f"{option}: {folder.name} is taken, {name} beside it is not"
+        for option, folder in images.items()
+        for name in _IMAGES
+        if folder.name in _IMAGES and (other := folder.parent / name).is_dir() and other.resolve() not in taken
+    ]
+
+
 def channels(stems: Sequence[str], labels: Collection[str]) -> list[str]:
     """Channels where scans are there in several; none of scans that are numbered with four digits.
 
@@ -82,7 +97,11 @@ def structures(folder: Path) -> tuple[dict[str, int], list[str]]:
             found[str(name)] = int(number)
         else:
             return {}, [f"{DATASET}: labels of regions ({name}: {number}) are not taken: --structures names them"]
-    return {name: value for name, value in found.items() if value > 0}, []
+    found = {name: value for name, value in found.items() if value > 0}
+    if twice := [name for name, value in found.items() if list(found.values()).count(value) > 1]:
+        what = f"labels that share a value ({', '.join(f'{name}: {found[name]}' for name in twice)})"
+        return {}, [f"{DATASET}: {what} are not taken: --structures names them"]
+    return found, []
 
 
 def modality(folder: Path) -> str:

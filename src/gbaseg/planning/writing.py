@@ -19,7 +19,7 @@ from gbaseg.text_file import parse_yaml, text_of
 from gbaseg.yaml_edit import commented, edited
 
 Owner = Literal["nobody", "plan", "preset", "user"]
-# In the data set's folder: the hash of the table that was written there.
+# In the data set's folder: the hash of the table that was written there, and of the plan's that it took the place of.
 NOTE = ".planned.json"
 # Put into a folder by whoever has looked at it.
 _OF_SYSTEMS = {".DS_Store", "Thumbs.db", "desktop.ini"}
@@ -143,8 +143,8 @@ def owner_of_table(root: Path) -> Owner:
         return "nobody"
     try:
         noted = json.loads(text_of(root / NOTE))
-        return "plan" if noted == {TABLE: _hash(text_of(table))} else "user"
-    except (UserError, ValueError):
+        return "plan" if _hash(text_of(table)) in noted.values() else "user"
+    except (UserError, ValueError, AttributeError):
         return "user"
 
 
@@ -167,10 +167,13 @@ def write_data_set(root: Path, cases: Sequence[Case], files: Mapping[str, Path])
         UserError: the folder cannot be written to.
     """
     text = table_text(cases)
+    note = {TABLE: _hash(text)}
+    if owner_of_table(root) == "plan":
+        note["before"] = _hash(text_of(root / TABLE))
     try:
         root.mkdir(parents=True, exist_ok=True)
-        # First: a plan that is broken off can be made again.
-        write_whole(root / NOTE, json.dumps({TABLE: _hash(text)}) + "\n")
+        # First: a plan that is broken off can be made again, over the table of the one before as well.
+        write_whole(root / NOTE, json.dumps(note) + "\n")
         links = {root / inside: file.resolve() for inside, file in files.items()}
         for folder in sorted({link.parent for link in links}):
             folder.mkdir(parents=True, exist_ok=True)
