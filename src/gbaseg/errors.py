@@ -1,4 +1,4 @@
-"""Errors that are the user's to mend: printed without a traceback. The command ends with the error's exit code."""
+"""Errors that are the user's to mend, and their words: no traceback. The command ends with the error's exit code."""
 
 from __future__ import annotations
 
@@ -28,3 +28,8 @@ class BadCases(UserError):
 
     def __reduce__(self) -> tuple[type[BadCases], tuple[list[str], str]]:
         return BadCases, (self.faults, self._advice)  # from a worker to its parent
+
+
+def some_of(names: Sequence[str], most: int = 5, between: str = ", ") -> str:
+    """Names in a message, which is no list of all: `a, b and 7 more`."""
+    return between.join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

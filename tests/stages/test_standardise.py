@@ -1,4 +1,4 @@
-"""The standardise stage: what its log says of labels that the crop cuts."""
+"""The standardise stage: what its log says of labels that crop and grid lose, and of the set as a whole."""
 
 import json
 import shutil
@@ -71,6 +71,28 @@ def test_the_log_ends_with_a_warning_of_labels_that_the_crop_cuts(project, capfd
 def test_along_z_the_other_key_is_named_too(project, capfd):
     run(project, crop_xy_px=30, crop_z_px=1)
     assert last_line(capfd).endswith("enlarge standardise.crop_xy_px (30) or standardise.crop_z_px (1)")
+
+
+@pytest.mark.unusual(
+    "Data sets and folders",
+    "a structure that lies between the voxels of the standard grid",
+    "a warning with the names of the labels that lose it, and the spacing; not the crop is blamed",
+)
+def test_what_the_grid_misses_is_not_the_crops(project, capfd):
+    """Nor a structure that ends with the scan, and comes out smaller on a coarse grid."""
+    for number, name in enumerate(COLUMNS):
+        label = np.zeros(GRID.shape, np.uint8)
+        label[2:4, 9:22, 9:22] = 1
+        label[3, 1:31, 12:18] = 1  # up to the last slice
+        label[0, 4:6, 5] = 2 if number else 0  # two voxels, none of them where the grid looks
+        write(Volume(label, GRID), project / f"raw/{name}_l.nii.gz")
+    run(project, dataset={"structures": {"VS": 1, "Cochlea": 2}}, spacing_xyz_mm=(3, 3, 5), crop_xy_px=12)
+    assert json.loads((project / "metrics/data.json").read_text())["labels_cut_by_the_crop"] == 0
+    [line] = [line for line in capfd.readouterr().err.splitlines() if "WARNING" in line]
+    assert line.endswith(
+        "WARNING: Cochlea: nothing of it is left on the grid in 4 of 5 label(s) (fifth, gone, half, sliver): it lies "
+        "between voxels of 3 x 3 x 5 mm (standardise.spacing_xyz_mm)"
+    )
 
 
 @pytest.mark.unusual(

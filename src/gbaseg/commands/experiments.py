@@ -12,11 +12,10 @@ from typing import Any
 from gbaseg import params
 from gbaseg.commands.comparable import AXES, check_comparable
 from gbaseg.commands.revisions import Files, open_revision, read_json, read_optional
-from gbaseg.errors import UserError
+from gbaseg.errors import UserError, some_of
 from gbaseg.evaluation.rounds import proxies_of
 from gbaseg.evaluation.runs import Run
 from gbaseg.evaluation.summary import CaseScore, read_scores
-from gbaseg.evaluation.text import some_of
 from gbaseg.git import check_repository
 from gbaseg.text_file import parse_yaml
 from gbaseg.workflow import layout

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gbaseg import params
-from gbaseg.errors import UserError
-from gbaseg.evaluation.text import some_of
+from gbaseg.errors import UserError, some_of
 from gbaseg.text_file import read_yaml
 
 # What hydra takes for a key of a mapping; it has no quotes for one.

@@ -18,7 +18,7 @@ from gbaseg.commands.experiments import (
 from gbaseg.commands.outputs import remove_former
 from gbaseg.commands.study import Study
 from gbaseg.commands.without_labels import known_of
-from gbaseg.errors import UserError
+from gbaseg.errors import UserError, some_of
 from gbaseg.evaluation import study_tables, table_layout
 from gbaseg.evaluation.choice_figure import scores_against_dice
 from gbaseg.evaluation.drawing import save_to
@@ -27,7 +27,6 @@ from gbaseg.evaluation.runs import Run, crossed, group_runs, mean_of_structures
 from gbaseg.evaluation.settings import LOW_DICE
 from gbaseg.evaluation.statistics import RESAMPLES
 from gbaseg.evaluation.tables import label
-from gbaseg.evaluation.text import some_of
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.scratch import atomic_outputs
 

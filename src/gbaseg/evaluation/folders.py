@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from gbaseg.errors import UserError
+from gbaseg.errors import UserError, some_of
 from gbaseg.evaluation.summary import CaseScore, score_case
-from gbaseg.evaluation.text import some_of
 from gbaseg.integrity import UNPLACED, off_grid, read_checked
 from gbaseg.runtime.progress import log
-from gbaseg.volume import FORMATS, Volume, numbers_as_text, resample, split_suffix
+from gbaseg.volume import FORMATS, Volume, resample, split_suffix
 
 # What names of mask files add to the case's: CrossMoDA's labels, its images, and habits of others.
 _ENDINGS = ("_label", "_seg", "_mask", "_pred", "_prediction", "_hrt2", "_cet1")
@@ -201,7 +200,7 @@ def _advice(structures: Mapping[str, int], found: set[float]) -> str:
 
 
 def _listed(values: Sequence[float]) -> str:
-    return numbers_as_text(values[:5]) + (f" and {len(values) - 5} more" if len(values) > 5 else "")
+    return some_of([f"{value:.6g}" for value in values])
 
 
 def _values(mask: Volume) -> tuple[float, ...]:

@@ -14,9 +14,8 @@ from typing import NamedTuple
 import pandas as pd
 
 from gbaseg.cases import csv_rows
-from gbaseg.errors import UserError
+from gbaseg.errors import UserError, some_of
 from gbaseg.evaluation.settings import EMPTY_ASSD_MM
-from gbaseg.evaluation.text import some_of
 
 KEYS = ["method", "case", "structure"]
 METRICS = {"dice": "Dice", "assd_mm": "ASSD"}  # ours, and how the challenge's columns end

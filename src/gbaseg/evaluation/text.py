@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
@@ -15,11 +14,6 @@ UNKNOWN = "–"
 def number(value: float | None, decimals: int = 3) -> str:
     """`0.123`; a dash where it is None or NaN."""
     return UNKNOWN if value is None or math.isnan(value) else f"{value:.{decimals}f}"
-
-
-def some_of(names: Sequence[str], most: int = 5) -> str:
-    """Names in a message, which is no list of all: `a, b and 7 more`."""
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def plain_console(**options: Any) -> Console:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from unicodedata import normalize
 
-from gbaseg.errors import UserError
+from gbaseg.errors import UserError, some_of
 from gbaseg.planning.nnunet_folders import DATASET
 from gbaseg.raw.fault import Fault
 from gbaseg.volume import FORMATS, split_suffix, voxels_beside
@@ -17,7 +17,6 @@ _VOXELS = (".raw", ".zraw", ".raw.gz")
 # Scans that are not read. Left alone, they would be patients that are missing.
 _UNREAD = (".hdr", ".img", ".hdr.gz", ".img.gz", ".dcm", ".ima", ".mnc", ".mgz", ".mgh")
 _ALLOWED = f"one 3D image a file ({', '.join(FORMATS)})"
-_SHOWN = 5
 
 
 def images_of(folder: Path, option: str) -> tuple[dict[str, Path], list[Fault], list[str]]:
@@ -51,12 +50,12 @@ def images_of(folder: Path, option: str) -> tuple[dict[str, Path], list[Fault], 
             faults.append(Fault("", str(path), f"also {images[stem].name}", "one file of a name"))
         images[stem] = path
     if not images and not faults:
-        found = _shown(sorted(path.name for path in folder.iterdir())) or "nothing"
+        found = some_of(sorted(path.name for path in folder.iterdir())) or "nothing"
         allowed = f"{_ALLOWED}, not in folders below it; a DICOM series is converted first"
         return {}, [Fault("", where, f"no image in it ({found})", allowed)], []
     if unread := list(_unread(others, images)):
         allowed = f"{_ALLOWED}; convert them, or move them away"
-        faults.append(Fault("", where, f"scans in formats that are not read ({_shown(unread)})", allowed))
+        faults.append(Fault("", where, f"scans in formats that are not read ({some_of(unread)})", allowed))
     return images, faults, list(_left_alone(others, where, unread))
 
 
@@ -82,11 +81,6 @@ def _unread(others: Sequence[Path], images: Mapping[str, Path]) -> Iterator[str]
 def _left_alone(others: Sequence[Path], where: str, unread: Sequence[str]) -> Iterator[str]:
     files = [path.name for path in others if not path.is_dir() and not path.name.lower().endswith(_VOXELS)]
     if left := [name for name in files if name not in unread]:
-        yield f"{where}: no images, and left alone: {_shown(left)}"
+        yield f"{where}: no images, and left alone: {some_of(left)}"
     if below := [path.name for path in others if path.is_dir()]:
-        yield f"{where}: not looked into the folders in it: {_shown(below)}"
-
-
-def _shown(names: Sequence[str]) -> str:
-    """The first of some names."""
-    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+        yield f"{where}: not looked into the folders in it: {some_of(below)}"

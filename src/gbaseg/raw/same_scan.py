@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from gbaseg.cases import TABLE, Case
+from gbaseg.errors import some_of
 from gbaseg.raw.fault import Fault
 from gbaseg.volume import Turn, Volume, turn_to_axial
 
@@ -70,5 +71,5 @@ def repeated_scans(cases: Sequence[Case], voxels: Sequence[frozenset[str]], rows
             f"{f', {TABLE} row {index + 1}' if rows else ''})"
             for index in group
         ]
-        shown = " and ".join(where[:_SHOWN]) + (f" and {len(where) - _SHOWN} more" if len(where) > _SHOWN else "")
+        shown = some_of(where, _SHOWN, " and ")
         yield Fault("", "", f"one scan under {len(group)} names: {shown}", "every scan once", whole_set=True)

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gbaseg.errors import UserError
+from gbaseg.errors import UserError, some_of
 from gbaseg.runtime.finite import not_finite
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.whole import written_whole
@@ -71,8 +71,7 @@ def not_fitting(path: Path, what: str) -> UserError:
 def _need_finite(tensors: Mapping[str, Tensor], path: Path, advice: str) -> None:
     broken = not_finite(tensors)
     if broken:
-        more = f" and {len(broken) - 1} more" if len(broken) > 1 else ""
-        raise UserError(f"{path}: weights that are not finite (NaN or infinite) in {broken[0]}{more}; {advice}")
+        raise UserError(f"{path}: weights that are not finite (NaN or infinite) in {some_of(broken, 1)}; {advice}")
 
 
 def before(path: Path) -> Path:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from gbaseg.errors import UserError
+from gbaseg.errors import UserError, some_of
 
 # On [-1, 1]: what varies by less shows nothing.
 _FLAT, _CONTRAST = 1e-6, 0.2
@@ -49,9 +49,8 @@ def diverged(name: str, found: list[str], when: str, rate: float, key: str, kept
         key: of the learning rate in params.yaml.
         kept: the last good checkpoint, in words; empty where there is none.
     """
-    rest = f" and {len(found) - 3} more" if len(found) > 3 else ""
     left = f"kept, and gone on from by the same command: {kept}" if kept else "nothing good was kept of it yet"
     return UserError(
-        f"{name}: {', '.join(found[:3])}{rest} in {when}, at a learning rate of {rate:g}: the training has diverged "
+        f"{name}: {some_of(found, 3)} in {when}, at a learning rate of {rate:g}: the training has diverged "
         f"and stops. Lower {key} in params.yaml; {left}"
     )

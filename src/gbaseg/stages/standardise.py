@@ -17,14 +17,14 @@ import numpy as np
 
 from gbaseg import params, volume
 from gbaseg.cases import Case, write_table
-from gbaseg.errors import UserError
+from gbaseg.errors import UserError, some_of
 from gbaseg.params import Params
 from gbaseg.raw.sources import load_cases
 from gbaseg.runtime.engine import Task
 from gbaseg.runtime.engine import run as run_tasks
 from gbaseg.runtime.progress import log
 from gbaseg.segmentation.components import pieces as pieces_of
-from gbaseg.standardise.case import standardise_finely, standardise_image, standardise_label
+from gbaseg.standardise.case import share_outside, standardise_finely, standardise_image, standardise_label
 from gbaseg.workflow import layout
 from gbaseg.workflow.context import stage, write_json
 from gbaseg.workflow.counted import size_here
@@ -92,6 +92,7 @@ def run() -> None:
     for warning in slices.warnings:
         log(f"WARNING: {warning}")
     _warn_of_cut_labels(reports, settings)
+    _warn_of_missed_structures(reports, settings)
     _warn_of_lost_pieces([report["pieces"] for report in reports if report["pieces"]], settings)
     for line in (*fallbacks(settings, cases), *not_independent(cases)):
         log(f"WARNING: {line}")
@@ -133,12 +134,20 @@ def standardise_case(case: Case, root: Path, standard: Path, scoring: Path, sett
         (standard / "records" / f"{name}.fine.json").write_text(json.dumps(fine_record.to_dict()))
     notes = record.notes
     row = replace(case, image=f"images/{name}.nii.gz", label="")
-    scored, cut_share, pieces = None, 0.0, {}
+    scored, cut_share, missed, pieces = None, 0.0, [], {}
     if case.label:
         label = volume.read_label(root / case.label)
         notes += label.notes
-        on_grid = standardise_label(label, record, keep=settings.dataset.label_values.values())
-        cut_share = _cut_share(label, on_grid, settings)
+        values = settings.dataset.label_values
+        on_grid = standardise_label(label, record, keep=values.values())
+        cut_share = share_outside(label, record, values.values())
+        missed = [
+            structure
+            for structure, value in values.items()
+            if not (on_grid.array == value).any()
+            and (label.array == value).any()
+            and share_outside(label, record, [value]) < 1
+        ]
         if case.domain == "source":
             row = replace(row, label=f"labels/{name}.nii.gz")
             renamed = renumbered(on_grid, settings)
@@ -148,7 +157,7 @@ def standardise_case(case: Case, root: Path, standard: Path, scoring: Path, sett
             # On the scan's own grid, so that scoring sees what a clinician would.
             scored = replace(case, image="", label=f"labels/{name}.nii.gz")
             volume.write(label, scoring / scored.label)
-    found = {"standard": row, "scoring": scored, "cut_share": cut_share, "pieces": pieces}
+    found = {"standard": row, "scoring": scored, "cut_share": cut_share, "missed": missed, "pieces": pieces}
     return {**found, "notes": notes, "grid": record.raw}
 
 
@@ -158,21 +167,6 @@ def renumbered(label: volume.Volume, settings: Params) -> volume.Volume:
     for name, value in settings.dataset.label_values.items():
         out[label.array == value] = settings.labels[name]
     return label.with_array(out)
-
-
-def _cut_share(label: volume.Volume, on_grid: volume.Volume, settings: Params) -> float:
-    """Share of the label's volume that the crop has lost; the resampling's own rounding counts as nothing lost."""
-    values = list(settings.dataset.label_values.values())
-    before = np.isin(label.array, values).sum() * label.grid.voxel_mm3
-    after = np.count_nonzero(on_grid.array) * on_grid.grid.voxel_mm3
-    touches = any(
-        np.take(on_grid.array, index, axis=axis).any()
-        for axis in range(3)
-        for index in (0, on_grid.array.shape[axis] - 1)
-    )
-    if before == 0 or (after > 0 and not touches):
-        return 0.0
-    return float(max(0.0, 1.0 - after / before))
 
 
 def _warn_of_lost_pieces(of_labels: list[dict[str, int]], settings: Params) -> None:
@@ -204,6 +198,17 @@ def _warn_of_cut_labels(reports: list[dict[str, Any]], settings: Params) -> None
         f"WARNING: {len(cut)} of {labels} label(s) lose more than {_WARNING_SHARE:.0%} of their volume to the crop; "
         f"worst: {worst}; enlarge {keys}"
     )
+
+
+def _warn_of_missed_structures(reports: list[dict[str, Any]], settings: Params) -> None:
+    labels = sum(bool(report["standard"].label or report["scoring"]) for report in reports)
+    voxel = " x ".join(f"{side:g}" for side in settings.standardise.spacing_xyz_mm)
+    for name in settings.dataset.label_values:
+        if cases := [report["standard"].case for report in reports if name in report["missed"]]:
+            log(
+                f"WARNING: {name}: nothing of it is left on the grid in {len(cases)} of {labels} label(s) "
+                f"({some_of(cases, _NAMED)}): it lies between voxels of {voxel} mm (standardise.spacing_xyz_mm)"
+            )
 
 
 def _summary(

@@ -19,6 +19,8 @@ from gbaseg.volume.wild import without_wild
 
 # Share of the range of intensities: the sides of a slice are air, mostly, and 0 to 0.1.
 _BRIGHT_EDGE = 0.7
+# Of a voxel: rounding of a header's numbers puts no voxel on the other side of a face.
+_ON_FACE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,23 @@ def standardise_label(label: Volume, record: StandardCase, keep: Collection[int]
     # The scan's own grid: a header that differs in the last digits must not move the label.
     turned = _turned(Volume(array.astype(np.uint8), record.raw), record.turn)
     return resample(turned, record.grid, "label")
+
+
+def share_outside(label: Volume, record: StandardCase, values: Collection[int]) -> float:
+    """Share of a label's voxels whose centres lie outside the record's grid, which the crop has cut off.
+
+    Args:
+        label: on the scan's grid.
+        values: which; 0 where the label has none of them.
+    """
+    turned = _turned(Volume(np.isin(label.array, list(values)).astype(np.uint8), record.raw), record.turn)
+    at, grid = np.argwhere(turned.array), record.grid  # (voxels, 3)
+    if not len(at):
+        return 0.0
+    moved_xyz = np.subtract(turned.grid.origin_xyz_mm, grid.origin_xyz_mm) @ np.reshape(grid.direction, (3, 3))
+    places = (at * turned.grid.spacing_zyx_mm + moved_xyz[::-1]) / grid.spacing_zyx_mm
+    faces = np.array(grid.shape) - 0.5
+    return float(((places < -0.5 - _ON_FACE) | (places > faces + _ON_FACE)).any(axis=1).mean())
 
 
 def to_raw(mask: Volume, record: StandardCase) -> Volume:

@@ -17,7 +17,7 @@ from gbaseg.augmentation.settings import Rule, largest_k_star, structures
 from gbaseg.augmentation.singan.pyramid import make_pyramid
 from gbaseg.augmentation.singan.slices import Candidate, central_tumour_slice, choose_target_slice
 from gbaseg.cases import read_table, select
-from gbaseg.errors import UserError
+from gbaseg.errors import UserError, some_of
 from gbaseg.params import Params
 from gbaseg.runtime.device import choose_device, is_gpu
 from gbaseg.runtime.engine import Task
@@ -255,7 +255,7 @@ def _train(slices: Mapping[str, np.ndarray], settings: Params, work: Path, keys:
             choose_device(),
             k_star=largest_k_star(settings.augmentation.rules),
             on_scale=told,
-            name=f"SinGAN {names[0]}" + (f" and {len(names) - 1} more" if len(names) > 1 else ""),
+            name=f"SinGAN {some_of(names, 1)}",
         )
         for name, model in zip(names, models, strict=True):
             save_singan(model, stored[name] / _WEIGHTS)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from gbaseg.errors import some_of
 from gbaseg.planes import Slices
 from gbaseg.volume import Grid, plane_of, thickest_axis, turn_to_slices, turned_otherwise
 
@@ -96,5 +97,4 @@ def slices_of(scans: Mapping[str, Grid], slices: Slices, mirrored: tuple[str, ..
 
 
 def _named(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED} more (metrics/data.json)" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
+    return some_of(names, _NAMED) + (" (metrics/data.json)" if len(names) > _NAMED else "")

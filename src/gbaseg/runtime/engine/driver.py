@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gbaseg.errors import UserError
+from gbaseg.errors import UserError, some_of
 from gbaseg.runtime.engine import queue
 from gbaseg.runtime.engine.calls import Call, Done, Record, Submission, new_name
 from gbaseg.runtime.engine.queue import OVER, Job
@@ -184,8 +184,7 @@ class Driver:
         note = f"{sum(reasons.values())} queued ({waits})" if reasons else ""
         nodes = sorted({job.node for job in running.values()})
         if running:
-            note += f"{', ' if note else ''}{len(running)} running on {', '.join(nodes[:4])}"
-            note += f" and {len(nodes) - 4} more" if len(nodes) > 4 else ""
+            note += f"{', ' if note else ''}{len(running)} running on {some_of(nodes, 4)}"
         display.show(self.title, len(self.outcomes), len(self.names), note)
         reports = {
             report["name"]: {**report, "note": f"{job.node} {report['note']}"}
