@@ -18,6 +18,7 @@ from gbaseg.commands.predict_extras import (
     Wanted,
     extra_faults,
     known_masks,
+    remove_stale,
     seg_place,
     statistics_rows,
     write_statistics,
@@ -151,6 +152,9 @@ def _write_mask(path: Path, found: Segmentation, rows: dict[Path, list[Row]], wo
         volume.write(found.mask, partial_mask)
         written = predict_table.hash_of(partial_mask)
         rows[path] = [_replacing(waiting, mask, written)]
+        # Two models that find nothing write the same bytes.
+        if waiting.blake2b and (written not in waiting.blake2b.split() or not found.mask.array.any()):
+            remove_stale(work.out, mask.name, work.wanted, list(found.values))
         predict_table.write_table(work.out, _all(rows))
     rows[path] = [
         replace(
