@@ -48,7 +48,7 @@ def is_series(folder: Path) -> bool:
     """Whether a folder holds files of DICOM, as their first bytes say; an index of other folders is none."""
     if not folder.is_dir():
         return False
-    return any(_is_dicom(file) for file in sorted(folder.iterdir()) if file.is_file() and file.name != "DICOMDIR")
+    return any(is_dicom(file) for file in sorted(folder.iterdir()) if file.is_file() and file.name != "DICOMDIR")
 
 
 def read_series(folder: Path) -> Volume:
@@ -86,7 +86,8 @@ def slice_files(folder: Path) -> list[str]:
         return [one.file for one in _slices(folder)]
 
 
-def _is_dicom(file: Path) -> bool:
+def is_dicom(file: Path) -> bool:
+    """Whether a file is one of DICOM, as its first bytes say, whatever its name."""
     try:
         with file.open("rb") as stream:
             return stream.read(_PREAMBLE + len(_MAGIC))[_PREAMBLE:] == _MAGIC
@@ -106,7 +107,7 @@ def _unread(folder: Path, files: Sequence[str]) -> list[str]:
     for file in sorted(folder.iterdir()):
         if file.name in read or file.name.startswith(".") or file.name == "DICOMDIR" or not file.is_file():
             continue
-        if _is_dicom(file):
+        if is_dicom(file):
             slice_of_it = _kind_of(file) in {*kinds, b""}
         else:
             slice_of_it = file.suffix.lower() in ends and (file.suffix != "" or file.stat().st_size == 0)
