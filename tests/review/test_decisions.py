@@ -81,7 +81,8 @@ def test_all_faults_are_said_at_once():
     said = str(error.value).splitlines()
     assert said[0] == "review.yaml: 3 fault(s)"
     assert [re.split(r": ", line.strip())[0] for line in said[1:-1]] == ["more", "revision", "accepted.round_0.a"]
-    assert said[-1] == "`git checkout review.yaml` brings back what was committed"
+    back = "`git checkout review.yaml` brings back what was committed, without what came after"
+    assert said[-1] == f"mend them there; {back}"
 
 
 def test_a_hash_tells_other_bytes(tmp_path):

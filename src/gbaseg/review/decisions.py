@@ -129,7 +129,7 @@ def parse_decisions(text: str, path: Path) -> Decisions:
                 elif (decision := _decision(one, where, section == "changes", faults)) is not None:
                     known[str(case)] = decision
     if faults:
-        advice = f"`git checkout {path}` brings back what was committed"
+        advice = f"mend them there; `git checkout {path}` brings back what was committed, without what came after"
         raise UserError("\n".join([f"{path}: {len(faults)} fault(s)", *(f"  {fault}" for fault in faults), advice]))
     return Decisions(revision, rounds)
 
