@@ -145,7 +145,7 @@ def cut(file, size):
 
 @pytest.mark.unusual(
     "Scans and masks",
-    "a DICOM series whose first or last slice is empty, zeros, or cut off in its header",
+    "a DICOM series whose first or last slice is empty, zeros, or cut off anywhere",
     "a fault that names the file; GDCM would pass over it, and the scan be shorter",
 )
 @pytest.mark.parametrize("at", [0, 5])
@@ -155,6 +155,7 @@ def cut(file, size):
         lambda file: cut(file, 0),
         lambda file: cut(file, 140),
         lambda file: cut(file, 400),
+        lambda file: cut(file, -2),
         lambda file: file.write_bytes(bytes(1000)),
         lambda file: (cut(file, 0), file.rename(file.with_suffix(".DCM"))),
     ],
@@ -165,14 +166,16 @@ def test_a_slice_that_gdcm_passes_over(tmp_path, spoil, at):
     assert f"1 file(s) beside 5 slice(s) that cannot be read: {at}." in fault(folder)
 
 
-def test_an_empty_slice_among_names_without_an_end(tmp_path):
+@pytest.mark.parametrize("name", ["IM{}", "{}", "1.2.840.{}", "MR.1.2.{}.17"])
+def test_an_empty_slice_among_names_without_an_end(tmp_path, name):
     folder = write_series(tmp_path / "series", scan(), names=[f"{z}" for z in range(6)])
     for file in list(folder.iterdir()):
-        file.rename(folder / f"IM{file.stem}")
+        file.rename(folder / name.format(file.stem))
     (folder / "README").write_text("no slice")
+    (folder / "LOCKFILE").touch()
     assert read_series(folder).array.shape == GRID.shape
-    cut(folder / "IM5", 0)
-    assert "cannot be read: IM5" in fault(folder)
+    cut(folder / name.format(5), 0)
+    assert f"cannot be read: {name.format(5)}" in fault(folder)
 
 
 def test_a_report_and_hidden_files_beside_a_series_are_no_slices(tmp_path):

@@ -96,23 +96,27 @@ def is_dicom(file: Path) -> bool:
 
 
 def _unread(folder: Path, files: Sequence[str]) -> list[str]:
-    """Names of slices in a folder that GDCM passes over without a word: cut off in their headers, or empty.
+    """Names of slices in a folder that GDCM passes over without a word: cut off, or empty.
 
     Of what is DICOM by its first bytes, those of the slices' kind, or of none that is left (a report is another kind);
     of all else, what is called as the slices are. Hidden files are nobody's slices, as GDCM has it.
     """
-    read, kinds = {Path(file).name for file in files}, {_kind_of(Path(file)) for file in files}
-    ends = {Path(file).suffix.lower() for file in files}
-    found = []
-    for file in sorted(folder.iterdir()):
-        if file.name in read or file.name.startswith(".") or file.name == "DICOMDIR" or not file.is_file():
-            continue
-        if is_dicom(file):
-            slice_of_it = _kind_of(file) in {*kinds, b""}
-        else:
-            slice_of_it = file.suffix.lower() in ends and (file.suffix != "" or file.stat().st_size == 0)
-        found += [file.name] if slice_of_it else []
-    return found
+    slices = [Path(file) for file in files]
+    read, kinds = {file.name for file in slices}, {b"", *map(_kind_of, slices)}
+    called = {name for file in slices for name in _called(file)}
+    return [
+        file.name
+        for file in sorted(folder.iterdir())
+        if file.is_file() and file.name not in read and not file.name.startswith(".") and file.name != "DICOMDIR"
+        if (_kind_of(file) in kinds if is_dicom(file) else called & {*_called(file)})
+    ]
+
+
+def _called(file: Path) -> Iterator[str]:
+    """What names of slices share: all but their numbers, and an end in letters (`IM#`, `.dcm`)."""
+    yield re.sub(r"\d+", "#", file.name.lower())
+    if re.fullmatch(r"\.[a-z]+", end := file.suffix.lower()):
+        yield end
 
 
 def _some_of(names: Sequence[str]) -> str:
