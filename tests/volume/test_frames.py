@@ -4,14 +4,12 @@ import importlib.util
 from pathlib import Path
 
 import numpy as np
-import pydicom
 import pytest
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from gbaseg.volume import BadImage, frames
 from gbaseg.volume.dicom import read_series
 
+pydicom = pytest.importorskip("pydicom", reason="of the extra gbaseg[dicom]")
 _spec = importlib.util.spec_from_file_location("series", Path(__file__).with_name("test_dicom.py"))
 series = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(series)
@@ -23,9 +21,9 @@ AXES = np.reshape(GRID.direction, (3, 3))
 
 def groups(**of):
     """A functional group: its sequences, of one item each."""
-    group = Dataset()
+    group = pydicom.Dataset()
     for sequence, (name, value) in of.items():
-        item = Dataset()
+        item = pydicom.Dataset()
         setattr(item, name, value)
         setattr(group, sequence, [item])
     return group
@@ -39,11 +37,11 @@ def place(z, gap=0.0):
 def write_frames(folder, order=range(6), gap=0.0, slopes=None, name="all.dcm"):
     """Frames of `scan()` in one file, stored in an order of their own."""
     folder.mkdir(parents=True, exist_ok=True)
-    header = Dataset()
-    header.file_meta = FileMetaDataset()
-    header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    header = pydicom.Dataset()
+    header.file_meta = pydicom.dataset.FileMetaDataset()
+    header.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
     header.SOPClassUID = header.file_meta.MediaStorageSOPClassUID = ENHANCED
-    header.SOPInstanceUID = header.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+    header.SOPInstanceUID = header.file_meta.MediaStorageSOPInstanceUID = pydicom.uid.generate_uid()
     header.SeriesInstanceUID, header.StudyInstanceUID, header.Modality = "1.2.3.4", "1.2.3", "MR"
     (_, header.Rows, header.Columns), header.NumberOfFrames = GRID.shape, len(order)
     header.SamplesPerPixel, header.PhotometricInterpretation, header.PixelRepresentation = 1, "MONOCHROME2", 1
