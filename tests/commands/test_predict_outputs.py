@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from gbaseg.cli import main
+from gbaseg.commands import predict
 from gbaseg.inference import project as rounds
 from gbaseg.volume import Grid, Volume, read, write
 from gbaseg.workflow import layout
@@ -237,3 +238,17 @@ def test_of_two_models_that_find_nothing_the_second_has_none_of_the_firsts_files
     assert gbaseg("scans", *ALL).exit_code == 0
     assert gbaseg("scans").exit_code == 0
     assert not [name for name in written() if name.startswith(("probabilities", "uncertainty"))] and not table()
+
+
+def test_a_call_that_ends_before_the_mask_leaves_nothing_to_the_next(monkeypatch):
+    """Probabilities are written first; the next call, with another model, has no word from their mask."""
+
+    def ends(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(predict, "_write_mask", ends)
+        gbaseg("scans/a.nii.gz", "--probabilities")
+    assert written() == ["predictions.csv", "probabilities/VS/a.nii.gz"]
+    assert gbaseg("scans/a.nii.gz").exit_code == 0
+    assert written() == ["a.nii.gz", "predictions.csv"]
