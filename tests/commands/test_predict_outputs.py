@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from gbaseg.cli import main
+from gbaseg.commands import predict
 from gbaseg.inference import project as rounds
 from gbaseg.volume import Grid, Volume, read, write
 from gbaseg.workflow import layout
@@ -179,3 +180,75 @@ def test_folders_and_patterns_name_scans():
     assert gbaseg("scans/[ab].nii.gz").exit_code == 0
     assert {path.name: path.read_bytes() for path in Path("masks").glob("*.nii.gz")} == first
     assert [row["scan"] for row in table("predictions.csv")] == ["scans/a.nii.gz", "scans/b.nii.gz"]
+
+
+@pytest.mark.unusual(
+    "Scans and masks",
+    "`gbaseg predict` of a folder with links to nothing (data that DVC or git-annex has not fetched)",
+    "each is named as missing; what else is passed over in a folder is said",
+)
+def test_what_lies_in_a_folder_is_a_scan_or_said(capsys):
+    Path("scans/gone.nii.gz").symlink_to("../nowhere.nii.gz")
+    Path("scans/loop.nrrd").symlink_to("loop.nrrd")
+    result = gbaseg("scans")
+    assert result.exit_code == 1 and not Path("masks").exists()
+    assert "scans/gone.nii.gz: no such file" in result.stderr and "scans/loop.nrrd: no such file" in result.stderr
+    for name in ("gone.nii.gz", "loop.nrrd"):
+        Path("scans", name).unlink()
+    Path("scans/.hidden.png").touch()
+    assert "passed over" not in gbaseg("scans").output
+    Path("scans/c.nii.gz").mkdir()
+    Path("scans/photo.png").touch()
+    result = gbaseg("scans")
+    assert result.exit_code == 0
+    assert "scans: 2 passed over, which are no scans by their names, and no DICOM series: c.nii.gz, photo.png" in (
+        result.output + result.stderr
+    )
+
+
+class Fainter(TwoFolds):
+    """Another model: it finds less."""
+
+    def fold_probabilities(self, scan):
+        fainter = 0.6 * (scan.array > 0.9).astype(np.float32)
+        return np.stack([np.stack([1.0 - fainter, fainter])] * 2)
+
+
+class Nothing(TwoFolds):
+    def fold_probabilities(self, scan):
+        none = np.zeros_like(scan.array, np.float32)
+        return np.stack([np.stack([1.0 - none, none])] * 2)
+
+
+def test_what_belongs_to_an_earlier_mask_does_not_stay_beside_another_one(monkeypatch):
+    """Probabilities and sizes of one model beside the mask of another would be taken for its own."""
+    assert gbaseg("scans", *ALL).exit_code == 0
+    everything = written()
+    assert gbaseg("scans/a.nii.gz").exit_code == 0 and written() == everything, "the same mask: they are its own"
+    monkeypatch.setattr(rounds, "Ensemble", Fainter)
+    result = gbaseg("scans/a.nii.gz", "--uncertainty")
+    assert result.exit_code == 0, result.output
+    assert written() == [name for name in everything if name != "probabilities/VS/a.nii.gz"]
+    assert [row["mask"] for row in table()] == ["b.nii.gz"]
+    assert [row["mask"] for row in json.loads(Path("masks/statistics.json").read_text())["rows"]] == ["b.nii.gz"]
+
+
+def test_of_two_models_that_find_nothing_the_second_has_none_of_the_firsts_files(monkeypatch):
+    monkeypatch.setattr(rounds, "Ensemble", Nothing)
+    assert gbaseg("scans", *ALL).exit_code == 0
+    assert gbaseg("scans").exit_code == 0
+    assert not [name for name in written() if name.startswith(("probabilities", "uncertainty"))] and not table()
+
+
+def test_a_call_that_ends_before_the_mask_leaves_nothing_to_the_next(monkeypatch):
+    """Probabilities are written first; the next call, with another model, has no word from their mask."""
+
+    def ends(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(predict, "_write_mask", ends)
+        gbaseg("scans/a.nii.gz", "--probabilities")
+    assert written() == ["predictions.csv", "probabilities/VS/a.nii.gz"]
+    assert gbaseg("scans/a.nii.gz").exit_code == 0
+    assert written() == ["a.nii.gz", "predictions.csv"]

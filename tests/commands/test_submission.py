@@ -261,6 +261,30 @@ def test_every_mask_that_cannot_be_handed_in_is_named(masks):
     assert not Path("out").exists()
 
 
+@pytest.mark.unusual(
+    "Commands",
+    "`submission` of masks that were changed into probabilities, or into values of no structure",
+    "all of them",
+)
+def test_what_is_no_mask_of_the_structures_is_not_handed_in(masks):
+    for name, array in (("c1", np.full(GRID.shape, 0.7, np.float32)), ("c2", np.full(GRID.shape, 7, np.uint8))):
+        write(Volume(array, GRID), MASKS / f"{name}.nii.gz")
+    message = submit("{case}.nii.gz").stderr
+    assert f"{MASKS}/c1.nii.gz: float32 values that are no whole numbers: 0.7" in message
+    assert f"{MASKS}/c2.nii.gz: value(s) 7; allowed: 0, 1 (VS)" in message
+    assert not Path("out").exists()
+
+
+@pytest.mark.unusual("Commands", "`submission` of masks of another run", "whose they are; nothing is written")
+def test_masks_of_another_run_are_not_handed_in(masks):
+    """params.yaml has changed since, or is another branch's, whose masks were not checked out."""
+    lock = "stages: {pseudo_label@1: {params: {params.yaml: {seed: 5}}, outs: [{path: data/pseudo_labelled/round_1}]}}"
+    Path("dvc.lock").write_text(lock)
+    result = submit("{case}.nii.gz")
+    assert result.exit_code == 1 and not Path("out").exists()
+    assert "of another run: data/pseudo_labelled/round_1 (params.yaml: seed was 5, is 1); `dvc repro`" in result.stderr
+
+
 @pytest.mark.unusual("Commands", "`submission` of masks whose two forms differ", "said, with the mask")
 def test_what_was_not_followed_in_a_header_is_said(masks, scans):
     scans.edit(MASKS / "c1.nii.gz", qoffset_x=9.0)

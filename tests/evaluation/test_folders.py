@@ -149,6 +149,25 @@ def test_another_grid_is_taken_with_resample(here):
     assert pd.read_csv(here / "s.csv")["dice"].tolist() == [1.0]
 
 
+@pytest.mark.unusual(
+    "Commands", "`evaluate --resample` of a mask without codes, or beside its reference", "a fault; no Dice of 0"
+)
+@pytest.mark.parametrize("side", ["p", "r"])
+def test_what_cannot_be_brought_to_the_references_grid(here, scans, side):
+    """Resampled it would be empty: a Dice of 0 and an ASSD of 350 mm that say nothing of the mask."""
+    for folder in "pr":
+        masks(here / folder, "a.nii.gz", "b.nii.gz")
+    scans.edit(here / side / "a.nii.gz", sform_code=0, qform_code=0)
+    scans.edit(here / side / "b.nii.gz", qform_code=0, srow_x={3: 1030.0})
+    for options in ([], ["--resample"]):
+        said = fault(*options)
+        assert (
+            "allowed: the reference's grid (--resample cannot bring it there: it is not said where the voxels" in said
+        )
+        assert "(--resample cannot bring it there: nothing of it lies within the reference)" in said
+        assert not (here / "s.csv").exists()
+
+
 def test_empty_and_missing_folders(here):
     (here / "p").mkdir()
     message = fault()

@@ -10,11 +10,15 @@ import gbaseg
 from gbaseg import volume
 from gbaseg.commands.predict_inputs import expanded
 from gbaseg.commands.predict_scans import mask_name
+from gbaseg.inference.scans import read_scan
+from gbaseg.params import load
 from gbaseg.volume import Grid, Volume
 
 _spec = importlib.util.spec_from_file_location("series", Path(__file__).parents[1] / "volume/test_dicom.py")
 series = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(series)
+
+PRESET = Path(__file__).parents[2] / "presets/default.yaml"
 
 
 @pytest.fixture
@@ -56,3 +60,14 @@ def test_files_and_series_of_a_folder_are_its_scans_and_nothing_deeper(twins, tm
     assert expanded([Path("coronal")]) == [Path("coronal"), Path("coronal/beside.nii")]
     Path("x[1].nii").touch()
     assert expanded([Path("x[1].nii")]) == [Path("x[1].nii")]
+
+
+@pytest.mark.unusual("Commands", "`predict` on a single file of DICOM, or on what is not there", "the folder is wanted")
+def test_a_file_of_dicom_is_no_scan_but_its_folder_is(tmp_path):
+    folder = series.write_series(tmp_path / "scan", series.scan(), names=[f"{z}" for z in range(6)])
+    (folder / "0.dcm").rename(folder / "IM0")
+    for name in ("IM0", "1.dcm"):
+        _, [flaw] = read_scan(folder / name, load(PRESET))
+        assert flaw.found == "a file of DICOM" and flaw.allowed.endswith(f"such as {folder}")
+    _, [flaw] = read_scan(tmp_path / "gone", load(PRESET))
+    assert flaw.found == "no such file or folder" and "a DICOM series" in flaw.allowed

@@ -1,6 +1,7 @@
 """Masks as DICOM segmentations: read again they are the masks, of the series that they are of."""
 
 import importlib.util
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from gbaseg.volume import Grid
 from gbaseg.volume.resampling import to_sitk
 
 hd = pytest.importorskip("highdicom", reason="of the extra gbaseg[dicom]")
+pydicom = pytest.importorskip("pydicom", reason="of the same")
 _spec = importlib.util.spec_from_file_location("series", Path(__file__).parents[1] / "volume/test_dicom.py")
 series = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(series)
@@ -124,6 +126,27 @@ def test_what_no_segmentation_can_be_of(coronal, tmp_path, drawn):
     nifti, series_fault = seg_faults([tmp_path / "scan.nii.gz", coronal, bare, tmp_path / "gone"])
     assert "scan.nii.gz: --dicom-seg; allowed: folders of DICOM series" in nifti
     assert "bare: --dicom-seg without FrameOfReferenceUID in the series" in series_fault
+
+
+@pytest.mark.unusual(
+    "Commands",
+    "`predict --dicom-seg` of enhanced files, or of a series with a date of birth or a sex that DICOM does not have",
+    "which attribute, before work, and not what stands there",
+)
+def test_what_cannot_be_taken_over_is_said_before_work_and_without_its_words(coronal, tmp_path):
+    frames = tmp_path / "frames"
+    shutil.copytree(coronal, frames)
+    for file in coronal.iterdir():
+        header = pydicom.dcmread(file)
+        with pytest.warns(UserWarning, match="DA"):
+            header.PatientBirthDate, header.StudyTime, header.PatientSex = "1970", "120000", "Q"
+        header.save_as(file)
+        header = pydicom.dcmread(frames / file.name)
+        header.PerFrameFunctionalGroupsSequence = [pydicom.Dataset()]
+        header.save_as(frames / file.name)
+    odd, enhanced = seg_faults([coronal, frames])
+    assert "--dicom-seg takes over a PatientBirthDate that is none, a PatientSex that is none; allowed" in odd
+    assert "1970" not in odd and "frames: --dicom-seg of enhanced files" in enhanced
 
 
 def test_without_highdicom_it_is_said_what_to_install(monkeypatch):

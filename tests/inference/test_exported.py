@@ -194,6 +194,19 @@ def test_nothing_is_exported_of_a_damaged_model_or_over_another_file(project):
     assert not Path("model.zip").exists() and Path("notes.zip").read_text() == "mine"
 
 
+@pytest.mark.unusual("Commands", "`export -o` over a zip of other files", "it stays; an earlier export is replaced")
+def test_only_an_export_of_its_kind_is_replaced(project):
+    with zipfile.ZipFile("data.zip", "w") as archive:
+        archive.writestr("patients.csv", "mine")
+    mine = Path("data.zip").read_bytes()
+    for kind in ([], ["--nnunet"]):
+        assert "data.zip: there already, and no zip of this command's" in call("export", *kind, "-o", "data.zip").stderr
+    assert Path("data.zip").read_bytes() == mine
+    for _ in range(2):
+        assert call("export", "-o", "model.zip").exit_code == 0
+    assert "model.zip: there already" in call("export", "--nnunet", "-o", "model.zip").stderr
+
+
 def test_a_file_from_the_weights_of_a_large_model_is_written_without_being_held(tmp_path):
     content = np.random.default_rng(0).bytes(3_000_000)
     (tmp_path / "weights").write_bytes(content)

@@ -37,3 +37,4 @@ def test_an_ending_begins_with_a_separator_and_leaves_a_name():
 def test_names_become_names_of_files():
     assert plain("Müller, 3") == "M-ller-3"
     assert plain("_x") == "case_x"
+    assert plain("size") == "case-size"  # DVC would not see what is decided about it

@@ -89,6 +89,11 @@ def test_paths_that_dvc_does_not_see(tmp_path, path, reason, column):
             "Data sets and folders", "cases.csv with a case called `s.fine`, as the finer grid's record of `s`",
             "a fault: row and name; neither record is lost",
         )),
+        pytest.param("size", marks=pytest.mark.unusual(
+            "Data sets and folders", "cases.csv with a case called `size` or `nfiles`",
+            "a fault: DVC would not see what review.yaml says of it",
+        )),
+        "nfiles",
     ],
 )  # fmt: skip
 def test_names_of_cases_that_files_cannot_have(tmp_path, name):

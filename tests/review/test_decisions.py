@@ -63,6 +63,8 @@ def test_the_file_that_is_shipped_has_a_line_for_the_rounds_of_every_preset():
         ("changes: {round_0: {a: {decision: rejected, of: 12}}}\n", "of: found 12"),
         ("changes: {round_0: {a: {decision: corrected, of: '0123456789012345'}}}\n", "of a corrected one mask"),
         ("accepted: {round_0: {a: {decision: rejected, of: '0123456789012345'}}}\n", "allowed: accepted"),
+        ("changes: {round_0: {size: {decision: rejected, of: '0123456789012345'}}}\n", "round_0.size: DVC passes over"),
+        ("accepted: {round_0: {nfiles: {decision: accepted, of: '0123456789012345'}}}\n", "nfiles: DVC passes over"),
         ("<<<<<<< HEAD\nrevision: 1\n=======\n", "not valid YAML"),
     ],
 )
@@ -79,7 +81,8 @@ def test_all_faults_are_said_at_once():
     said = str(error.value).splitlines()
     assert said[0] == "review.yaml: 3 fault(s)"
     assert [re.split(r": ", line.strip())[0] for line in said[1:-1]] == ["more", "revision", "accepted.round_0.a"]
-    assert said[-1] == "`git checkout review.yaml` brings back what was committed"
+    back = "`git checkout review.yaml` brings back what was committed, without what came after"
+    assert said[-1] == f"mend them there; {back}"
 
 
 def test_a_hash_tells_other_bytes(tmp_path):
@@ -87,3 +90,9 @@ def test_a_hash_tells_other_bytes(tmp_path):
     before = hash_of(tmp_path / "a")
     (tmp_path / "a").write_bytes(b"two")
     assert re.fullmatch(r"[0-9a-f]{16}", before) and before != hash_of(tmp_path / "a")
+
+
+def test_nothing_is_decided_about_a_case_whose_name_dvc_passes_over():
+    """Data that was standardised before such names were refused."""
+    with pytest.raises(UserError, match="size: DVC passes over keys of that name"):
+        SOME.with_one("round_0", "size", Decision("rejected", OF))

@@ -136,3 +136,88 @@ def test_a_file_that_is_cut_off(tmp_path):
     whole = (folder / "2.dcm").read_bytes()
     (folder / "2.dcm").write_bytes(whole[: len(whole) // 2])
     fault(folder)
+
+
+def cut(file, size):
+    file.write_bytes(file.read_bytes()[:size])
+
+
+@pytest.mark.unusual(
+    "Scans and masks",
+    "a DICOM series whose first or last slice is empty, zeros, or cut off anywhere",
+    "a fault that names the file; GDCM would pass over it, and the scan be shorter",
+)
+@pytest.mark.parametrize("at", [0, 5])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda file: cut(file, 0),
+        lambda file: cut(file, 140),
+        lambda file: cut(file, 400),
+        lambda file: cut(file, -2),
+        lambda file: file.write_bytes(bytes(1000)),
+        lambda file: (cut(file, 0), file.rename(file.with_suffix(".DCM"))),
+    ],
+)
+def test_a_slice_that_gdcm_passes_over(tmp_path, spoil, at):
+    folder = write_series(tmp_path / "series", scan(), names=[f"{z}" for z in range(6)])
+    spoil(folder / f"{at}.dcm")
+    assert f"1 file(s) beside 5 slice(s) that cannot be read: {at}." in fault(folder)
+
+
+@pytest.mark.parametrize("name", ["IM{}", "{}", "1.2.840.{}", "MR.1.2.{}.17"])
+def test_an_empty_slice_among_names_without_an_end(tmp_path, name):
+    folder = write_series(tmp_path / "series", scan(), names=[f"{z}" for z in range(6)])
+    for file in list(folder.iterdir()):
+        file.rename(folder / name.format(file.stem))
+    (folder / "README").write_text("no slice")
+    (folder / "LOCKFILE").touch()
+    assert read_series(folder).array.shape == GRID.shape
+    cut(folder / name.format(5), 0)
+    assert f"cannot be read: {name.format(5)}" in fault(folder)
+
+
+def test_a_report_and_hidden_files_beside_a_series_are_no_slices(tmp_path):
+    """A report is DICOM of another kind, without an image."""
+    folder = write_series(tmp_path / "series", scan(), names=[f"{z}" for z in range(6)])
+    kind, other = b"1.2.840.10008.5.1.4.1.1.4", b"1.2.840.10008.5.1.4.1.1.9"
+    report = (folder / "0.dcm").read_bytes().replace(kind, other)
+    (folder / "report.dcm").write_bytes(report[:600])
+    (folder / "._0.dcm").write_bytes(bytes(100))
+    assert np.array_equal(read_series(folder).array, scan())
+
+
+@pytest.mark.unusual("Scans and masks", "a DICOM series with a link that leads to nothing", "a fault that names it")
+def test_a_slice_that_is_a_link_to_nothing(tmp_path):
+    folder = write_series(tmp_path / "series", scan(), names=[f"{z}" for z in range(6)])
+    (folder / "5.dcm").unlink()
+    (folder / "5.dcm").symlink_to("gone")
+    assert "links to nothing: 5.dcm" in fault(folder)
+
+
+@pytest.mark.unusual(
+    "Scans and masks",
+    "a DICOM series without PixelSpacing, ImagePositionPatient or ImageOrientationPatient, or with what is none",
+    "a fault that names file and attribute; ITK would take 1 mm, or the patient's axes",
+)
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("PixelSpacing", None, "PixelSpacing missing"),
+        ("PixelSpacing", [0, 0], "PixelSpacing 0, 0"),
+        ("ImagePositionPatient", None, "ImagePositionPatient missing"),
+        ("ImageOrientationPatient", None, "ImageOrientationPatient missing"),
+        ("ImageOrientationPatient", [1, 0, 0, 0.1, 0.995, 0], "ImageOrientationPatient 1, 0, 0, 0.1"),
+    ],
+)
+def test_a_header_that_does_not_say_where_its_slice_lies(tmp_path, name, value, says):
+    pydicom = pytest.importorskip("pydicom", reason="of the extra gbaseg[dicom]")
+    folder = write_series(tmp_path / "series", scan(), names=[f"{z}" for z in range(6)])
+    for file in folder.iterdir():
+        header = pydicom.dcmread(file)
+        if value is None:
+            delattr(header, name)
+        else:
+            setattr(header, name, value)
+        header.save_as(file)
+    assert says in fault(folder) and ".dcm" in fault(folder)

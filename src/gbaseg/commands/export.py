@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -38,7 +39,7 @@ def run(out: Path, round_id: str | None) -> None:
         UserError: no such round, no model or a damaged one; metrics or data that are of another run; another name, or
             another file of it.
     """
-    check_place(out)
+    check_place(out, NAME)
     model, folder = load_round(round_id)
     facts = read_facts(model.round_id, model.settings)
     files: dict[str, bytes | Path] = {
@@ -64,18 +65,28 @@ def run(out: Path, round_id: str | None) -> None:
     log(f"{out}: {model.round_id}, {out.stat().st_size / 2**20:.1f} MiB; `gbaseg predict --model {out} SCAN -o masks`")
 
 
-def check_place(out: Path) -> None:
-    """Check the name of a zip that is to be written.
+def check_place(out: Path, mark: str) -> None:
+    """Check the name of a zip that is to be written: it may take the place of one of its kind, and of no other file.
+
+    Args:
+        mark: what the name of a file begins with that every such zip has.
 
     Raises:
-        UserError: it does not end in .zip, or something else than a zip is there.
+        UserError: it does not end in .zip, or something else is there.
     """
-    import zipfile
-
     if out.suffix.lower() != ".zip":
         raise UserError(f"--out {out}: allowed: a name that ends in .zip")
-    if out.exists() and not zipfile.is_zipfile(out):
-        raise UserError(f"{out}: there already, and no zip; move it away, or name another --out")
+    if out.exists() and not any(name.startswith(mark) for name in _names(out)):
+        raise UserError(f"{out}: there already, and no zip of this command's; move it away, or name another --out")
+
+
+def _names(path: Path) -> list[str]:
+    """Of the files in a zip; none where it is no zip."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.namelist()
+    except zipfile.BadZipFile:
+        return []
 
 
 def load_round(round_id: str | None) -> tuple[Model, Path]:

@@ -59,7 +59,7 @@ def run(out: Path, round_id: str | None) -> None:
     Raises:
         UserError: as `export.run`.
     """
-    check_place(out)
+    check_place(out, f"{DATASET}/")
     model, folder = load_round(round_id)
     plans = read_plans(folder / "plans.json")
     dataset = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))

@@ -18,6 +18,7 @@ from gbaseg.commands.predict_extras import (
     Wanted,
     extra_faults,
     known_masks,
+    remove_stale,
     seg_place,
     statistics_rows,
     write_statistics,
@@ -41,10 +42,11 @@ from gbaseg.volume import BadImage
 
 @dataclass(frozen=True)
 class _Work:
-    """Where the masks of a call go, and what else is written."""
+    """Where the masks of a call go, what this command has written there (`known_masks`), and what else is written."""
 
     out: Path
     masks: Mapping[Path, Path]
+    known: Mapping[str, str]
     wanted: Wanted
     model: Model
 
@@ -101,7 +103,7 @@ def run(
             rows[path] = [_failed(rows[path][0], masks.get(path), "; ".join(without(path, fault) for fault in found))]
     todo = [path for path in images if rows[path][0].status == WAITING]
     predict_table.write_table(out, _all(rows))
-    work = _Work(out, masks, wanted, loaded)
+    work = _Work(out, masks, known, wanted, loaded)
     measured: list[dict[str, Any]] = []
     with meter("predict", len(todo)) as bar, closing(one_ahead(partial(_ready, loaded), todo)) as scans:
         for path, ready in scans:
@@ -151,6 +153,10 @@ def _write_mask(path: Path, found: Segmentation, rows: dict[Path, list[Row]], wo
         volume.write(found.mask, partial_mask)
         written = predict_table.hash_of(partial_mask)
         rows[path] = [_replacing(waiting, mask, written)]
+        former = work.known.get(mask.name)
+        # Two models that find nothing write the same bytes.
+        if former is not None and (written not in former.split() or not found.mask.array.any()):
+            remove_stale(work.out, mask.name, work.wanted, list(found.values))
         predict_table.write_table(work.out, _all(rows))
     rows[path] = [
         replace(

@@ -13,10 +13,12 @@ from urllib.parse import quote
 
 from gbaseg import volume
 from gbaseg.commands import predict_table
+from gbaseg.commands.outputs import remove_former
 from gbaseg.errors import UserError
 from gbaseg.inference.dicom_seg import check_installed, seg_faults
 from gbaseg.inference.segment import Segmentation
 from gbaseg.inference.statistics import Statistics
+from gbaseg.runtime.progress import log
 from gbaseg.runtime.whole import written_whole
 
 CSV, JSON = "statistics.csv", "statistics.json"
@@ -110,7 +112,29 @@ def write_statistics(out: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """
     mine = {row["mask"] for row in rows}
     others = [row for row in _read(out) if row["mask"] not in mine and (out / row["mask"]).is_file()]
-    every = [*others, *rows]
+    _write_tables(out, [*others, *rows])
+
+
+def remove_stale(out: Path, mask: str, wanted: Wanted, structures: Sequence[str]) -> None:
+    """Remove what an earlier call wrote beside a mask that is about to be another one, and this call does not write.
+
+    Probabilities, a segmentation or sizes of the earlier mask would be taken for this one's.
+    """
+    folders = sorted((out / PROBABILITIES).iterdir()) if (out / PROBABILITIES).is_dir() else []
+    volumes = {folder / mask for folder in (*folders, out / UNCERTAINTY)} - {*places(out, mask, wanted, structures)}
+    remove_former([*sorted(volumes), *([] if wanted.dicom_seg else [seg_place(out, mask)])])
+    if wanted.statistics:
+        return  # written anew
+    try:
+        rows = _read(out)
+    except UserError:
+        return  # another table
+    if len(others := [row for row in rows if row["mask"] != mask]) < len(rows):
+        log(f"{out / CSV}: sizes of the earlier {mask} removed; --statistics measures the present one")
+        _write_tables(out, others)
+
+
+def _write_tables(out: Path, every: Sequence[Mapping[str, Any]]) -> None:
     with written_whole(out / JSON) as partial:
         partial.write_text(json.dumps({"about": _ABOUT, "rows": every}, indent=1) + "\n", encoding="utf-8")
     with (

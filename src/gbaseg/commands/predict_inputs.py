@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from gbaseg import volume
-from gbaseg.commands.outputs import is_text
+from gbaseg.commands.outputs import as_text, is_text
+from gbaseg.evaluation.text import some_of
+from gbaseg.runtime.progress import log
 from gbaseg.volume.dicom import is_series
 
 
@@ -29,13 +31,25 @@ def _scans_at(path: Path) -> list[Path]:
     """A folder itself where it is a DICOM series, its files in a format that is read, its folders that are series."""
     if not path.is_dir():
         return [path]
-    found = list(_in_folder(path))
-    return [path, *found] if is_series(path) else found or [path]
+    series = is_series(path)
+    found, others = _in_folder(path)
+    if found and others and not series:
+        said = f"{len(others)} passed over, which are no scans by their names, and no DICOM series"
+        log(f"{as_text(path)}: {said}: {some_of(others, 3)}")
+    return [path, *found] if series else found or [path]
 
 
-def _in_folder(folder: Path) -> Iterator[Path]:
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith("."):
-            continue
-        if path.name.lower().endswith(tuple(volume.FORMATS)) if path.is_file() else is_series(path):
-            yield path
+def _in_folder(folder: Path) -> tuple[list[Path], list[str]]:
+    """Scans in a folder, and names of all else that is not hidden.
+
+    A link to nothing that is called as a scan is one (DVC and git-annex leave such where data was not fetched): that it
+    is not there is said with the other faults.
+    """
+    scans, others = [], []
+    for path in sorted(path for path in folder.iterdir() if not path.name.startswith(".")):
+        named = path.name.lower().endswith(tuple(volume.FORMATS)) and not path.is_dir()
+        if named or is_series(path):
+            scans.append(path)
+        else:
+            others.append(as_text(Path(path.name)))
+    return scans, others

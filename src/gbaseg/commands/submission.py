@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import ClassVar, Literal, get_args
 
+import numpy as np
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from gbaseg import params
@@ -19,9 +20,10 @@ from gbaseg.evaluation.score_tables import score_faults
 from gbaseg.integrity import off_grid, read_checked
 from gbaseg.runtime.progress import log
 from gbaseg.runtime.scratch import atomic_outputs
-from gbaseg.volume import file_name_fault, split_suffix, write
+from gbaseg.volume import file_name_fault, numbers_as_text, split_suffix, write
 from gbaseg.workflow import layout
 from gbaseg.workflow.context import need, read_json, read_record, write_json
+from gbaseg.workflow.provenance import refuse_strangers
 
 Split = Literal["train", "validation", "test"]
 # A file of git, not of DVC: nothing computes it.
@@ -58,8 +60,9 @@ def run(out: Path, round_id: str | None, splits: Sequence[str], name: str | None
         name: of the files, `{case}` in it; default: the challenge's where the data set has its layout.
 
     Raises:
-        UserError: `out` has files, the name has no `{case}` or cannot be kept (`file_name_fault`), no cases; or masks
-            that are missing, damaged or off their scan's grid: all of them in one message.
+        UserError: `out` has files, the name has no `{case}` or cannot be kept (`file_name_fault`), no cases; masks of
+            another run; or masks that are missing, damaged, no masks, of other values than the structures', or off
+            their scan's grid: all of them in one message.
     """
     settings = params.load()
     round_id = settings.self_training.round(round_id).id if round_id else settings.self_training.last
@@ -69,6 +72,7 @@ def run(out: Path, round_id: str | None, splits: Sequence[str], name: str | None
         raise UserError(f"{out}: has files in it; name a folder that is new or empty")
     masks = layout.pseudo_labelled(round_id) / "scan"
     need([layout.STANDARD, masks])
+    refuse_strangers([layout.STANDARD, layout.pseudo_labelled(round_id)])
     target = select(read_table(layout.STANDARD), domain="target")
     unknown = [split for split in splits if split not in get_args(Split)]
     if unknown:
@@ -88,7 +92,7 @@ def run(out: Path, round_id: str | None, splits: Sequence[str], name: str | None
         folder = scratch.output(place)
         folder.mkdir()
         for case, file in files.items():
-            faults += _write_mask(masks / f"{case}.nii.gz", case, folder / file)
+            faults += _write_mask(masks / f"{case}.nii.gz", case, folder / file, settings.dataset.label_values)
         if faults:
             raise UserError("\n".join(faults))
     log(f"{len(cases)} mask(s) of {round_id} in {out}")
@@ -106,14 +110,21 @@ def _check_name(name: str) -> None:
         raise UserError(f"--name {name}: {reason}")
 
 
-def _write_mask(mask: Path, case: str, target: Path) -> list[str]:
-    """Put one mask at `target`, as it is or in the format of that name; or what is wrong with it."""
-    volume, flaws = read_checked(mask)
+def _write_mask(mask: Path, case: str, target: Path, values: Mapping[str, int]) -> list[str]:
+    """Put one mask at `target`, as it is or in the format of that name; or what is wrong with it.
+
+    Args:
+        values: structure -> its value; a mask has these and 0.
+    """
+    volume, flaws = read_checked(mask, label=True)
     if volume is None or flaws:
         return [f"{mask}: {flaw.found}; allowed: {flaw.allowed}" for flaw in flaws]
     record = read_record(layout.STANDARD / "records" / f"{case}.json")
     if difference := off_grid(volume, record.raw):
         return [f"{mask}: not on its scan's grid: {difference}"]
+    if others := sorted({*np.unique(volume.array).tolist()} - {0, *values.values()}):
+        allowed = ", ".join(["0", *(f"{value} ({name})" for name, value in values.items())])
+        return [f"{mask}: value(s) {numbers_as_text(others[:5])}; allowed: {allowed}"]
     for note in volume.notes:
         log(f"{mask}: {note}")
     if split_suffix(target)[1] == split_suffix(mask)[1]:

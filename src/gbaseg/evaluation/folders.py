@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from gbaseg.errors import UserError, some_of
@@ -127,13 +128,15 @@ def score_pair(pair: Pair, structures: Mapping[str, int], empty_mm: float, resam
     predicted, referenced = _values(mine), _values(theirs)
     faults = [*_mask_faults(pair.prediction, predicted), *_mask_faults(pair.reference, referenced)]
     if difference := off_grid(mine, theirs.grid):
-        if resample_prediction:
+        apart = _apart(mine, theirs)
+        if resample_prediction and not apart:
             mine = resample(mine, theirs.grid, "label")
         else:
             unplaced = "" if theirs.placed else f" ({UNPLACED})"
+            remedy = f"--resample cannot bring it there: {apart}" if apart else "--resample brings it there"
             faults.append(
                 f"{pair.prediction}: not on the grid of {pair.reference}{unplaced}: {difference}; "
-                "allowed: the reference's grid (--resample brings it there)"
+                f"allowed: the reference's grid ({remedy})"
             )
     if faults:
         return Scored(pair, [], faults, notes=notes)
@@ -151,6 +154,14 @@ def score_pair(pair: Pair, structures: Mapping[str, int], empty_mm: float, resam
         for name, value in structures.items()
     ]
     return Scored(pair, scores, [], predicted, referenced, notes)
+
+
+def _apart(one: Volume, other: Volume) -> str:
+    """Why a mask cannot be brought to another's grid; empty where it can. Brought there all the same, it is empty."""
+    if not (one.placed and other.placed):
+        return "it is not said where the voxels of both lie"
+    everywhere = one.with_array(np.ones(one.array.shape, np.uint8))
+    return "" if resample(everywhere, other.grid, "label").array.any() else "nothing of it lies within the reference"
 
 
 def value_faults(scored: Sequence[Scored], structures: Mapping[str, int]) -> list[str]:

@@ -6,6 +6,7 @@ What DICOM asks of it is taken over from the series: patient, study and frame of
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,6 +30,7 @@ _MAY_BE_EMPTY = (
     *("PatientID", "PatientName", "PatientBirthDate", "PatientSex"),
     *("AccessionNumber", "StudyID", "StudyDate", "StudyTime", "ReferringPhysicianName"),
 )
+_SEXES = (None, "", "M", "F", "O")
 # Whatever series the scanner has made, this one is not among the first.
 _SERIES_NUMBER = 900
 
@@ -61,8 +63,29 @@ def seg_faults(scans: Iterable[Path]) -> Iterator[str]:
         header = dcmread(files[0], stop_before_pixels=True)
         if len(files) == 1:
             yield f"{path}: --dicom-seg of several frames in one file; allowed: a file a slice"
+        elif "PerFrameFunctionalGroupsSequence" in header:
+            yield f"{path}: --dicom-seg of enhanced files; allowed: a file a slice that says itself where it lies"
         elif missing := [name for name in _NEEDED if not header.get(name)]:
             yield f"{path}: --dicom-seg without {', '.join(missing)} in the series; allowed: a series that has them"
+        elif odd := _odd(header):
+            yield f"{path}: --dicom-seg takes over {', '.join(odd)}; allowed: what DICOM has for them, or nothing"
+
+
+def _odd(header: Dataset) -> list[str]:
+    """What of a patient and study cannot be taken over; not the values, which are nobody's business."""
+    from pydicom.valuerep import DA, TM
+
+    found = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom's, with the values
+        for name, kind in (("PatientBirthDate", DA), ("StudyDate", DA), ("StudyTime", TM)):
+            try:
+                kind(header.get(name) or None)
+            except ValueError:
+                found.append(f"a {name} that is none")
+        if header.get("PatientSex") not in _SEXES:
+            found.append("a PatientSex that is none")
+    return found
 
 
 def write_seg(found: Segmentation, series: Path, path: Path, round_id: str) -> None:

@@ -12,8 +12,8 @@ from gbaseg.errors import UserError
 from gbaseg.params import Params
 from gbaseg.raw import checks
 from gbaseg.standardise.case import StandardCase, standardise_finely, standardise_image
-from gbaseg.volume import BadImage, Flaw, Grid, Volume
-from gbaseg.volume.dicom import is_series, read_series
+from gbaseg.volume import FORMATS, BadImage, Flaw, Grid, Volume
+from gbaseg.volume.dicom import is_dicom, is_series, read_series
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -48,6 +48,8 @@ def read_scan(path: Path, settings: Params) -> tuple[Volume | None, list[Flaw]]:
     Voxels far from all others are found when it is standardised.
     """
     if not path.is_dir():
+        if flaw := _no_scan(path):
+            return None, [flaw]
         return checks.read_image(path, settings.dataset, wild=False)
     if not is_series(path):
         return None, [FOLDER]
@@ -56,6 +58,17 @@ def read_scan(path: Path, settings: Params) -> tuple[Volume | None, list[Flaw]]:
     except BadImage as error:
         return None, error.flaws
     return scan, list(checks.image_flaws(scan, settings.dataset, wild=False))
+
+
+def _no_scan(path: Path) -> Flaw | None:
+    """What a path is that is called as no format is: nothing, or a file of DICOM, whose folder is the scan."""
+    if path.name.lower().endswith(tuple(FORMATS)):
+        return None
+    if not path.exists():
+        return Flaw("no such file or folder", FOLDER.allowed)
+    if path.is_file() and is_dicom(path):
+        return Flaw("a file of DICOM", f"the folder with all slices of its series and no other, such as {path.parent}")
+    return None
 
 
 def accepted(

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from gbaseg.planning.nnunet_folders import FIRST
 from gbaseg.raw.table import unfit_name
+from gbaseg.settings import UNSEEN_BY_DVC
 
 SEPARATORS = "_-. "
 
@@ -77,5 +78,7 @@ def plain(name: str) -> str:
     """A name that files can be named after, but for its length."""
     fitting = re.sub(r"[^A-Za-z0-9_.-]+", "-", name)
     fitting = fitting if re.match(r"[A-Za-z0-9]", fitting) else f"case{fitting}"
+    if fitting in UNSEEN_BY_DVC:
+        return f"case-{fitting}"
     # `p1.nii`, of p1.nii.nii.gz, would end like two formats.
     return fitting.replace(".", "-") if unfit_name(fitting) else fitting

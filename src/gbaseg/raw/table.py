@@ -11,6 +11,7 @@ from gbaseg.errors import UserError
 from gbaseg.raw.checks import SPLITS
 from gbaseg.raw.fault import Fault
 from gbaseg.raw.same_scan import same_path
+from gbaseg.settings import UNSEEN_BY_DVC
 from gbaseg.volume import file_name_fault
 
 # Case names become names of files and folders, to which stages add up to some 40 signs, and a format's suffix.
@@ -64,6 +65,8 @@ def unfit_name(name: str) -> str:
     reason = file_name_fault(f"{name}.nii.gz") if plain else "files are named after it"
     if name.endswith(_FINE):
         reason = f"{name}.json is what `standardise` writes of {name.removesuffix(_FINE)!r}, on the finer grid"
+    if name in UNSEEN_BY_DVC:
+        reason = "DVC passes over keys of that name: what is decided in review.yaml about the case would train nothing"
     return f"a name of at most 200 letters, digits, _ . and - that an image can have ({reason})" if reason else ""
 
 

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from gbaseg.errors import UserError
+from gbaseg.settings import UNSEEN_BY_DVC
 from gbaseg.text_file import parse_yaml, text_of
 
 Kind = Literal["accepted", "rejected", "corrected"]
@@ -73,7 +74,13 @@ class Decisions:
         return self.rounds.get(round_id, {})
 
     def with_one(self, round_id: str, case: str, decision: Decision | None) -> Decisions:
-        """The next revision, with another decision about one case; `None`: there is none."""
+        """The next revision, with another decision about one case; `None`: there is none.
+
+        Raises:
+            UserError: no decision can be about a case of that name.
+        """
+        if decision is not None and (reason := _unfit(case)):
+            raise UserError(f"{case}: {reason}")
         cases = {name: one for name, one in self.of(round_id).items() if name != case}
         if decision is not None:
             cases[case] = decision
@@ -115,14 +122,23 @@ def parse_decisions(text: str, path: Path) -> Decisions:
             known = rounds.setdefault(str(round_id), {})
             for case, one in _mapping(cases, f"{section}.{round_id}", faults).items():
                 where = f"{section}.{round_id}.{case}"
-                if str(case) in known:
+                if reason := _unfit(str(case)):
+                    faults.append(f"{where}: {reason}")
+                elif str(case) in known:
                     faults.append(f"{where}: decided in both sections; allowed: in one")
                 elif (decision := _decision(one, where, section == "changes", faults)) is not None:
                     known[str(case)] = decision
     if faults:
-        advice = f"`git checkout {path}` brings back what was committed"
+        advice = f"mend them there; `git checkout {path}` brings back what was committed, without what came after"
         raise UserError("\n".join([f"{path}: {len(faults)} fault(s)", *(f"  {fault}" for fault in faults), advice]))
     return Decisions(revision, rounds)
+
+
+def _unfit(case: str) -> str:
+    """Why nothing can be decided about a case of a name; empty where it can."""
+    if case not in UNSEEN_BY_DVC:
+        return ""
+    return "DVC passes over keys of that name, so that this would train nothing; allowed: another name of the case"
 
 
 def _mapping(found: Any, where: str, faults: list[str]) -> Mapping[Any, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +13,7 @@ import SimpleITK as sitk
 
 from gbaseg.volume.flaws import WHOLE, BadImage, Flaw, Flawed, unreadable
 from gbaseg.volume.forms import check_spacing
+from gbaseg.volume.frames import read_places
 from gbaseg.volume.grid import Grid, Volume, numbers_as_text
 from gbaseg.volume.nifti import as_stored
 
@@ -21,6 +23,14 @@ _MAGIC, _PREAMBLE = b"DICM", 128
 _UNEVEN = 0.01
 # How far slices may be off the straight line along their normal, as a share of their distance (a tilted gantry).
 _OFF_LINE = 0.01
+# Cosine between rows and columns, and how far their own are from length 1: headers are rounded to some digits.
+_OFF_SQUARE = 2e-3
+# What says where a slice lies, with how many numbers: ITK takes 1 mm and the patient's axes where it is missing.
+_PLACE = {"ImagePositionPatient": ("0020|0032", 3), "ImageOrientationPatient": ("0020|0037", 6),
+          "PixelSpacing": ("0028|0030", 2)}  # fmt: skip
+_FRAMES = "0028|0008"
+# The element of a file's first lines that says what kind of object it is (SOP class), and the bytes that it is within.
+_KIND, _HEAD = re.compile(rb"\x02\x00\x02\x00UI(..)", re.DOTALL), 1024
 
 
 class _Slice(NamedTuple):
@@ -38,7 +48,7 @@ def is_series(folder: Path) -> bool:
     """Whether a folder holds files of DICOM, as their first bytes say; an index of other folders is none."""
     if not folder.is_dir():
         return False
-    return any(_is_dicom(file) for file in sorted(folder.iterdir()) if file.is_file() and file.name != "DICOMDIR")
+    return any(is_dicom(file) for file in sorted(folder.iterdir()) if file.is_file() and file.name != "DICOMDIR")
 
 
 def read_series(folder: Path) -> Volume:
@@ -76,7 +86,8 @@ def slice_files(folder: Path) -> list[str]:
         return [one.file for one in _slices(folder)]
 
 
-def _is_dicom(file: Path) -> bool:
+def is_dicom(file: Path) -> bool:
+    """Whether a file is one of DICOM, as its first bytes say, whatever its name."""
     try:
         with file.open("rb") as stream:
             return stream.read(_PREAMBLE + len(_MAGIC))[_PREAMBLE:] == _MAGIC
@@ -84,22 +95,71 @@ def _is_dicom(file: Path) -> bool:
         return False
 
 
+def _unread(folder: Path, files: Sequence[str]) -> list[str]:
+    """Names of slices in a folder that GDCM passes over without a word: cut off, or empty.
+
+    Of what is DICOM by its first bytes, those of the slices' kind, or of none that is left (a report is another kind);
+    of all else, what is called as the slices are. Hidden files are nobody's slices, as GDCM has it.
+    """
+    slices = [Path(file) for file in files]
+    read, kinds = {file.name for file in slices}, {b"", *map(_kind_of, slices)}
+    called = {name for file in slices for name in _called(file)}
+    return [
+        file.name
+        for file in sorted(folder.iterdir())
+        if file.is_file() and file.name not in read and not file.name.startswith(".") and file.name != "DICOMDIR"
+        if (_kind_of(file) in kinds if is_dicom(file) else called & {*_called(file)})
+    ]
+
+
+def _called(file: Path) -> Iterator[str]:
+    """What names of slices share: all but their numbers, and an end in letters (`IM#`, `.dcm`)."""
+    yield re.sub(r"\d+", "#", file.name.lower())
+    if re.fullmatch(r"\.[a-z]+", end := file.suffix.lower()):
+        yield end
+
+
+def _some_of(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")
+
+
+def _kind_of(file: Path) -> bytes:
+    """What kind of object a file of DICOM is; empty where it breaks off before that."""
+    with file.open("rb") as stream:
+        head = stream.read(_HEAD)
+    if (element := _KIND.search(head, _PREAMBLE)) is None:
+        return b""
+    size = int.from_bytes(element[1], "little")
+    kind = head[element.end() : element.end() + size]
+    return kind.rstrip(b"\0 ") if len(kind) == size else b""
+
+
 def _slices(folder: Path) -> list[_Slice]:
     """Headers of the one series, in the order of their normal."""
+    if lost := [file.name for file in sorted(folder.iterdir()) if not file.exists()]:
+        raise Flawed(f"links to nothing: {_some_of(lost)}", "links to files that are there")  # GDCM reads nothing then
     series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
     if len(series) != 1:
         raise Flawed(f"{len(series)} DICOM series", "the slices of one series in a folder")
-    slices = [_header_of(file) for file in sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), series[0])]
+    files = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), series[0])
+    if unread := _unread(folder, files):
+        found = f"{len(unread)} file(s) beside {len(files)} slice(s) that cannot be read: {_some_of(unread)}"
+        raise Flawed(found, "slices that are whole (copy them again), and no other files that are named as they are")
+    slices = [_header_of(file) for file in files]
     normal = np.reshape(slices[0].direction, (3, 3))[:, 2]
     return sorted(slices, key=lambda one: float(normal @ one.origin))
 
 
 def _read(folder: Path) -> Volume:
     slices = _slices(folder)
-    if len(slices) == 1:
-        image = sitk.ReadImage(slices[0].file)  # all of it in one file, or a single slice, which is found later
-        return Volume(sitk.GetArrayFromImage(image), _grid(slices[0], image.GetSize(), image.GetSpacing()))
     first = slices[0]
+    if len(slices) == 1:
+        array = sitk.GetArrayFromImage(sitk.ReadImage(first.file))
+        if len(array) > 1:
+            return _stack(array, first)
+        return Volume(array, _grid(first, first.size, first.spacing))  # a single slice, which is found later
+    if any(one.size[2] > 1 for one in slices):
+        raise Flawed(f"{len(slices)} files, some of several frames", "one such file, or a file a slice")
     for name, found in (
         ("sizes", {one.size for one in slices}),
         ("voxel sizes", {tuple(np.round(one.spacing[:2], 4)) for one in slices}),
@@ -118,6 +178,16 @@ def _read(folder: Path) -> Volume:
     return Volume(array, _grid(slices[0], size, (*first.spacing[:2], distance)))
 
 
+def _stack(array: np.ndarray, first: _Slice) -> Volume:
+    """The frames of one file, as they are stored, put in the order of their normal."""
+    positions = read_places(first.file).positions
+    normal = np.reshape(first.direction, (3, 3))[:, 2]
+    order = np.argsort(positions @ normal, kind="stable")
+    distance = _distance(positions[order], normal)
+    lowest = first._replace(origin=tuple(positions[order[0]].tolist()))
+    return Volume(array[order], _grid(lowest, first.size, (*first.spacing[:2], distance)))
+
+
 def _header_of(file: str) -> _Slice:
     reader = sitk.ImageFileReader()
     reader.SetFileName(file)
@@ -126,8 +196,47 @@ def _header_of(file: str) -> _Slice:
         raise Flawed(f"colours in {Path(file).name}", WHOLE)
     if reader.GetDimension() != 3:
         raise Flawed(f"{reader.GetDimension()}D in {Path(file).name}", WHOLE)
+    if reader.GetSize()[2] > 1 or (
+        reader.HasMetaDataKey(_FRAMES) and not reader.HasMetaDataKey(_PLACE["PixelSpacing"][0])
+    ):
+        return _of_frames(file, reader)
+    _, orientation, sides = (_numbers(file, reader, name) for name in _PLACE)
+    _check_axes(file, orientation, sides)
     place = reader.GetSize(), reader.GetSpacing(), reader.GetOrigin(), reader.GetDirection()
     return _Slice(file, *place, reader.GetPixelID())
+
+
+def _of_frames(file: str, reader: sitk.ImageFileReader) -> _Slice:
+    """What the header of a file of frames says of them and of the first one's place."""
+    frames = read_places(file)
+    _check_axes(file, frames.orientation, frames.spacing)
+    row, column = (axis / np.linalg.norm(axis) for axis in (frames.orientation[:3], frames.orientation[3:]))
+    axes = np.column_stack([row, column, np.cross(row, column)])
+    spacing_xyz = (*frames.spacing[::-1].tolist(), reader.GetSpacing()[2])
+    place = spacing_xyz, tuple(frames.positions[0].tolist()), tuple(axes.ravel().tolist())
+    return _Slice(file, reader.GetSize(), *place, reader.GetPixelID())
+
+
+def _numbers(file: str, reader: sitk.ImageFileReader, name: str) -> np.ndarray:
+    tag, size = _PLACE[name]
+    text = reader.GetMetaData(tag).strip() if reader.HasMetaDataKey(tag) else ""
+    try:
+        numbers = np.array([float(part) for part in text.split("\\")])
+    except ValueError:
+        numbers = np.array([])
+    if len(numbers) != size or not np.isfinite(numbers).all():
+        raise Flawed(f"{name} {text or 'missing'} in {Path(file).name}", f"{size} numbers, which ITK would guess")
+    return numbers
+
+
+def _check_axes(file: str, orientation: np.ndarray, sides: np.ndarray) -> None:
+    """Raise `Flawed` where rows and columns are no axes or have no size."""
+    row, column = orientation[:3], orientation[3:]
+    if max(abs(row @ column), abs(row @ row - 1), abs(column @ column - 1)) > _OFF_SQUARE:
+        found = f"ImageOrientationPatient {numbers_as_text(orientation)} in {Path(file).name}"
+        raise Flawed(found, "the cosines of two axes at right angles")
+    if not (sides > 0).all():
+        raise Flawed(f"PixelSpacing {numbers_as_text(sides)} in {Path(file).name}", "two numbers above 0, mm")
 
 
 def _distance(places: np.ndarray, normal: np.ndarray) -> float:

@@ -54,7 +54,7 @@ class Review:
         round_id: of the round.
         decisions: case -> decision, of training cases whose pseudo-label (corrected: whose scan) is the one that was
             looked at.
-        outdated: cases of which it is another one by now: as if nothing had been decided.
+        outdated: cases of which it is another one by now, and names of none: as if nothing had been decided.
     """
 
     round_id: str
@@ -147,7 +147,8 @@ def say(review: Review) -> None:
     if review.outdated:
         log(
             f"WARNING: {review.round_id}: {len(review.outdated)} decision(s) of {layout.REVIEW} are not used: their "
-            f"masks or scans have changed since: {', '.join(review.outdated)}; gbaseg review shows them again"
+            "masks or scans have changed since, or no training case has the name: "
+            f"{', '.join(review.outdated)}; gbaseg review shows again what is there"
         )
     if review.matters:
         words = ", ".join(f"{len(value)} {key.replace('_', ' ')}" for key, value in review.matters.items())
