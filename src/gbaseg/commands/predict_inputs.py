@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gbaseg import volume
 from gbaseg.commands.outputs import as_text, is_text
-from gbaseg.evaluation.text import some_of
+from gbaseg.errors import some_of
 from gbaseg.runtime.progress import log
 from gbaseg.volume.dicom import is_series
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import SimpleITK as sitk
 
+from gbaseg.errors import some_of
 from gbaseg.volume.flaws import WHOLE, BadImage, Flaw, Flawed, unreadable
 from gbaseg.volume.forms import check_spacing
 from gbaseg.volume.frames import read_places
@@ -119,10 +120,6 @@ def _called(file: Path) -> Iterator[str]:
         yield end
 
 
-def _some_of(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")
-
-
 def _kind_of(file: Path) -> bytes:
     """What kind of object a file of DICOM is; empty where it breaks off before that."""
     with file.open("rb") as stream:
@@ -137,13 +134,13 @@ def _kind_of(file: Path) -> bytes:
 def _slices(folder: Path) -> list[_Slice]:
     """Headers of the one series, in the order of their normal."""
     if lost := [file.name for file in sorted(folder.iterdir()) if not file.exists()]:
-        raise Flawed(f"links to nothing: {_some_of(lost)}", "links to files that are there")  # GDCM reads nothing then
+        raise Flawed(f"links to nothing: {some_of(lost)}", "links to files that are there")  # GDCM reads nothing then
     series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
     if len(series) != 1:
         raise Flawed(f"{len(series)} DICOM series", "the slices of one series in a folder")
     files = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), series[0])
     if unread := _unread(folder, files):
-        found = f"{len(unread)} file(s) beside {len(files)} slice(s) that cannot be read: {_some_of(unread)}"
+        found = f"{len(unread)} file(s) beside {len(files)} slice(s) that cannot be read: {some_of(unread)}"
         raise Flawed(found, "slices that are whole (copy them again), and no other files that are named as they are")
     slices = [_header_of(file) for file in files]
     normal = np.reshape(slices[0].direction, (3, 3))[:, 2]
