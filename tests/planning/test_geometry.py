@@ -83,7 +83,7 @@ def test_what_a_coarser_grid_may_miss_is_warned_of(make):
     assert lost_between(data, structures, (1.0, 1.0, 3.0)) == []
     low, thin = lost_between(data, structures, (4.0, 4.0, 8.0))
     assert low.startswith(
-        "low is hardly larger than the grid's voxels, 4 x 4 x 8 mm, in 6 of 6 labels (s0, s1, s2, ...)"
+        "low is hardly larger than the grid's voxels, 4 x 4 x 8 mm, in 6 of 6 labels (s0, s1, s2 and 3 more)"
     )
     assert thin.startswith("thin is hardly larger")
     assert lost_between(data, structures, (1.0, 1.0, 8.0)) == [low.replace("4 x 4", "1 x 1")]

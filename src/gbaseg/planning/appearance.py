@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from gbaseg.errors import some_of
 from gbaseg.planning.facts import PERCENTS, Choice, DataFacts, ScanFacts, quantile
 
 # Skull-stripped: air is exactly 0, at the sides and in a good part of the scan, in nearly all scans.
@@ -28,7 +29,7 @@ def grey_air(facts: DataFacts) -> list[str]:
     grey = [scan.case for scan in facts.seen if scan.zero_at > _GREY]
     if choose_foreground(facts).value != "nonzero" or not grey:
         return []
-    shown = ", ".join(grey[:3]) + (", ..." if len(grey) > 3 else "")
+    shown = some_of(grey, 3)
     return [
         f"0 is all around and tissue is darker than it in {len(grey)} of {len(facts.seen)} scans ({shown}): what was "
         "cut out will be as grey as tissue; take the scans as they were before they were normalised, or write their "

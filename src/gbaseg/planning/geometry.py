@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
+from gbaseg.errors import some_of
 from gbaseg.planes import Slices
 from gbaseg.planning.facts import Choice, DataFacts, LabelFacts, ScanFacts, quantile
 from gbaseg.volume import Grid
@@ -157,7 +158,7 @@ def lost_between(facts: DataFacts, structures: Mapping[str, int], spacing_xyz_mm
     for name, value in structures.items():
         labels = facts.labels(value)
         if cases := [scan.case for scan, label in labels if missed(scan, label)]:
-            shown = ", ".join(cases[:3]) + (", ..." if len(cases) > 3 else "")
+            shown = some_of(cases, 3)
             voxel = " x ".join(f"{side:g}" for side in spacing_xyz_mm)
             lines.append(
                 f"{name} is hardly larger than the grid's voxels, {voxel} mm, in {len(cases)} of {len(labels)} labels "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from gbaseg.errors import UserError
+from gbaseg.errors import UserError, some_of
 from gbaseg.workflow import layout
 
 _PLACE = "data/raw/NAME is a place for it, or any folder outside the project"
@@ -57,7 +57,7 @@ def _strangers(project: Path) -> list[str]:
         found = sorted(path.name for path in root.iterdir() if not path.name.startswith(".")) if root.is_dir() else []
         found = [name for name in found if name != layout.GENERATED.name]
         if found:
-            shown = ", ".join(found[:_SHOWN]) + (" ..." if len(found) > _SHOWN else "")
+            shown = some_of(found, _SHOWN)
             faults.append(
                 f"{root}: {len(found)} file(s) or folder(s) that gbaseg did not write ({shown}); nothing was touched. "
                 f"{_OURS}: move them and name their folder in dataset.root ({_PLACE}), or remove them if they are a "
