@@ -6,8 +6,8 @@ from scipy.ndimage import distance_transform_edt
 
 from gbaseg.augmentation.alterations.compartments import Compartments, apply_compartments, sample_compartments
 from gbaseg.augmentation.alterations.compose import sample_alterations
+from gbaseg.augmentation.alterations.diameter import LARGEST, apply_diameter, sample_diameter
 from gbaseg.augmentation.alterations.edges import apply_edges, sample_edges
-from gbaseg.augmentation.alterations.size import LARGEST, apply_size, sample_size
 from gbaseg.augmentation.alterations.texture import apply_texture, sample_of, sample_texture
 from gbaseg.augmentation.settings import AlterationSettings, AugmentationSettings
 
@@ -58,7 +58,7 @@ def test_it_follows_the_draw_and_leaves_all_else_alone(image, kind):
 def test_size_stretches_structure_and_label_alike(factor):
     # Off the grid: a ball on it gains or loses a whole layer of voxels at once.
     label = np.where(ball(8.0, (10.5, 22.3, 21.6)), 2, np.where(ball(4.0, (10, 22, 34)), 1, 0)).astype(np.uint8)
-    scan, out = apply_size((label == 2).astype(np.float32), label, 2, SPACING, factor)
+    scan, out = apply_diameter((label == 2).astype(np.float32), label, 2, SPACING, factor)
     assert (out == 2).sum() / (label == 2).sum() == pytest.approx(factor**3, rel=0.06)
     assert ((scan >= 0.5) != (out == 2)).sum() < 0.15 * (out == 2).sum(), "the image is stretched as its label is"
     assert (out == 1).any() and set(np.unique(out)) == {0, 1, 2}, "what lies beside it gives way"
@@ -69,17 +69,17 @@ def test_size_stretches_structure_and_label_alike(factor):
 def test_size_at_an_image_s_corner_and_of_one_voxel_and_of_none():
     label = np.zeros(SHAPE, np.uint8)
     scan = np.linspace(0, 1, label.size, dtype=np.float32).reshape(SHAPE)
-    for same in apply_size(scan, label, 1, SPACING, 1.2), apply_size(scan, label + 2, 1, SPACING, 1.2):
+    for same in apply_diameter(scan, label, 1, SPACING, 1.2), apply_diameter(scan, label + 2, 1, SPACING, 1.2):
         assert np.array_equal(same[0], scan)
     label[0, 0, 0] = 1
-    _, out = apply_size(scan, label, 1, SPACING, LARGEST)
+    _, out = apply_diameter(scan, label, 1, SPACING, LARGEST)
     assert out[0, 0, 0] == 1
     with pytest.raises(ValueError, match="fold"):
-        apply_size(scan, label, 1, SPACING, 1.3)
+        apply_diameter(scan, label, 1, SPACING, 1.3)
 
 
 def test_sizes_drawn_are_as_often_smaller_as_larger(rng):
-    factors = np.array([sample_size(rng) for _ in range(400)])
+    factors = np.array([sample_diameter(rng) for _ in range(400)])
     assert 1 / LARGEST <= factors.min() < 0.82 and 1.22 < factors.max() <= LARGEST
     assert (factors > 1).mean() == pytest.approx(0.5, abs=0.08)
 

@@ -21,7 +21,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.distance import cdist
 
-from gbaseg.augmentation.alterations.size import LARGEST
+from gbaseg.augmentation.alterations.diameter import LARGEST
 from gbaseg.augmentation.appearance import Appearance, mean_of, ring_around
 from gbaseg.augmentation.rescale import Change
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from gbaseg.augmentation.alterations.compartments import Compartments, apply_compartments, sample_compartments
+from gbaseg.augmentation.alterations.diameter import apply_diameter, sample_diameter
 from gbaseg.augmentation.alterations.edges import apply_edges, sample_edges
-from gbaseg.augmentation.alterations.size import apply_size, sample_size
 from gbaseg.augmentation.alterations.texture import Sample, apply_texture, sample_texture
 from gbaseg.augmentation.settings import AlterationSettings
 from gbaseg.runtime.seeds import derive
@@ -20,7 +20,7 @@ class Alterations:
     """What is done to one copy besides Eq. 5; `None`: nothing of that kind.
 
     Args:
-        diameter: see `apply_size`.
+        diameter: see `apply_diameter`.
         compartments: see `apply_compartments`.
         texture: name of the target case that it is taken from.
         edges: see `apply_edges`.
@@ -39,7 +39,7 @@ class Alterations:
         """Image and label (Z, Y, X) before the structure `value` is given another contrast."""
         if self.diameter is None:
             return image, label
-        return apply_size(image, label, value, spacing_zyx_mm, self.diameter)
+        return apply_diameter(image, label, value, spacing_zyx_mm, self.diameter)
 
     def apply(
         self, image: np.ndarray, mask: np.ndarray, spacing_zyx_mm: tuple[float, float, float], sample: Sample | None
@@ -77,7 +77,7 @@ def sample_alterations(settings: AlterationSettings, name: str, seed: int, textu
 
     by = {kind: rng(kind) for kind in AlterationSettings.model_fields}
     return Alterations(
-        diameter=sample_size(by["diameter"]) if by["diameter"] else None,
+        diameter=sample_diameter(by["diameter"]) if by["diameter"] else None,
         compartments=sample_compartments(by["compartments"]) if by["compartments"] else None,
         texture=textures[by["texture"].integers(len(textures))] if by["texture"] and textures else None,
         edges=sample_edges(by["edges"]) if by["edges"] else None,

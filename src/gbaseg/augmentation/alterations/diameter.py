@@ -1,4 +1,4 @@
-"""Another size of a structure: the image is stretched around it, and all labels with it."""
+"""Another diameter of a structure: the image is stretched around it, and all labels with it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from scipy.ndimage import distance_transform_edt, map_coordinates
 LARGEST = 1.25
 
 
-def sample_size(rng: np.random.Generator) -> float:
+def sample_diameter(rng: np.random.Generator) -> float:
     """Factor on the diameter; larger and smaller are equally likely."""
     return float(LARGEST ** rng.uniform(-1.0, 1.0))
 
 
-def apply_size(
+def apply_diameter(
     image: np.ndarray, label: np.ndarray, value: int, spacing_zyx_mm: tuple[float, float, float], factor: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Stretch a structure about its centre of mass.
