@@ -3,7 +3,7 @@
 PYTHON ?=
 VENV := .venv
 # One after the other: two at a time would disturb each other.
-BENCHMARKS := start_up surface_distance bfloat16 singan cyclegan cpu_steps round_data stage_overhead one_more_experiment slurm_driver review
+BENCHMARKS := start_up surface_distance bfloat16 singan blending cyclegan cpu_steps round_data stage_overhead one_more_experiment slurm_driver review
 BIN := $(VENV)/bin
 # A file is one process's, for its fixtures; in the order of tests/conftest.py.
 PYTEST := OMP_NUM_THREADS=1 python -m pytest -n auto --dist loadfile --no-loadscope-reorder

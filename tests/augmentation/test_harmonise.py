@@ -7,6 +7,7 @@ import torch
 from gbaseg.augmentation.gba import apply_gba, apply_naive
 from gbaseg.augmentation.settings import AugmentationSettings, BlendSettings, HarmoniseSettings, SinGANSettings
 from gbaseg.augmentation.singan.harmonise import harmonise, harmonise_volume
+from gbaseg.augmentation.singan.networks import Generator
 from gbaseg.augmentation.singan.training import Wanted, train_singan
 
 pytestmark = pytest.mark.training
@@ -63,6 +64,37 @@ def test_a_slice_does_not_depend_on_its_batch(model, volume):
     np.testing.assert_allclose(together[2], alone[0], atol=1e-6)
     assert together.shape == (3, 30, 36)
     assert harmonise_volume(model, volume, [], 1, CODE, seed=3).shape == (0, 30, 36)
+
+
+@pytest.mark.parametrize("k_star", [0, 1, 3])
+@pytest.mark.parametrize(
+    "window", [np.s_[10:14, 12:13], np.s_[0:9, 20:36], np.s_[27:30, 0:1], np.s_[0:30, 0:36], np.s_[13:17, 5:31]]
+)
+def test_some_of_a_slice_is_what_it_is_of_the_whole(model, volume, k_star, window):
+    """Whatever else is left undone: a border of the slice, too, is the one that generators pad."""
+    whole = harmonise_volume(model, volume, [1, 3], k_star, CODE, seed=3)
+    some = harmonise_volume(model, volume, [1, 3], k_star, CODE, seed=3, window=window)
+    np.testing.assert_allclose(some, whole[:, *window], atol=1e-6)
+
+
+def test_only_what_is_blended_in_is_computed(model, volume, monkeypatch):
+    """At the finest scale the window itself, at each scale below what it is made of."""
+    seen = []
+    whole = Generator.forward
+
+    def forward(self, noise, prior, window=None):
+        seen.append(tuple((side.start, side.stop) for side in window))
+        return whole(self, noise, prior, window)
+
+    monkeypatch.setattr(Generator, "forward", forward)
+    mask = np.zeros(volume.shape, bool)
+    mask[1:3, 12:14, 15:18] = True
+    settings = AugmentationSettings(blend=BlendSettings(dilation_px=1, sigma_px=0.25))
+    apply_gba(volume, mask, factor=0.6, k_star=1, model=model, settings=settings, seed=0)
+    coarse, fine = seen
+    assert fine == ((10, 16), (13, 20))  # dilated by 1, smoothed by 1
+    assert model.pyramid.size(model.last_scale - 1) == (26, 31)
+    assert coarse == ((1, 22), (3, 25))
 
 
 def test_faulty_calls(model, volume):

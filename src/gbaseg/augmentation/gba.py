@@ -41,16 +41,23 @@ def blend_in(
     Returns:
         See `apply_gba`.
     """
-    from gbaseg.augmentation.singan.harmonise import harmonise_volume  # torch, which naive copies do without
+    # torch, which naive copies do without
+    from gbaseg.augmentation.singan.harmonise import harmonise_volume
+    from gbaseg.augmentation.singan.window import window_of
 
-    z_indices = [int(z) for z in np.flatnonzero(mask.any(axis=(1, 2)))]
-    psi = on_gpu(harmonise_volume, model, altered, z_indices, k_star, settings.harmonise, seed=seed)
-    out = image.copy()
-    for z, harmonised in zip(z_indices, psi, strict=True):
-        y_hat = blend_mask(mask[z], settings.blend.dilation_px, settings.blend.sigma_px)
+    out, y_hats = image.copy(), {}
+    for z in map(int, np.flatnonzero(mask.any(axis=(1, 2)))):
+        y_hats[z] = blend_mask(mask[z], settings.blend.dilation_px, settings.blend.sigma_px)
         if others is not None:
-            y_hat[others[z] != 0] = 0.0
-        out[z] = blend(harmonised, altered[z], image[z], y_hat)
+            y_hats[z][others[z] != 0] = 0.0
+    window = window_of(y_hat > 0 for y_hat in y_hats.values()) if y_hats else None
+    if window is None:
+        return out
+    # Elsewhere the image stays what it is, whatever psi were there.
+    psi = on_gpu(harmonise_volume, model, altered, list(y_hats), k_star, settings.harmonise, seed=seed, window=window)
+    for (z, y_hat), harmonised in zip(y_hats.items(), psi, strict=True):
+        place = (z, *window)
+        out[place] = blend(harmonised, altered[place], image[place], y_hat[window])
     return out
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from gbaseg.augmentation.appearance import Appearance
@@ -55,6 +55,11 @@ class Copy:
     def change(self) -> Change:
         """What is done inside the structure."""
         return Change(self.factor, self.offset)
+
+    @property
+    def unblended(self) -> Copy:
+        """The same from whatever scale it is blended in: what is done to the structures."""
+        return replace(self, k_star=None, besides=tuple(part.unblended for part in self.besides))
 
     @property
     def name(self) -> str:

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -106,30 +107,31 @@ def write_copies(
     spacing = scan.grid.spacing_zyx_mm
     model = on_gpu(load_model, case.case, settings, singan)
     rows = []
-    for copy, drawn in copies:
-        image, array, label = altered(scan.array, labelled.array, copy, drawn, settings, spacing)
-        mask = np.isin(label, [settings.labels[part.structure] for part in copy.parts])
-        if copy.k_star is not None:
-            assert model is not None  # arm gba is the only one with start scales
-            blended = blend_in(
-                image,
-                array,
-                mask,
-                k_star=copy.k_star,
-                model=model,
-                settings=settings.augmentation,
-                seed=derive(settings.seed, "gba", copy.name),
-                others=(label != 0) & ~mask,
-            )
-            # A factor by hand is the paper's, whatever the SinGAN leaves of it.
-            for part in _outermost_first(copy, label, settings, spacing) if copy.number else ():
-                value = settings.labels[part.structure]
-                blended = keep_contrast(blended, array, label, value, spacing)
-            array = blended
-        row = replace(case, case=copy.name, image=f"images/{copy.name}.nii.gz", label=f"labels/{copy.name}.nii.gz")
-        volume.write(scan.with_array(array), folder / row.image)
-        volume.write(labelled.with_array(label), folder / row.label)
-        rows.append(row)
+    # Copies that differ in the start scale alone are one until they are blended in.
+    for (change, drawn), same in groupby(copies, lambda one: (one[0].unblended, one[1])):
+        image, array, label = altered(scan.array, labelled.array, change, drawn, settings, spacing)
+        mask = np.isin(label, [settings.labels[part.structure] for part in change.parts])
+        for copy, _ in same:
+            made = array
+            if copy.k_star is not None:
+                assert model is not None  # arm gba is the only one with start scales
+                made = blend_in(
+                    image,
+                    array,
+                    mask,
+                    k_star=copy.k_star,
+                    model=model,
+                    settings=settings.augmentation,
+                    seed=derive(settings.seed, "gba", copy.name),
+                    others=(label != 0) & ~mask,
+                )
+                # A factor by hand is the paper's, whatever the SinGAN leaves of it.
+                for part in _outermost_first(copy, label, settings, spacing) if copy.number else ():
+                    made = keep_contrast(made, array, label, settings.labels[part.structure], spacing)
+            row = replace(case, case=copy.name, image=f"images/{copy.name}.nii.gz", label=f"labels/{copy.name}.nii.gz")
+            volume.write(scan.with_array(made), folder / row.image)
+            volume.write(labelled.with_array(label), folder / row.label)
+            rows.append(row)
     return rows
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gbaseg.augmentation.settings import HarmoniseSettings
 from gbaseg.augmentation.singan.model import SinGAN
+from gbaseg.augmentation.singan.window import Window
 from gbaseg.runtime.seeds import derive, torch_generator
 
 
@@ -28,6 +29,7 @@ def harmonise_volume(
     settings: HarmoniseSettings,
     *,
     seed: int,
+    window: Window | None = None,
     batch: int = 4,
 ) -> np.ndarray:
     """psi of Eq. 6 for some slices of a volume.
@@ -43,10 +45,11 @@ def harmonise_volume(
         k_star: 0 .. K.
         settings: numbers.
         seed: of the noise; each slice has its own, from the seed and its z.
+        window: rows and columns that are wanted, at a cost that goes with their number; None: all.
         batch: slices at a time. More need more memory, and change nothing but rounding.
 
     Returns:
-        (len(z_indices), Y, X) float32, clipped to [0, 1].
+        (len(z_indices), Y, X) float32, clipped to [0, 1]; of a window its rows and columns.
 
     Raises:
         ValueError: k* outside 0 .. K, another slice shape, or a model that lacks scales.
@@ -60,7 +63,8 @@ def harmonise_volume(
     start = model.last_scale - k_star
     # Drawn on the CPU: the same noise whatever the device, and whatever the batch.
     noise = {z: torch_generator(derive(seed, "harmonise", z), torch.device("cpu")) for z in z_indices}
-    out = np.empty((len(z_indices), *array.shape[1:]), np.float32)
+    rows, columns = window or (slice(None), slice(None))
+    out = np.empty((len(z_indices), *array[0, rows, columns].shape), np.float32)
     for first in range(0, len(z_indices), batch):
         part = list(z_indices[first : first + batch])
 
@@ -72,8 +76,8 @@ def harmonise_volume(
 
         slices = torch.as_tensor(np.asarray(array[part], np.float32), device=model.device)[:, None]
         prior = _descend(model, slices * 2.0 - 1.0, start, settings)
-        psi = (model.ascend(prior, start, draw) + 1.0) / 2.0
-        out[first : first + len(part)] = psi[:, 0].clamp(0.0, 1.0).cpu().numpy()
+        psi = (model.ascend(prior, start, draw, window)[:, 0, rows, columns] + 1.0) / 2.0
+        out[first : first + len(part)] = psi.clamp(0.0, 1.0).cpu().numpy()
     return out
 
 

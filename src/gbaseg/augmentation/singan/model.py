@@ -16,6 +16,7 @@ from gbaseg.augmentation.settings import SinGANSettings
 from gbaseg.augmentation.singan.networks import Generator
 from gbaseg.augmentation.singan.pyramid import Pyramid
 from gbaseg.augmentation.singan.resize import resize
+from gbaseg.augmentation.singan.window import Window, needed
 from gbaseg.runtime.checkpoint import load_weights, not_fitting, save_weights
 from gbaseg.runtime.training import place
 from gbaseg.settings import Settings
@@ -62,23 +63,24 @@ class SinGAN:
         return resize(images, size, self.settings.eight_bit)
 
     @torch.no_grad()
-    def ascend(self, prior: Tensor, start: int, draw: Draw) -> Tensor:
+    def ascend(self, prior: Tensor, start: int, draw: Draw, window: Window | None = None) -> Tensor:
         """Take an image up through the generators from scale `start` to the finest there is.
 
         Args:
             prior: (N, 1, h, w) at the size of scale `start`, in [-1, 1].
             start: the first generator to run.
             draw: gives each scale's noise, of unit amplitude.
+            window: rows and columns of the finest scale that are wanted; of a complete model.
 
         Returns:
-            (N, 1, H, W) at the size of the last generator's scale.
+            (N, 1, H, W) at the size of the last generator's scale; outside the window no image.
         """
-        images = prior
+        images, windows = prior, needed(window, self.pyramid, start) if window else {}
         for scale in range(start, len(self.generators)):
             if scale > start:
                 images = self.resize(images, self.pyramid.size(scale))
             noise = self.amplitudes[scale] * draw(scale, tuple(images.shape))
-            images = self.generators[scale](noise, images)
+            images = self.generators[scale](noise, images, windows.get(scale))
         return images
 
     def from_nothing(self, count: int) -> Tensor:

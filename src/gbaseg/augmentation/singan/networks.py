@@ -32,17 +32,24 @@ class Generator(nn.Module):
         self.width = width
         self.layers = _convolutions(width, models)
 
-    def forward(self, noise: Tensor, prior: Tensor) -> Tensor:
+    def forward(self, noise: Tensor, prior: Tensor, window: tuple[slice, slice] | None = None) -> Tensor:
         """
         Args:
             noise: (N, M, H, W), of the scale's amplitude; M models.
             prior: (N, M, H, W), the image of the scale below, brought to this size.
+            window: rows and columns that are wanted; None: all.
 
         Returns:
-            (N, M, H, W).
+            (N, M, H, W); outside the window the prior.
         """
         # Padded once here, not at each layer: a border of zeros inside would give the position away.
-        return prior + torch.tanh(self.layers(F.pad(noise + prior, (MARGIN,) * 4)))
+        padded = F.pad(noise + prior, (MARGIN,) * 4)
+        if window is None:
+            return prior + torch.tanh(self.layers(padded))
+        rows, columns = (slice(side.start, side.stop + 2 * MARGIN) for side in window)
+        images = prior.clone()
+        images[..., *window] += torch.tanh(self.layers(padded[..., rows, columns]))
+        return images
 
 
 class Discriminator(nn.Module):
