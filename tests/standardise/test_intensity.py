@@ -28,6 +28,15 @@ def test_the_head_is_found_with_its_dark_tissue_and_without_the_air():
     assert found[:, 14:18, 14:18].all()
 
 
+@pytest.mark.unusual("Scans and masks", "diffusion in m2/s: at most 3e-9", "the head is found as in any unit")
+@pytest.mark.parametrize("unit", [1e6, 1e-3, 1e-6, 1e-9, 1e-11, 1e-30])
+def test_the_head_is_the_same_in_every_unit(unit):
+    """ITK's thresholds go by absolute numbers: under 1e-7 they took in the air, too."""
+    array, _ = head()
+    found = foreground((array.astype(np.float64) * unit).astype(np.float32), "head")
+    assert (found == foreground(array, "head")).mean() > 0.999
+
+
 def test_an_open_bright_rim_does_not_hide_the_brain():
     """A gap in the scalp, and nothing to fill: with a single Otsu threshold only the rim would be left."""
     array, inside = head()

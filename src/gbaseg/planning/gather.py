@@ -144,7 +144,7 @@ def _facts(case: Case, image: Volume, label: Volume | None, slices: Slices) -> S
     centre = centre_of(body) if share < SMALL_HEAD else brain_centre(array, percentile)
     low, high = _box(body, grid, _STRAY)
     percentiles = tuple(float(value) for value in np.percentile(array[body], PERCENTS))
-    darkest = float(array.min())
+    darkest, zero = float(array.min()), _ALL_ZERO * min(1.0, float(np.abs(array).max()))
     sides = np.concatenate([array[:, [0, -1], :].ravel(), array[:, :, [0, -1]].ravel()])
     return ScanFacts(
         case=case.case,
@@ -156,8 +156,8 @@ def _facts(case: Case, image: Volume, label: Volume | None, slices: Slices) -> S
         centre_mm=_triple((place + 0.5) * step for place, step in zip(centre, grid.spacing_zyx_mm, strict=True)),
         body_low_mm=low,
         body_high_mm=high,
-        zeros=float((np.abs(array) < _ALL_ZERO).mean()),
-        edge_zeros=float((np.abs(sides) < _ALL_ZERO).mean()),
+        zeros=float((np.abs(array) <= zero).mean()),
+        edge_zeros=float((np.abs(sides) <= zero).mean()),
         head_share=share,
         percentiles=percentiles,
         symmetry=symmetry(array, body, grid.spacing_zyx_mm),

@@ -12,6 +12,8 @@ from gbaseg.standardise.settings import ForegroundKind
 # A head that fills less of the volume is small: its place is its own mean, not that of the brightest quarter.
 SMALL_HEAD = 0.1
 _NEARLY_ALL = 0.9
+# Of the largest intensity: far above what ITK's thresholds are wrong for, 1e-7.
+_TINY = 1e-3
 # How far a range may reach beyond what lies between air and the bright of the head, in widths of that, unsaid.
 _FAR_BELOW, _FAR_ABOVE = 0.5, 2.0
 
@@ -28,7 +30,7 @@ def foreground(array: np.ndarray, kind: ForegroundKind) -> np.ndarray:
         return np.ones(array.shape, dtype=bool)
     if kind == "nonzero":
         return array != 0
-    image = sitk.GetImageFromArray(np.ascontiguousarray(array, dtype=np.float32))
+    image = sitk.GetImageFromArray(_of_ordinary_size(np.ascontiguousarray(array, dtype=np.float32)))
     # Classes 0, 1, 2 from dark to bright, thresholds from 128 bins.
     tissue = sitk.GetArrayFromImage(sitk.OtsuMultipleThresholds(image, 2, 0, 128)) > 0
     filled = _filled_in_slices(tissue)
@@ -37,6 +39,12 @@ def foreground(array: np.ndarray, kind: ForegroundKind) -> np.ndarray:
         if _share_of_box(bright) < SMALL_HEAD:
             return _filled_in_slices(bright)
     return filled
+
+
+def _of_ordinary_size(array: np.ndarray) -> np.ndarray:
+    """Tiny intensities (diffusion in m2/s), in which ITK finds no classes, times a power of two: no digit changes."""
+    peak = max(float(array.max()), -float(array.min()))
+    return array if peak >= _TINY or peak == 0 else np.ldexp(array, -int(np.frexp(peak)[1]))
 
 
 def centre_of(mask: np.ndarray) -> tuple[float, float, float]:
