@@ -287,6 +287,7 @@ def test_too_few_hours_are_said_first(project, data):
         (["--source", "a", "--target", "b", "--centres", "("], "expected a name, or a pattern"),
         (["--source", "a", "--target", "b", "--centres", "(?:ldn|etz)"], "0 groups; expected a name, or a pattern"),
         (["--source", "a", "--target", "b", "--centres", "ldn|etz"], "0 groups; expected a name, or a pattern"),
+        (["--source", "a", "--target", "b", "--patients", "p1"], "0 groups; expected a pattern with one group"),
         (["x", "--centres", "A", "--root", "y"], "x and --centres, --root"),
         (["--source", "a", "--target", "b", "--hours", "0"], "--hours"),
     ],
@@ -419,3 +420,14 @@ def test_a_plan_over_an_older_one_that_is_broken_off_can_be_made_again(project, 
         assert plan(*call).exit_code == 1
     assert plan(*call).exit_code == 0
     assert "q4_T2" not in (project / "data/raw/planned/cases.csv").read_text()
+
+
+@pytest.mark.unusual(
+    "Data sets and folders",
+    "`plan --patients`: a patient with scans in two of the folders",
+    "a fault with both scans: one domain and one split a patient",
+)
+def test_a_patient_in_two_folders_is_a_fault(project, data):
+    (data / "target/q4_T2.nii.gz").rename(data / "target/p1_T2.nii.gz")
+    said = refused(project, *folders(data), "--structures", "ball=1", "--patients", r"^([pq]\d)_")
+    assert "patient p1 is in source train (source_p1) and target train (target_p1)" in " ".join(said.split())

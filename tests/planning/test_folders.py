@@ -54,6 +54,21 @@ def test_every_fault_is_told_at_once(folders):
     assert "a2.nii: nothing that --centres" in said
 
 
+def test_patients_are_found_in_names(folders):
+    """Who has two scans stays on one side of a fold; who is in two folders is refused with all else (`check_set`)."""
+    root = folders(
+        s=["p1_a.nii", "p1_b.nii", "p2_a.nii"], l=["p1_a.nii", "p1_b.nii", "p2_a.nii"], t=["q1.nii", "p2.nii"]
+    )
+    found = find(Folders(root / "s", root / "l", root / "t"), None, [], r"^([pq]\d)")
+    assert found.faults == []
+    assert [(case.case, case.patient) for case in found.cases] == [
+        ("p1_a", "p1"), ("p1_b", "p1"), ("p2_a", "p2"), ("p2", "p2"), ("q1", "q1"),
+    ]  # fmt: skip
+    assert not [remark for remark in found.remarks if "patient" in remark]
+    [fault] = find(Folders(root / "s", root / "l", root / "t"), None, [], r"^(p\d)").faults
+    assert str(fault).endswith("q1.nii: nothing that --patients ^(p\\d) finds; allowed: a patient in every scan's name")
+
+
 def test_without_labels_it_says_which_option(folders):
     root = folders(s=["a.nii"], t=["b.nii"])
     [fault] = find(Folders(root / "s", None, root / "t"), None, []).faults

@@ -28,19 +28,32 @@ def structures_or_none(context: click.Context, option: click.Parameter, value: s
 
 
 def pattern(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    """A regular expression of one group."""
+    if value is not None:
+        expected = "expected a pattern with one group, such as '^(p[0-9]+)'"
+        if (groups := _groups(value, expected)) != 1:
+            raise click.BadParameter(f"{value!r}: {groups} groups; {expected}")
+    return value
+
+
+def pattern_or_name(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
     """A name, or a regular expression of one group."""
     if value is None:
         return None
     expected = "expected a name, or a pattern with one group, such as '_(ldn|etz)_'"
-    try:
-        groups = re.compile(value).groups
-    except re.error as error:
-        raise click.BadParameter(f"{value!r}: {error}; {expected}") from error
+    groups = _groups(value, expected)
     # `ldn|etz` is meant as a pattern, and would be the name of one centre.
     is_name = bool(value.strip()) and not any(sign in value for sign in "()[]{}|*+?^$\\")
     if groups > 1 or (groups == 0 and not is_name):
         raise click.BadParameter(f"{value!r}: {groups} groups; {expected}")
     return value
+
+
+def _groups(value: str, expected: str) -> int:
+    try:
+        return re.compile(value).groups
+    except re.error as error:
+        raise click.BadParameter(f"{value!r}: {error}; {expected}") from error
 
 
 def two_names(_: click.Context, __: click.Parameter, value: str) -> list[str]:

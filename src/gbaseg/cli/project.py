@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from gbaseg.cli.options import FOLDER, Number, given, pattern, structures_or_none, two_names
+from gbaseg.cli.options import FOLDER, Number, given, pattern, pattern_or_name, structures_or_none, two_names
 
 PARAMS = Path("params.yaml")
 
@@ -43,8 +43,9 @@ def preset(name: str | None) -> None:
 @click.option("--held-out-labels", type=FOLDER, help="Their labels: for scoring alone.")
 @click.option("--structures", callback=structures_or_none, metavar="NAME=VALUE,...", help="The one that steers first.")
 @click.option(
-    "--centres", callback=pattern, metavar="PATTERN", help="In names of scans, the centre in ( ); or its name."
+    "--centres", callback=pattern_or_name, metavar="PATTERN", help="In names of scans, the centre in ( ); or its name."
 )
+@click.option("--patients", callback=pattern, metavar="PATTERN", help="In names of scans, the patient in ( ).")
 @click.option("--modalities", default="", callback=two_names, metavar="SOURCE,TARGET", help="For tables and pictures.")
 @click.option("--hours", default=1.0, show_default=True, type=Number(min=0, min_open=True), help="Of a whole run.")
 @click.option("--gpu", metavar="NAME", help="Plan for a machine that was measured; default: this one.")
@@ -77,7 +78,7 @@ def plan(
     if data is None and (source is None or target is None):
         lacking = " and ".join(option for option in ("--source", "--target") if parts[option] is None)
         raise click.UsageError(f"no {lacking}; allowed: --source, --labels and --target, or one folder with all")
-    asked = given({"--centres": "centres", "--modalities": "modalities", "--root": "root"})
+    asked = given({"--centres": "centres", "--patients": "patients", "--modalities": "modalities", "--root": "root"})
     if data is not None and asked:
         raise click.UsageError(
             f"{data} and {', '.join(asked)}; allowed: with --source and --target; one folder with all stays as it is, "

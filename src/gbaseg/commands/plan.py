@@ -56,7 +56,7 @@ class Wanted:
         folders: of scans and labels.
         root: of the data set that is made of `folders`.
         structures: label values by name, empty where they are not said.
-        centres, modalities: see `planning.folders.find`.
+        centres, patients, modalities: see `planning.folders.find`.
         hours: of a whole run.
         gpu: a machine of `machines.json`; None: this one.
         translate: False: images as they are (--no-translation).
@@ -68,6 +68,7 @@ class Wanted:
     root: Path
     structures: dict[str, int]
     centres: str | None
+    patients: str | None
     modalities: Sequence[str]
     hours: float
     gpu: str | None
@@ -162,7 +163,7 @@ class Price:
 def _find(wanted: Wanted) -> tuple[Found, Path, Layout]:
     """Cases, the data set's folder, its layout."""
     if wanted.folders is not None:
-        return given.find(wanted.folders, wanted.centres, wanted.modalities), wanted.root, "table"
+        return given.find(wanted.folders, wanted.centres, wanted.modalities, wanted.patients), wanted.root, "table"
     root = wanted.data or Path()
     layout: Layout = "table" if (root / TABLE).is_file() else PAPER
     try:

@@ -70,12 +70,13 @@ class _Part:
         return "--labels" if self.name == "source" else f"{self.option}-labels"
 
 
-def find(folders: Folders, centres: str | None, modalities: Sequence[str]) -> Found:
+def find(folders: Folders, centres: str | None, modalities: Sequence[str], patients: str | None = None) -> Found:
     """The cases of some folders.
 
     Args:
         folders: of scans and labels.
         centres: the one centre's name, or a pattern whose group in a scan's name is the centre; None: one for all.
+        patients: a pattern whose group in a scan's name is the patient; None: every scan is of another one.
         modalities: names of source and target, empty: by what all names of a folder end in, or the domain.
 
     Raises:
@@ -115,7 +116,7 @@ def find(folders: Folders, centres: str | None, modalities: Sequence[str]) -> Fo
                 found.faults.append(Fault("", str(image), f"its case would be called {case!r}", allowed))
             row = Case(
                 case=case,
-                patient=case,
+                patient=case if patients is None else _in_name(image, "patient", patients, found),
                 centre=_centre(image, centres, found),
                 domain=part.domain,
                 split=part.split,
@@ -128,7 +129,8 @@ def find(folders: Folders, centres: str | None, modalities: Sequence[str]) -> Fo
         found.remarks.append(
             f"one centre, {ONE_CENTRE}: --centres 'PATTERN' takes it from names, such as '_(ldn|etz)_'"
         )
-    found.remarks.append("every scan is of another patient: else write cases.csv (docs/own_data.md)")
+    if patients is None:
+        found.remarks.append("every scan is of another patient: --patients 'PATTERN' takes them from names")
     return found
 
 
@@ -223,12 +225,17 @@ def _images(folder: Path, option: str, found: Found) -> dict[str, Path]:
 def _centre(image: Path, pattern: str | None, found: Found) -> str:
     if pattern is None:
         return ONE_CENTRE
-    if "(" not in pattern:
-        return pattern
+    return _in_name(image, "centre", pattern, found) if "(" in pattern else pattern
+
+
+def _in_name(image: Path, what: str, pattern: str, found: Found) -> str:
+    """The group of a pattern in the name of an image; the name itself, and a fault, where there is none."""
     match = re.search(pattern, image.name)
     if match is None or not match[1]:
-        found.faults.append(Fault("", str(image), f"nothing that --centres {pattern} finds", "a centre in every name"))
-        return ONE_CENTRE
+        found.faults.append(
+            Fault("", str(image), f"nothing that --{what}s {pattern} finds", f"a {what} in every scan's name")
+        )
+        return image.name
     return match[1]
 
 
