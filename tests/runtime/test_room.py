@@ -141,6 +141,7 @@ print(json.dumps(found))
     return json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk is root's")
 @pytest.mark.parametrize("options", DISKS)
 @pytest.mark.parametrize("writer", WRITERS)
