@@ -14,7 +14,7 @@ from harness import Figure, in_turns, publish
 from gbaseg.augmentation.blend import blend_mask
 from gbaseg.augmentation.singan.harmonise import harmonise_volume
 from gbaseg.augmentation.singan.model import SinGAN
-from gbaseg.augmentation.singan.networks import Generator, initialise
+from gbaseg.augmentation.singan.networks import Generator, Window, initialise
 from gbaseg.augmentation.singan.pyramid import make_pyramid
 from gbaseg.augmentation.singan.window import window_of
 from gbaseg.params import Params, check
@@ -54,7 +54,7 @@ def compare(name: str, settings: Params, turns: int) -> Figure:
     assert window is not None
     model, k_star = model_of(settings), max(settings.augmentation.rules[0].k_star)
 
-    def psi(wanted: tuple[slice, slice] | None) -> np.ndarray:
+    def psi(wanted: Window | None) -> np.ndarray:
         return harmonise_volume(model, array, found, k_star, settings.augmentation.harmonise, seed=1, window=wanted)
 
     assert np.allclose(psi(window), psi(None)[:, *window], atol=1e-6)

@@ -3,6 +3,7 @@
 import gc
 import importlib.util
 import os
+import shutil
 import sys
 from collections import Counter
 from dataclasses import asdict
@@ -43,6 +44,7 @@ assert _spec and _spec.loader
 _scans = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(_scans)
 
+_ROOT = Path(__file__).parents[1]
 # An optimiser's steps in a test or a fixture, to look at one; with more it trains, and `make check` leaves it out.
 MOST_STEPS = 3
 # The files that take longest (60 to 10 s), in the order in which processes of xdist are to have them: none is left with
@@ -65,6 +67,15 @@ LONGEST = [
 def scans():
     """The builder of test scans: `scans.head()`, `scans.save(path, ...)`, `scans.edit(path, ...)`."""
     return _scans
+
+
+@pytest.fixture
+def as_shipped(tmp_path, monkeypatch):
+    """The working folder has the parameters and stages of the demonstration, and nothing that they make."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("dvc.yaml", "recipes.yaml"):
+        shutil.copyfile(_ROOT / name, name)
+    shutil.copyfile(_ROOT / "presets/default.yaml", "params.yaml")
 
 
 @pytest.fixture

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 
 
 class UserError(Exception):
@@ -33,3 +35,13 @@ class BadCases(UserError):
 def some_of(names: Sequence[str], most: int = 5, between: str = ", ") -> str:
     """Names in a message, which is no list of all: `a, b and 7 more`."""
     return between.join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def as_text(path: Path) -> str:
+    """A path for a message or table; bytes that are not UTF-8 as `\\xe9`."""
+    return os.fsencode(path).decode(errors="backslashreplace")
+
+
+def is_text(path: Path) -> bool:
+    """Whether all of a path is UTF-8."""
+    return as_text(path) == str(path)

@@ -1,24 +1,12 @@
 """What tests of commands that make experiments share."""
 
 import os
-import shutil
 import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def as_shipped(tmp_path, monkeypatch):
-    """The working folder has the parameters and stages of the demonstration, and nothing that they make."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("dvc.yaml", "recipes.yaml"):
-        shutil.copyfile(ROOT / name, name)
-    shutil.copyfile(ROOT / "presets/default.yaml", "params.yaml")
 
 
 @pytest.fixture(scope="module")

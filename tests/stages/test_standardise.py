@@ -54,6 +54,14 @@ def run(project, dataset=None, **changes):
     standardise.run()
 
 
+def other_labels(project):
+    """An empty label for each source case, to draw into; written when the next one is asked for."""
+    for name in COLUMNS:
+        label = np.zeros(GRID.shape, np.uint8)
+        yield label
+        write(Volume(label, GRID), project / f"raw/{name}_l.nii.gz")
+
+
 def last_line(capfd):
     return capfd.readouterr().err.splitlines()[-1]
 
@@ -80,12 +88,10 @@ def test_along_z_the_other_key_is_named_too(project, capfd):
 )
 def test_what_the_grid_misses_is_not_the_crops(project, capfd):
     """Nor a structure that ends with the scan, and comes out smaller on a coarse grid."""
-    for number, name in enumerate(COLUMNS):
-        label = np.zeros(GRID.shape, np.uint8)
+    for number, label in enumerate(other_labels(project)):
         label[2:4, 9:22, 9:22] = 1
         label[3, 1:31, 12:18] = 1  # up to the last slice
         label[0, 4:6, 5] = 2 if number else 0  # two voxels, none of them where the grid looks
-        write(Volume(label, GRID), project / f"raw/{name}_l.nii.gz")
     run(project, dataset={"structures": {"VS": 1, "Cochlea": 2}}, spacing_xyz_mm=(3, 3, 5), crop_xy_px=12)
     assert json.loads((project / "metrics/data.json").read_text())["labels_cut_by_the_crop"] == 0
     [line] = [line for line in capfd.readouterr().err.splitlines() if "WARNING" in line]
@@ -101,14 +107,12 @@ def test_what_the_grid_misses_is_not_the_crops(project, capfd):
     "a warning at the end of standardise, with the number of pieces to set",
 )
 def test_a_structure_of_more_pieces_than_masks_keep_is_a_warning(project, capfd):
-    for number, name in enumerate(COLUMNS):
-        label = np.zeros(GRID.shape, np.uint8)
+    for number, label in enumerate(other_labels(project)):
         label[1:3, 15:17, 12:20] = 1
         label[1, 12, 12] = 1  # a speck is no piece
         label[1:3, 8:11, 12:20] = label[1:3, 20:23, 12:20] = 2
         if number == 0:
             label[1:3, 8:11] = 0
-        write(Volume(label, GRID), project / f"raw/{name}_l.nii.gz")
     run(project, dataset={"structures": {"VS": 1, "Cochlea": 2}}, crop_xy_px=32)
     assert (
         "WARNING: Cochlea has more pieces in 4 of 5 source label(s), 2 in most, than masks keep of it (1): the others "

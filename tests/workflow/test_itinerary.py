@@ -1,6 +1,5 @@
 """Which stage of how many, against DVC's own order."""
 
-import shutil
 from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
@@ -15,11 +14,8 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def project(tmp_path, monkeypatch):
+def project(as_shipped):
     """The shipped pipeline; writes params.yaml with so many rounds."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("dvc.yaml", "recipes.yaml"):
-        shutil.copyfile(ROOT / name, name)
 
     def settle(rounds):
         content = YAML(typ="safe").load((ROOT / "presets/default.yaml").read_text())

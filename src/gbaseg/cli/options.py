@@ -58,8 +58,7 @@ def _groups(value: str, expected: str) -> int:
 
 def two_names(_: click.Context, __: click.Parameter, value: str) -> list[str]:
     """`ceT1,FLAIR` as a list of two, or none."""
-    # Twice the same one: two scanners, say, of one modality.
-    found = [name.strip() for name in value.split(",") if name.strip()]
+    found = _parts(value)  # twice the same one: two scanners, say, of one modality
     if len(found) not in (0, 2):
         raise click.BadParameter(f"{value!r}; expected two names, such as ceT1,FLAIR")
     return found
@@ -78,7 +77,11 @@ def percents(_: click.Context, __: click.Parameter, value: str) -> list[float]:
 
 def names(_: click.Context, __: click.Parameter, value: str) -> list[str]:
     """`none,gba` as a list, each once."""
-    return list(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
+    return list(dict.fromkeys(_parts(value)))
+
+
+def _parts(value: str) -> list[str]:
+    return [part.strip() for part in value.split(",") if part.strip()]
 
 
 def whole_numbers(_: click.Context, __: click.Parameter, value: str) -> list[int]:
@@ -123,7 +126,8 @@ class _Output(click.Path):
     """Where a command writes: a place that can be written to, which shows before the work, not after it."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        from gbaseg.commands.outputs import as_text, is_text, unwritable
+        from gbaseg.commands.outputs import unwritable
+        from gbaseg.errors import as_text, is_text
 
         path = Path(str(super().convert(value, param, ctx)))
         if not is_text(path):

@@ -30,16 +30,6 @@ def unwritable(path: Path) -> str:
         return f"{folder} cannot be written to ({error.strerror})"
 
 
-def as_text(path: Path) -> str:
-    """A path for a message or table; bytes that are not UTF-8 as `\\xe9`."""
-    return os.fsencode(path).decode(errors="backslashreplace")
-
-
-def is_text(path: Path) -> bool:
-    """Whether all of a path is UTF-8."""
-    return as_text(path) == str(path)
-
-
 def identity(path: Path) -> tuple[int, int] | None:
     """The file that `path` leads to, the same by links and by another case of its name; `None` where there is none."""
     try:

@@ -11,7 +11,6 @@ from typing import Any
 
 from gbaseg import volume
 from gbaseg.commands import predict_table
-from gbaseg.commands.outputs import as_text
 from gbaseg.commands.predict_extras import (
     CSV,
     NOTHING_ELSE,
@@ -27,7 +26,7 @@ from gbaseg.commands.predict_extras import (
 from gbaseg.commands.predict_inputs import expanded
 from gbaseg.commands.predict_scans import mask_name, name_faults, scan_faults, without
 from gbaseg.commands.predict_table import DONE, FAILED, TABLE, WAITING, Row
-from gbaseg.errors import SomeFailed, UserError
+from gbaseg.errors import SomeFailed, UserError, as_text
 from gbaseg.inference.dicom_seg import write_seg
 from gbaseg.inference.find import describe
 from gbaseg.inference.model import Model

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gbaseg import volume
-from gbaseg.commands.outputs import as_text, is_text
-from gbaseg.errors import some_of
+from gbaseg.errors import as_text, is_text, some_of
 from gbaseg.runtime.progress import log
 from gbaseg.volume.dicom import is_series
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from gbaseg import volume
 from gbaseg.commands import predict_table
-from gbaseg.commands.outputs import as_text, identity, is_text, shared_names
-from gbaseg.errors import UserError
+from gbaseg.commands.outputs import identity, shared_names
+from gbaseg.errors import UserError, as_text, is_text
 from gbaseg.inference.scans import read_scan
 from gbaseg.inference.words import words_of
 from gbaseg.params import Params

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from unicodedata import normalize
 
-from gbaseg.errors import UserError, some_of
+from gbaseg.errors import UserError, is_text, some_of
 from gbaseg.planning.nnunet_folders import DATASET
 from gbaseg.raw.fault import Fault
 from gbaseg.volume import FORMATS, split_suffix, voxels_beside
@@ -38,7 +38,7 @@ def images_of(folder: Path, option: str) -> tuple[dict[str, Path], list[Fault], 
         if not path.name.lower().endswith(tuple(FORMATS)) or path.is_dir():
             others.append(path)
             continue
-        if any("\ud800" <= sign <= "\udfff" for sign in path.name):
+        if not is_text(Path(path.name)):
             faults.append(Fault("", where, f"{path.name!r}, a name that is not UTF-8", "another name"))
             continue
         try:

@@ -190,7 +190,7 @@ def _warn_of_cut_labels(reports: list[dict[str, Any]], settings: Params) -> None
     cut = sorted((r for r in reports if r["cut_share"] > _WARNING_SHARE), key=lambda r: -r["cut_share"])
     if not cut:
         return
-    labels = sum(bool(report["standard"].label or report["scoring"]) for report in reports)
+    labels = _labels(reports)
     worst = ", ".join(f"{report['standard'].case} ({report['cut_share']:.0%})" for report in cut[:_NAMED])
     sizes = {key: getattr(settings.standardise, key) for key in ("crop_xy_px", "crop_z_px")}
     keys = " or ".join(f"standardise.{key} ({size})" for key, size in sizes.items() if size is not None)
@@ -200,8 +200,13 @@ def _warn_of_cut_labels(reports: list[dict[str, Any]], settings: Params) -> None
     )
 
 
+def _labels(reports: list[dict[str, Any]]) -> int:
+    """How many there are, of the source or for scoring."""
+    return sum(bool(report["standard"].label or report["scoring"]) for report in reports)
+
+
 def _warn_of_missed_structures(reports: list[dict[str, Any]], settings: Params) -> None:
-    labels = sum(bool(report["standard"].label or report["scoring"]) for report in reports)
+    labels = _labels(reports)
     voxel = " x ".join(f"{side:g}" for side in settings.standardise.spacing_xyz_mm)
     for name in settings.dataset.label_values:
         if cases := [report["standard"].case for report in reports if name in report["missed"]]:

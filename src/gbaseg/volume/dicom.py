@@ -103,14 +103,17 @@ def _unread(folder: Path, files: Sequence[str]) -> list[str]:
     of all else, what is called as the slices are. Hidden files are nobody's slices, as GDCM has it.
     """
     slices = [Path(file) for file in files]
-    read, kinds = {file.name for file in slices}, {b"", *map(_kind_of, slices)}
-    called = {name for file in slices for name in _called(file)}
-    return [
-        file.name
+    passed_over = {file.name for file in slices} | {"DICOMDIR"}
+    others = [
+        file
         for file in sorted(folder.iterdir())
-        if file.is_file() and file.name not in read and not file.name.startswith(".") and file.name != "DICOMDIR"
-        if (_kind_of(file) in kinds if is_dicom(file) else called & {*_called(file)})
+        if file.is_file() and file.name not in passed_over and not file.name.startswith(".")
     ]
+    if not others:
+        return []  # of most folders: their slices are not opened for this
+    kinds = {b"", *map(_kind_of, slices)}
+    called = {name for file in slices for name in _called(file)}
+    return [file.name for file in others if (_kind_of(file) in kinds if is_dicom(file) else called & {*_called(file)})]
 
 
 def _called(file: Path) -> Iterator[str]:

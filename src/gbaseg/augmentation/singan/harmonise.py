@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gbaseg.augmentation.settings import HarmoniseSettings
 from gbaseg.augmentation.singan.model import SinGAN
-from gbaseg.augmentation.singan.window import Window
+from gbaseg.augmentation.singan.networks import Window
 from gbaseg.runtime.seeds import derive, torch_generator
 
 

@@ -13,10 +13,10 @@ from pydantic import Field, ValidationError
 from torch import Tensor
 
 from gbaseg.augmentation.settings import SinGANSettings
-from gbaseg.augmentation.singan.networks import Generator
+from gbaseg.augmentation.singan.networks import Generator, Window
 from gbaseg.augmentation.singan.pyramid import Pyramid
 from gbaseg.augmentation.singan.resize import resize
-from gbaseg.augmentation.singan.window import Window, needed
+from gbaseg.augmentation.singan.window import needed
 from gbaseg.runtime.checkpoint import load_weights, not_fitting, save_weights
 from gbaseg.runtime.training import place
 from gbaseg.settings import Settings

@@ -10,6 +10,8 @@ LAYERS = 5
 SLOPE = 0.2  # of the leaky ReLUs
 # Five unpadded 3 x 3 convolutions take this many pixels from each side; one output sees 11 x 11.
 MARGIN = LAYERS
+# Rows and columns of an image.
+Window = tuple[slice, slice]
 
 
 def _block(channels_in: int, channels_out: int, models: int) -> list[nn.Module]:
@@ -32,7 +34,7 @@ class Generator(nn.Module):
         self.width = width
         self.layers = _convolutions(width, models)
 
-    def forward(self, noise: Tensor, prior: Tensor, window: tuple[slice, slice] | None = None) -> Tensor:
+    def forward(self, noise: Tensor, prior: Tensor, window: Window | None = None) -> Tensor:
         """
         Args:
             noise: (N, M, H, W), of the scale's amplitude; M models.

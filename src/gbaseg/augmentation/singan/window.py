@@ -7,11 +7,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from gbaseg.augmentation.singan.networks import MARGIN
+from gbaseg.augmentation.singan.networks import MARGIN, Window
 from gbaseg.augmentation.singan.pyramid import Pyramid
 
-# Rows and columns of an image.
-Window = tuple[slice, slice]
 # Pixels of the coarser image on either side of a place that bicubic interpolation takes into account, and one more.
 _INTERPOLATED = 3
 
