@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import nn
@@ -113,16 +116,57 @@ def test_full_width_means_full_width_on_a_gpu_too():
         assert asked() == before
 
 
-def test_a_torch_that_cannot_say_computes_in_float32(monkeypatch):
-    monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported", raising=False)
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch):
+    """Sets what torch says of a processor: has the instructions, its library may use them, has AMX."""
+
+    def given(instructions: bool, library: bool, tiles: bool) -> None:
+        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: instructions)
+        monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: library, raising=False)
+        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: tiles)
+
+    return given
+
+
+@pytest.mark.parametrize("name", ["_is_avx512_bf16_supported", "_is_amx_tile_supported"])
+def test_a_torch_that_cannot_say_computes_in_float32(name, answers, monkeypatch):
+    answers(True, True, False)
+    monkeypatch.delattr(torch.cpu, name)
     assert not has_bfloat16()
 
 
-@pytest.mark.parametrize("no", ["cpu._is_avx512_bf16_supported", "ops.mkldnn._is_mkldnn_bf16_supported"])
-def test_bfloat16_needs_instructions_and_a_library_that_may_use_them(no, monkeypatch):
+def test_bfloat16_needs_instructions_and_a_library_that_may_use_them(answers):
     """With ONEDNN_MAX_CPU_ISA=AVX2 SinGAN took three times as long in bfloat16 as in float32."""
-    for name in ("cpu._is_avx512_bf16_supported", "ops.mkldnn._is_mkldnn_bf16_supported"):
-        monkeypatch.setattr(f"torch.{name}", lambda name=name: name != no)
-    assert not has_bfloat16()
-    monkeypatch.setattr(f"torch.{no}", lambda: True)
+    answers(True, True, False)
     assert has_bfloat16()
+    answers(False, True, False)
+    assert not has_bfloat16()
+    answers(True, False, False)
+    assert not has_bfloat16()
+
+
+def test_no_bfloat16_where_its_gradients_are_written_beyond_their_memory(answers):
+    """Trainings of the paper's preset on few slices ended with "double free or corruption" on processors with AMX."""
+    answers(True, True, True)
+    assert not has_bfloat16()
+
+
+def test_gradients_of_a_few_large_slices_are_those_of_float32_and_nothing_else_is_written():
+    """Of 8 slices of 96 x 96: of AMX's many a process dies of it. In one of its own, with what it says."""
+    script = (
+        "import torch\nfrom torch import nn\nfrom gbaseg.runtime.precision import suit\n"
+        "torch.manual_seed(0)\n"
+        "plain = nn.Sequential(nn.Conv3d(1, 4, 3, padding=1), nn.Conv3d(4, 2, 3, padding=1))\n"
+        "ours = nn.Sequential(nn.Conv3d(1, 4, 3, padding=1), nn.Conv3d(4, 2, 3, padding=1))\n"
+        "ours.load_state_dict(plain.state_dict())\n"
+        "suit(ours, torch.device('cpu'))\n"
+        "for _ in range(5):\n"
+        "    images = torch.rand(1, 1, 8, 96, 96)\n"
+        "    for network in (plain, ours):\n"
+        "        network.zero_grad()\n"
+        "        network(images).square().mean().backward()\n"
+        "    for one, other in zip(plain.parameters(), ours.parameters()):\n"
+        "        torch.testing.assert_close(one.grad, other.grad, atol=5e-3, rtol=5e-2)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-500:]

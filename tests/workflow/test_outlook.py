@@ -66,6 +66,7 @@ def test_the_papers_data_set_is_of_published_size():
 
 @pytest.mark.parametrize(("flags", "isa", "slower"), [
     ("avx2 avx512_bf16", "", False), ("avx2", "", True), ("avx2 avx512_bf16", "AVX2", True),
+    ("avx2 avx512_bf16 amx_tile", "", True),
 ])  # fmt: skip
 def test_a_processor_without_bfloat16_is_told_so(tmp_path, monkeypatch, flags, isa, slower):
     (tmp_path / "cpuinfo").write_text(f"flags : {flags}\n")
