@@ -2,6 +2,7 @@
 
 import gc
 import json
+import re
 import weakref
 
 import numpy as np
@@ -204,9 +205,11 @@ def test_a_training_that_diverges_stops(image, tmp_path, count, mode, rate, foun
         train_bank(wanted, settings, CPU, name="SinGAN shared")
     said = str(fault.value)
     assert said.startswith("SinGAN shared: ") and "iteration 20 of 20" in said
-    assert "in scale 0 of" in said and f"learning rate of {0.1 * rate:g}" in said
-    assert "Lower augmentation.singan.learning_rate" in said
-    assert not list(tmp_path.rglob("*.pt"))
+    assert f"learning rate of {0.1 * rate:g}" in said and "Lower augmentation.singan.learning_rate" in said
+    # In which scale it is noticed depends on the order of a processor's sums.
+    scale = int(re.search(r"in scale (\d) of", said)[1])
+    assert len({path.name for path in tmp_path.rglob("*.pt")}) == scale
+    assert said.endswith(f"the scales below {scale}") is bool(scale)
 
 
 @pytest.mark.training

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from gbaseg.runtime import precision
-from gbaseg.runtime.device import has_bfloat16
+from gbaseg.runtime.device import has_amx, has_bfloat16
 from gbaseg.runtime.precision import in_float32, suit
 
 CPU = torch.device("cpu")
@@ -37,6 +37,7 @@ def images() -> torch.Tensor:
 def processor(monkeypatch: pytest.MonkeyPatch):
     def has(answer: bool) -> None:
         monkeypatch.setattr(precision, "has_bfloat16", lambda: answer)
+        monkeypatch.setattr(precision, "has_amx", lambda: False)
 
     return has
 
@@ -116,43 +117,36 @@ def test_full_width_means_full_width_on_a_gpu_too():
         assert asked() == before
 
 
-@pytest.fixture
-def answers(monkeypatch: pytest.MonkeyPatch):
-    """Sets what torch says of a processor: has the instructions, its library may use them, has AMX."""
-
-    def given(instructions: bool, library: bool, tiles: bool) -> None:
-        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: instructions)
-        monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: library, raising=False)
-        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: tiles)
-
-    return given
-
-
-@pytest.mark.parametrize("name", ["_is_avx512_bf16_supported", "_is_amx_tile_supported"])
-def test_a_torch_that_cannot_say_computes_in_float32(name, answers, monkeypatch):
-    answers(True, True, False)
-    monkeypatch.delattr(torch.cpu, name)
+def test_a_torch_that_cannot_say_computes_in_float32(monkeypatch):
+    monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported", raising=False)
     assert not has_bfloat16()
+    monkeypatch.delattr(torch.cpu, "_is_amx_tile_supported", raising=False)
+    assert has_amx()
 
 
-def test_bfloat16_needs_instructions_and_a_library_that_may_use_them(answers):
+@pytest.mark.parametrize("no", ["cpu._is_avx512_bf16_supported", "ops.mkldnn._is_mkldnn_bf16_supported"])
+def test_bfloat16_needs_instructions_and_a_library_that_may_use_them(no, monkeypatch):
     """With ONEDNN_MAX_CPU_ISA=AVX2 SinGAN took three times as long in bfloat16 as in float32."""
-    answers(True, True, False)
+    for name in ("cpu._is_avx512_bf16_supported", "ops.mkldnn._is_mkldnn_bf16_supported"):
+        monkeypatch.setattr(f"torch.{name}", lambda name=name: name != no)
+    assert not has_bfloat16()
+    monkeypatch.setattr(f"torch.{no}", lambda: True)
     assert has_bfloat16()
-    answers(False, True, False)
-    assert not has_bfloat16()
-    answers(True, False, False)
-    assert not has_bfloat16()
 
 
-def test_no_bfloat16_where_its_gradients_are_written_beyond_their_memory(answers):
-    """Trainings of the paper's preset on few slices ended with "double free or corruption" on processors with AMX."""
-    answers(True, True, True)
-    assert not has_bfloat16()
+def test_with_amx_what_is_trained_is_in_float32(images, processor, monkeypatch):
+    processor(True)
+    monkeypatch.setattr(precision, "has_amx", lambda: True)
+    plain, network = Scales(), Scales()
+    suit(network, CPU)
+    for ours, theirs in zip(network(images), plain(images), strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
+    with torch.no_grad():
+        assert not torch.allclose(network(images)[0], plain(images)[0], atol=1e-5, rtol=1e-5)
 
 
 def test_gradients_of_a_few_large_slices_are_those_of_float32_and_nothing_else_is_written():
-    """Of 8 slices of 96 x 96: of AMX's many a process dies of it. In one of its own, with what it says."""
+    """Of 8 slices of 96 x 96: with AMX trainings of the paper's preset ended in "double free or corruption"."""
     script = (
         "import torch\nfrom torch import nn\nfrom gbaseg.runtime.precision import suit\n"
         "torch.manual_seed(0)\n"

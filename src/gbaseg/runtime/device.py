@@ -126,20 +126,21 @@ def would_compute_on() -> str:
 
 
 def has_bfloat16() -> bool:
-    """Whether bfloat16 is both right and of use on this processor: AVX512-BF16 and no AMX.
-
-    With AMX oneDNN (3.12, in torch 2.13) writes beyond its memory where it computes gradients of a 3D convolution's
-    weights for maps of few large slices (8 of 96 x 96): an abort, or other numbers. Kept from AMX by
-    ONEDNN_MAX_CPU_ISA, such a processor takes longer in bfloat16 than in float32 (1.2 times as long for nnU-Net's
-    network, 1.4 for the CycleGAN's).
-    """
+    """Whether this processor multiplies bfloat16 numbers by itself (AVX512-BF16, AMX): elsewhere they are slow."""
     import torch
 
-    # torch has no public question for any of it; a version without one of them computes in float32. The second one
-    # heeds ONEDNN_MAX_CPU_ISA, but says yes to instructions that only convert.
-    instructions = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-    library = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
-    tiles = getattr(torch.cpu, "_is_amx_tile_supported", None)
-    if instructions is None or library is None or tiles is None:
-        return False
-    return instructions() and library() and not tiles()
+    # torch has no public question for it; a version without these two computes in float32. The second one heeds
+    # ONEDNN_MAX_CPU_ISA, but says yes to instructions that only convert.
+    asked = [
+        getattr(torch.cpu, "_is_avx512_bf16_supported", None),
+        getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None),
+    ]
+    return all(question is not None and question() for question in asked)
+
+
+def has_amx() -> bool:
+    """Whether this processor multiplies tiles of bfloat16 numbers (Intel's AMX); yes where torch cannot say."""
+    import torch
+
+    question = getattr(torch.cpu, "_is_amx_tile_supported", None)
+    return question is None or question()

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from gbaseg.runtime.device import has_bfloat16
+from gbaseg.runtime.device import has_amx, has_bfloat16
 
 # Of maps of one or two slices oneDNN (in torch 2.13) gives gradients, and values, of convolutions of three in bfloat16
 # that are not the convolution's: memory that nobody has written, at times NaN.
@@ -49,6 +49,12 @@ def suit(network: nn.Module, device: torch.device) -> None:
     On a processor: in bfloat16 where it has that, see `in_bfloat16`, and with a voxel's channels side by side, which
     torch's convolutions take half the time for. On a GPU nnU-Net's own trainer and predictor see to the width.
 
+    With AMX what is trained is in float32: oneDNN (3.2 to 3.13; 3.12 is in torch 2.13) lays out the rows of a 3D
+    convolution in more memory than it has taken, where it computes its weights' gradients from maps of which the rows
+    of a slice do not all fit into its cache (8 slices of 96 x 96, one of 64 x 64 with 64 channels). The process ends in
+    "double free or corruption", or it goes on with wrong gradients. Without AMX (ONEDNN_MAX_CPU_ISA) bfloat16 takes
+    longer than float32 there.
+
     Args:
         network: nnU-Net's; its `forward` and its norms' are replaced, its weights and their names are not.
         device: where it runs.
@@ -59,11 +65,11 @@ def suit(network: nn.Module, device: torch.device) -> None:
     for module in network.modules():
         if isinstance(module, nn.InstanceNorm3d):
             module.forward = partial(_normalised, module)  # type: ignore[method-assign]
-    forward = network.forward
+    forward, amx = network.forward, has_amx()
 
     def forward_as_suits(images: torch.Tensor) -> Any:
         thin = min(images.shape[2:]) < _THIN
-        with nullcontext() if thin else in_bfloat16(device):
+        with nullcontext() if thin or (amx and torch.is_grad_enabled()) else in_bfloat16(device):
             scales = forward(images)
         # One map, or one a resolution for deep supervision.
         return scales.float() if isinstance(scales, torch.Tensor) else [scale.float() for scale in scales]

@@ -21,8 +21,8 @@ from gbaseg.workflow.roots import is_default
 SIZED = "standardise"
 # Of the stages, so many that take the most are named.
 _LONGEST = 3
-# Processors that compute in bfloat16, as Linux and as machines.json call it; not those that have AMX, too, see
-# runtime.device.
+# Processors that train in bfloat16, as Linux and as machines.json call it; not those that have AMX, too, see
+# runtime.precision.
 _PROCESSOR, _FLAG, _NAME, _BUT = Path("/proc/cpuinfo"), "avx512_bf16", "AVX512-BF16", "amx_tile"
 
 
@@ -109,8 +109,8 @@ def remarks(settings: Params, seen: Forecast) -> list[str]:
     """What is rough about a forecast, a line each."""
     said = []
     if not any(source.startswith(str(LEDGER)) for source in seen.sources):
-        slower = any(_NAME in source for source in seen.sources) and not _has_bfloat16()
-        twice = "; it computes in float32, not in bfloat16, and may take twice as long" if slower else ""
+        slower = any(_NAME in source for source in seen.sources) and not _trains_in_bfloat16()
+        twice = "; it trains in float32, not in bfloat16, and may take twice as long" if slower else ""
         said.append(f"the speed of this machine is not known yet{twice}")
     if seen.times > 1:
         said.append(f"roughly: it is {seen.times:,.0f} times the work that was measured")
@@ -121,8 +121,8 @@ def remarks(settings: Params, seen: Forecast) -> list[str]:
     return said
 
 
-def _has_bfloat16() -> bool:
-    """`runtime.device.has_bfloat16` without torch; yes where nothing tells."""
+def _trains_in_bfloat16() -> bool:
+    """Whether the processor has such instructions, and is to use them, without torch; yes where nothing tells."""
     if os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper().startswith(("SSE", "AVX2", "AVX512_CORE_VNNI")):
         return False
     try:
