@@ -2,6 +2,8 @@
 
     python benchmarks/round_data.py --source 16 --copies 4 --target 8 --turns 3
 
+Then how long one preprocessed case takes to be written, against nnU-Net's own compression.
+
 Round 0 has the source's images and their copies; round 1 has the target's too, with pseudo-labels; round 2 has
 those images with other pseudo-labels. Each turn starts from an empty store.
 """
@@ -13,11 +15,14 @@ from statistics import median
 
 import click
 import numpy as np
-from harness import Figure, publish
+from harness import Figure, in_turns, publish
+from nnunetv2.training.dataloading.nnunet_dataset import comp_blosc2_params, nnUNetDatasetBlosc2
+from scipy import ndimage
 
 from gbaseg import volume
 from gbaseg.runtime.store import Store
 from gbaseg.segmentation.dataset import TrainingItem, prepare
+from gbaseg.segmentation.preprocessing import COMPRESSION
 from gbaseg.segmentation.settings import NetworkSettings, SegmentationSettings
 from gbaseg.segmentation.workspace import Workspace
 
@@ -42,6 +47,34 @@ def items(folder: Path, names: list[str], label: int) -> list[TrainingItem]:
         volume.write(volume.Volume(mask, GRID), path)
         found.append(TrainingItem(name, name.partition("_")[0], folder / f"{name}.nii.gz", path))
     return found
+
+
+def compression(shape: tuple[int, int, int], patch: tuple[int, int, int], turns: int) -> Figure:
+    """One case of these voxels, as smooth as an image is."""
+    noise = np.random.default_rng(0).normal(size=(1, *shape))
+    image = ndimage.gaussian_filter(noise, (0, 1, 2, 2)).astype(np.float32)
+    label = np.zeros(image.shape, np.int16)
+    label[(slice(None), *(slice(edge // 3, edge // 2) for edge in shape))] = 1
+    blocks, chunks = comp_blosc2_params(image.shape, patch, image.itemsize)
+    blocks_label, chunks_label = comp_blosc2_params(label.shape, patch, label.itemsize)
+    sizes: dict[bool, int] = {}
+
+    def save(ours: bool) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            nnUNetDatasetBlosc2.save_case(
+                image, label, {}, f"{folder}/case",
+                chunks=chunks, blocks=blocks, chunks_seg=chunks_label, blocks_seg=blocks_label,
+                **(COMPRESSION if ours else {}),
+            )  # fmt: skip
+            sizes[ours] = sum(path.stat().st_size for path in Path(folder).iterdir())
+
+    for ours in (True, False):
+        save(ours)
+    z, y, x = shape
+    note = f"files {sizes[True] / sizes[False]:.2f} times as large"
+    return in_turns(
+        f"writing a case of {x} x {y} x {z}", lambda: save(True), lambda: save(False), turns, "nnU-Net's own", note=note
+    )
 
 
 @click.command(help=__doc__)
@@ -78,6 +111,10 @@ def main(source: int, copies: int, target: int, turns: int) -> None:
                 note=note,
             )
             for title, note in (("round 1", "its target images are new, too"), ("round 2", "new labels alone"))
+        ]
+        + [
+            compression((120, 400, 400), (40, 224, 192), 3 * turns),
+            compression((32, 96, 96), (16, 48, 48), 3 * turns),
         ],
     )  # fmt: skip
 

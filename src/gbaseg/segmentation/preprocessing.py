@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import blosc2
 import numpy as np
 
 from gbaseg.runtime.store import Store, key_of, link
@@ -33,6 +34,11 @@ from gbaseg.standardise.settings import ForegroundKind
 
 # File of what may be done to a case when it is drawn: name -> mean and sd of its normalisation, and choices.
 RESCALING = "rescaling.json"
+# nnU-Net's own (LZ4HC, tried with and without shuffled bytes) takes five times as long for files that are a fifteenth
+# smaller (benchmarks/round_data.py); patches are read as fast.
+COMPRESSION: Mapping[str, Any] = {
+    "codec": blosc2.Codec.LZ4, "filters": [blosc2.Filter.SHUFFLE], "filters_seg": [blosc2.Filter.SHUFFLE],
+}  # fmt: skip
 # What the files of a case are called in the store.
 _CASE = "case"
 
@@ -165,6 +171,7 @@ class _Cases:
         nnUNetDatasetBlosc2.save_case(
             written, label, {}, str(folder / _CASE),
             chunks=chunks, blocks=blocks, chunks_seg=chunks_label, blocks_seg=blocks_label,
+            **COMPRESSION,
         )  # fmt: skip
         (folder / f"{_CASE}.pkl").unlink()  # of nothing
         write_properties(properties, folder / f"{_CASE}{PROPERTIES}")
