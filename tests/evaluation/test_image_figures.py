@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from matplotlib.collections import PathCollection
 
 from gbaseg.evaluation.drawing import ORANGE, PAGE_INCHES, SKY, save
 from gbaseg.evaluation.image_figures import (
@@ -21,7 +22,7 @@ EMPTY = np.zeros_like(MASK)
 
 
 def contours(axes):
-    return [c for c in axes.collections if hasattr(c, "levels")]
+    return [found for found in axes.collections if isinstance(found, PathCollection)]
 
 
 def legend(figure):

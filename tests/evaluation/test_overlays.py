@@ -12,7 +12,7 @@ MASK[10:16, 30:40] = True
 
 
 def contours(axes):
-    return [c for c in axes.collections if hasattr(c, "levels")]
+    return list(axes.collections)
 
 
 def test_a_panel_an_image_with_its_contours(tmp_path):
@@ -32,6 +32,16 @@ def test_contours_lie_where_the_mask_is_in_mm():
     box = contour.get_paths()[0].get_extents()
     assert (box.x0, box.x1) == pytest.approx((30 * 0.5, 40 * 0.5))  # x in columns, y in rows, on voxel faces
     assert (box.y0, box.y1) == pytest.approx((10 * 2.0, 16 * 2.0))
+
+
+def test_contours_are_matplotlib_s():
+    pieces = np.random.default_rng(0).random((40, 50)) > 0.9
+    axes = case_panel([PanelImage("x", SLICE, pieces)], spacing_yx_mm=(2.0, 0.5)).axes[0]
+    (ours,) = contours(axes)
+    x, y = (np.arange(-1, 51) + 0.5) * 0.5, (np.arange(-1, 41) + 0.5) * 2.0
+    (theirs,) = axes.contour(x, y, np.pad(pieces.astype(float), 1), levels=[0.5]).get_paths()
+    np.testing.assert_array_equal(ours.get_paths()[0].vertices, theirs.vertices)
+    np.testing.assert_array_equal(ours.get_paths()[0].codes, theirs.codes)
 
 
 def test_zoom_is_around_the_contours_and_inside_the_image(tmp_path):

@@ -83,4 +83,18 @@ def save_to(figure: Figure, stream: BinaryIO, file_format: str, dpi: int = 200) 
         "pdf": {"CreationDate": None},
         "svg": {"Date": None},
     }
-    figure.savefig(stream, format=file_format, dpi=dpi, metadata=metadata.get(file_format))
+    if file_format != "png":
+        figure.savefig(stream, format=file_format, dpi=dpi, metadata=metadata.get(file_format))
+        return
+    # The same bytes without what `savefig` does for the layout alone: it draws all of it beforehand, to nowhere.
+    engine, before = figure.get_layout_engine(), figure.dpi
+    figure.dpi = dpi
+    try:
+        if engine is not None and figure.axes:
+            engine.execute(figure)
+            figure.set_layout_engine("none")
+        FigureCanvasAgg(figure).print_png(stream, metadata=metadata["png"])
+    finally:
+        figure.dpi = before
+        if engine is not None:
+            figure.set_layout_engine(engine)

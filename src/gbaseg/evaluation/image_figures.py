@@ -228,7 +228,8 @@ def _image_grid(
                     0.03, 0.97, image.title, color="w", fontsize=6.5, va="top", path_effects=OUTLINE, transform=place
                 )
             axes.set(xlim=(left, left + width_mm), ylim=(top + height_mm, top))
-        places[0].set_ylabel(_broken(row.name, side * height_mm / width_mm))
+        places[0].yaxis.set_visible(True)  # which the name stands at
+        places[0].set(yticks=[], ylabel=_broken(row.name, side * height_mm / width_mm))
         draw_scale_bar(places[0], width_mm)
     if handles:
         figure.legend(handles=handles, loc="outside lower center", ncols=2)

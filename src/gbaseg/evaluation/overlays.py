@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from contourpy import contour_generator
 from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
+from matplotlib.path import Path
 from matplotlib.patheffects import withStroke
 from scipy.ndimage import label
 
@@ -125,8 +128,15 @@ def draw_slice(
             y = (np.arange(-1, height + 1) + 0.5) * y_mm
             x = (np.arange(-1, width + 1) + 0.5) * x_mm
             padded = np.pad(mask.astype(float), 1)
-            axes.contour(x, y, padded, levels=[0.5], colors=colour, linewidths=linewidth, linestyles=style)
-    axes.set(xlim=(0, width * x_mm), ylim=(height * y_mm, 0), xticks=[], yticks=[])
+            # What `axes.contour` draws, and takes ten times as long for.
+            lines: Any = contour_generator(x, y, padded, name="mpl2014").lines(0.5)
+            vertices, codes = map(np.concatenate, lines)
+            look: Any = {"facecolors": "none", "edgecolors": colour, "linewidths": linewidth, "linestyles": style}
+            axes.add_collection(PathCollection([Path(vertices, codes)], zorder=2, **look))
+    axes.set(xlim=(0, width * x_mm), ylim=(height * y_mm, 0))
+    # Not `xticks=[]`: one tick is made all the same, and measured for the layout.
+    axes.xaxis.set_visible(False)
+    axes.yaxis.set_visible(False)
     for spine in axes.spines.values():
         spine.set_visible(False)
 
