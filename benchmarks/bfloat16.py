@@ -14,7 +14,7 @@ from harness import Figure, in_turns, publish
 from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 
 from gbaseg import params
-from gbaseg.runtime.device import has_bfloat16
+from gbaseg.runtime.device import has_amx, has_bfloat16
 from gbaseg.runtime.precision import in_bfloat16, suit
 from gbaseg.segmentation.planning import CONFIGURATION, adapt_plans
 from gbaseg.segmentation.settings import NetworkSettings
@@ -80,6 +80,8 @@ def compare(what: str, plain: torch.nn.Module, half: torch.nn.Module, images: to
     passes(plain, images), passes(half, images)  # the first passes choose kernels
     about = f"{what}, {STEPS} passes of {' x '.join(map(str, images.shape))}, one thread"
     note = "" if has_bfloat16() else "this processor has no bfloat16"
+    if has_bfloat16() and has_amx() and len(images.shape) == 5:
+        note = "trained in float32, as the processor has AMX: the layout alone"
     return in_turns(about, lambda: passes(half, images), lambda: passes(plain, images), turns, "float32", note=note)
 
 

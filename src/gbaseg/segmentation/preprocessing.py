@@ -34,8 +34,8 @@ from gbaseg.standardise.settings import ForegroundKind
 
 # File of what may be done to a case when it is drawn: name -> mean and sd of its normalisation, and choices.
 RESCALING = "rescaling.json"
-# nnU-Net's own (LZ4HC, tried with and without shuffled bytes) takes five times as long for files that are a fifteenth
-# smaller (benchmarks/round_data.py); patches are read as fast.
+# nnU-Net's own (LZ4HC, tried with and without shuffled bytes) takes five to nine times as long for files that are a
+# fifteenth smaller (benchmarks/round_data.py); patches are read as fast.
 COMPRESSION: Mapping[str, Any] = {
     "codec": blosc2.Codec.LZ4, "filters": [blosc2.Filter.SHUFFLE], "filters_seg": [blosc2.Filter.SHUFFLE],
 }  # fmt: skip
