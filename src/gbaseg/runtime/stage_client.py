@@ -108,12 +108,13 @@ def _folder(owner: int, shared: bool, environment: Mapping[str, str]) -> Path:
             what that hears.
     """
     package = Path(__file__).parents[1]
-    packages = {entry for entry in sys.path if entry.endswith("-packages")}
+    searched = [os.path.realpath(entry) for entry in sys.path[1:]]
+    packages = {entry for entry in searched if entry.endswith("-packages")}
     alike = (
         Path(f"/proc/{owner}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19],  # when it was started
         [one for one in sorted(environment.items()) if not one[0].startswith("DVC") and one[0] not in _OF_A_SHELL],
-        # An interpreter has several names in its environment.
-        (sys.prefix, os.path.realpath(sys.executable), str(sys.flags), sys.warnoptions, sys.path[1:]),
+        # An interpreter has several names in its environment, and that may be a link.
+        (os.path.realpath(sys.prefix), os.path.realpath(sys.executable), str(sys.flags), sys.warnoptions, searched),
         # Nice, taskset, ulimit, a container and the like, which a fork of another process would not be in.
         (os.nice(0), sorted(os.sched_getaffinity(0)), shared or os.getpgid(0), os.getsid(0), os.getgroups()),
         [resource.getrlimit(getattr(resource, name)) for name in sorted(dir(resource)) if name.startswith("RLIMIT_")],
