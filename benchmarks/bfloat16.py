@@ -79,8 +79,10 @@ def compare(what: str, plain: torch.nn.Module, half: torch.nn.Module, images: to
     """Both, turn by turn."""
     passes(plain, images), passes(half, images)  # the first passes choose kernels
     about = f"{what}, {STEPS} passes of {' x '.join(map(str, images.shape))}, one thread"
-    note = "" if has_bfloat16() else "this processor has no bfloat16"
-    if has_bfloat16() and has_amx() and len(images.shape) == 5:
+    note = ""
+    if not has_bfloat16():
+        note = "this processor has no bfloat16"
+    elif has_amx() and images.ndim == 5:
         note = "trained in float32, as the processor has AMX: the layout alone"
     return in_turns(about, lambda: passes(half, images), lambda: passes(plain, images), turns, "float32", note=note)
 

@@ -128,9 +128,9 @@ def machine() -> str:
     """Processor and cores, and the GPU where there is one."""
     import torch
 
-    instructions = torch.backends.cpu.get_cpu_capability() + (
-        f" with {'AMX' if has_amx() else 'bfloat16'}" if has_bfloat16() else ""
-    )
+    instructions = torch.backends.cpu.get_cpu_capability()
+    if has_bfloat16():
+        instructions += " with AMX" if has_amx() else " with bfloat16"
     names = [line.partition(":")[2].strip() for line in _read("/proc/cpuinfo").splitlines() if "model name" in line]
     found = f"{names[0] if names else platform.processor()}, {len(os.sched_getaffinity(0))} cores, {instructions}"
     return f"{found}, {torch.cuda.get_device_name()}" if torch.cuda.is_available() else found

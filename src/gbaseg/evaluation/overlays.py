@@ -128,7 +128,7 @@ def draw_slice(
             y = (np.arange(-1, height + 1) + 0.5) * y_mm
             x = (np.arange(-1, width + 1) + 0.5) * x_mm
             padded = np.pad(mask.astype(float), 1)
-            # What `axes.contour` draws, and takes ten times as long for.
+            # What `axes.contour` draws, and takes several times as long for.
             lines: Any = contour_generator(x, y, padded, name="mpl2014").lines(0.5)
             vertices, codes = map(np.concatenate, lines)
             look: Any = {"facecolors": "none", "edgecolors": colour, "linewidths": linewidth, "linestyles": style}

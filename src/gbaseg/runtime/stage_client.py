@@ -108,8 +108,8 @@ def _folder(owner: int, shared: bool, environment: Mapping[str, str]) -> Path:
             what that hears.
     """
     package = Path(__file__).parents[1]
+    packages = {os.path.realpath(entry) for entry in sys.path if entry.endswith("-packages")}
     searched = [os.path.realpath(entry) for entry in sys.path[1:]]
-    packages = {entry for entry in searched if entry.endswith("-packages")}
     alike = (
         Path(f"/proc/{owner}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19],  # when it was started
         [one for one in sorted(environment.items()) if not one[0].startswith("DVC") and one[0] not in _OF_A_SHELL],
