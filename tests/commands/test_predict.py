@@ -4,6 +4,7 @@ import csv
 import hashlib
 import os
 import shutil
+import signal
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from gbaseg.cli import main
 from gbaseg.commands import predict, predict_scans, predict_table
 from gbaseg.inference import project as rounds
 from gbaseg.raw import checks
+from gbaseg.runtime.ending import Ended
 from gbaseg.volume import Grid, Volume, read, write
 from gbaseg.volume.resampling import to_sitk
 from gbaseg.workflow import layout
@@ -234,14 +236,22 @@ def test_a_scan_that_fails_does_not_stop_the_others(monkeypatch, error):
     assert "failed: " in result.stdout and "Traceback" not in result.output
 
 
+def of_an_end():
+    """What is left of one where a library says every failure in its own words."""
+    error = RuntimeError("did not work")
+    error.__context__ = Ended(signal.SIGTERM)
+    return error
+
+
 @pytest.mark.unusual(
     "Interruptions", "`predict` ended between two scans", "done and waiting scans in its table; the same call goes"
 )
-def test_a_run_that_is_broken_off_leaves_the_masks_that_are_done(monkeypatch):
+@pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 1), (of_an_end(), 143)])
+def test_a_run_that_is_broken_off_leaves_the_masks_that_are_done(monkeypatch, error, code):
     write(scan(), "other.nii.gz")
     with monkeypatch.context() as patch:
-        fail_at(patch, 1, KeyboardInterrupt())
-        assert gbaseg("good.nii.gz", "other.nii.gz").exit_code == 1
+        fail_at(patch, 1, error)
+        assert gbaseg("good.nii.gz", "other.nii.gz").exit_code == code
     assert sorted(path.name for path in Path("masks").iterdir()) == ["good.nii.gz", "predictions.csv"]
     assert read("masks/good.nii.gz").array.any()
     assert [row["status"] for row in table()] == ["done", "waiting"]

@@ -1,13 +1,16 @@
 """Tasks side by side: order, failures, threads."""
 
 import os
+import signal
 import time
 
 import pytest
 
 from gbaseg.errors import UserError
 from gbaseg.runtime import engine
+from gbaseg.runtime.ending import Ended
 from gbaseg.runtime.engine import GPU_TASKS, WORKERS, Task, TaskFailed, run, threads_for, workers_for
+from gbaseg.runtime.engine.task import attempt
 
 pytestmark = pytest.mark.processes
 
@@ -43,6 +46,13 @@ def fail():
 
 def mistake():
     raise UserError("params.yaml: no")
+
+
+def fail_of_an_end():
+    try:
+        raise Ended(signal.SIGTERM)
+    except Ended:
+        raise RuntimeError("release unlocked lock") from None
 
 
 def write_and_wait(path):
@@ -81,6 +91,13 @@ def test_a_users_mistake_stays_one(monkeypatch):
     monkeypatch.setenv(WORKERS, "2")
     with pytest.raises(UserError, match=r"params\.yaml: no"):
         run([Task("a", mistake), Task("b", square, {"value": 1})])
+
+
+def test_an_end_that_looks_like_a_failure_is_no_outcome():
+    with pytest.raises(Ended) as ended:
+        attempt(Task("fold 3", fail_of_an_end))
+    assert ended.value.status == 143
+    assert attempt(Task("fold 3", mistake))[0] is not None
 
 
 def test_exclusive_tasks_stay_in_this_process(monkeypatch):

@@ -264,7 +264,8 @@ def test_no_server_where_it_is_switched_off_or_a_gpu_is_there(ready, monkeypatch
 @pytest.mark.parametrize(("signalled", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
 def test_what_the_caller_is_told_the_stage_hears(at_work, signalled, code):
     at_work.caller.send_signal(signalled)
-    assert at_work.result()[0] == code
+    ended, _, err = at_work.result()
+    assert ended == code and "the same command begins this stage anew" in err, err
     assert gone(at_work.at_work)
 
 

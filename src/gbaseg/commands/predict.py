@@ -34,6 +34,7 @@ from gbaseg.inference.scans import Standardised, read_scan, standardised
 from gbaseg.inference.segment import Segmentation, segment
 from gbaseg.inference.words import words_of
 from gbaseg.runtime.ahead import one_ahead
+from gbaseg.runtime.ending import kept
 from gbaseg.runtime.progress import log, meter
 from gbaseg.runtime.whole import written_whole
 from gbaseg.volume import BadImage
@@ -107,9 +108,10 @@ def run(
     with meter("predict", len(todo)) as bar, closing(one_ahead(partial(_ready, loaded), todo)) as scans:
         for path, ready in scans:
             try:
-                measured += _do(path, ready, rows, work)
-                if measured:
-                    write_statistics(out, measured)
+                with kept():
+                    measured += _do(path, ready, rows, work)
+                    if measured:
+                        write_statistics(out, measured)
             except Exception as error:  # whatever it is: it is this scan's, and the others are worth doing
                 rows[path] = [_failed(rows[path][0], masks[path], without(path, words_of(error)))]
                 log(f"{path}: {rows[path][0].error}")

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import FrameType
+from types import FrameType, FunctionType
 from typing import NoReturn
 
 # How long an end is put off for a checkpoint; how long a stage waits for its workers; when all is over.
@@ -29,6 +29,13 @@ _USUAL = ASKING[:3]
 _AGAIN_S = 1.0
 # Of this process, as early as anything is known of it.
 STARTED_BY = os.getppid()
+# Of Python's own, what takes and gives back locks around its waiting: an exception that comes up inside leaves a lock
+# that is given back twice, or never.
+_BETWEEN = {
+    method.__code__
+    for name, method in vars(threading.Condition).items()
+    if isinstance(method, FunctionType) and name not in ("wait", "wait_for")
+}
 
 
 class Ended(SystemExit):
@@ -83,10 +90,25 @@ def on_signals() -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in _USUAL}
     listen(*(number for number, handler in before.items() if handler != signal.SIG_IGN))
     try:
-        yield
+        with kept():
+            yield
     finally:
         for number, handler in before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+@contextmanager
+def kept() -> Iterator[None]:
+    """Inside, an exception that a library has raised in the place of `Ended` is that `Ended`, and no failure."""
+    try:
+        yield
+    except Exception as error:
+        ended: BaseException | None = error
+        while ended is not None and not isinstance(ended, Ended):
+            ended = ended.__context__
+        if ended is None:
+            raise
+        raise ended from error
 
 
 def listen(*numbers: signal.Signals) -> None:
@@ -160,7 +182,7 @@ def kill_children() -> None:
         child.kill()
 
 
-def _asked(number: int, _: FrameType | None) -> None:
+def _asked(number: int, frame: FrameType | None) -> None:
     now = time.monotonic()
     reminded, _state.reminded = _state.reminded, False
     if _state.number is None:
@@ -170,8 +192,17 @@ def _asked(number: int, _: FrameType | None) -> None:
     elif number == signal.SIGINT and not reminded and now - _state.since > _AGAIN_S:
         _leave(number)
     # A batch system signals every process of a job, and so does the stage with its workers: the second changes nothing.
-    if _state.is_due(now):
+    if _state.is_due(now) and not _is_between(frame):  # a moment later there is a reminder
         end()
+
+
+def _is_between(frame: FrameType | None) -> bool:
+    """Whether code that was interrupted is one that no exception may leave."""
+    while frame is not None:
+        if frame.f_code in _BETWEEN:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _keep_time(heard: int) -> None:

@@ -13,7 +13,7 @@ from gbaseg import params
 from gbaseg.cost.counted import kind_of
 from gbaseg.errors import UserError
 from gbaseg.runtime.device import computed_on
-from gbaseg.runtime.ending import Ended
+from gbaseg.runtime.ending import Ended, kept
 from gbaseg.runtime.engine import threads_for
 from gbaseg.runtime.family import end_forks_with_this, end_with_dvc
 from gbaseg.runtime.json_files import read_json
@@ -103,7 +103,8 @@ def _said(name: str, folder: Path, resumable: bool, wanted: float) -> Iterator[N
     """
     how = f"the same command {f'goes on from what is done in {folder}' if resumable else 'begins this stage anew'}"
     try:
-        yield
+        with kept():
+            yield
     except Ended as ended:
         ended.advice = f"{name}: {how}"
         raise

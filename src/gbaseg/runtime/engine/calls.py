@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from gbaseg.errors import UserError
+from gbaseg.runtime.ending import kept
 from gbaseg.runtime.engine import sealed
 from gbaseg.runtime.engine.task import Task
 from gbaseg.runtime.leftovers import discard
@@ -126,7 +127,8 @@ class Call:
         """Hand back what came of a task."""
         path = self.folder / "outcomes" / str(task)
         try:
-            content = sealed.sealed(done)
+            with kept():
+                content = sealed.sealed(done)
         except Exception as error:
             content = sealed.sealed(Done(f"its result cannot be handed back: {error}", None, done.where))
         with written_whole(path) as partial:

@@ -23,7 +23,7 @@ from typing import Any
 
 from gbaseg.errors import UserError
 from gbaseg.runtime.device import VISIBLE, gpus_to_share
-from gbaseg.runtime.ending import Ended, end_children, kill_children, listen
+from gbaseg.runtime.ending import Ended, end_children, kept, kill_children, listen
 from gbaseg.runtime.engine.task import Outcome, Task, attempt, raise_failure
 from gbaseg.runtime.family import end_with_engine
 from gbaseg.runtime.fork_server import begin_worker, forked_workers
@@ -160,7 +160,8 @@ def _ended_with(pool: ProcessPoolExecutor) -> Iterator[None]:
     """Tasks under way are let finish if one has failed, and told to end if this process is asked to."""
     try:
         try:
-            yield
+            with kept():
+                yield
         except Ended:
             raise
         except BaseException:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from gbaseg.errors import UserError
-from gbaseg.runtime.ending import Ended
+from gbaseg.runtime.ending import Ended, kept
 from gbaseg.runtime.engine import queue
 from gbaseg.runtime.engine.calls import Call, Pack, Record, call_of, calls_in
 from gbaseg.runtime.engine.driver import Driver
@@ -105,7 +105,8 @@ def abandon_all(folder: Path, lasting: bool) -> None:
 def _held(call: Call) -> Iterator[None]:
     """Whatever happens inside, no job is left and nobody looks for one, unless this process is killed."""
     try:
-        yield
+        with kept():
+            yield
     except BaseException as error:
         _give_back(call, said=isinstance(error, Ended))
         raise

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gbaseg.errors import UserError
+from gbaseg.runtime.ending import kept
 from gbaseg.runtime.room import disk_fault
 
 # Where libraries that do not name a file have most likely written to.
@@ -34,7 +35,8 @@ class TaskFailed(RuntimeError):
 def attempt(task: Task) -> Outcome:
     """Call a task. Failures travel as text: an exception of a library may not survive pickling."""
     try:
-        return None, task.function(**task.arguments)
+        with kept():
+            return None, task.function(**task.arguments)
     except UserError as error:
         return error, None
     except Exception as error:
