@@ -23,11 +23,12 @@ from gbaseg.params import Params
 from gbaseg.raw.dataset_settings import DatasetSettings
 from gbaseg.runtime.leftovers import lock_of
 from gbaseg.runtime.locks import locked
+from gbaseg.self_training.settings import SelfTrainingSettings
 from gbaseg.volume import Grid, Volume, write
 
 
 def params(**dataset):
-    return lambda: SimpleNamespace(dataset=DatasetSettings(**dataset))
+    return lambda: SimpleNamespace(dataset=DatasetSettings(**dataset), self_training=SelfTrainingSettings())
 
 
 @pytest.fixture
@@ -234,7 +235,17 @@ def test_parameters_and_data_set(tmp_path):
     assert doctor.parameters(params(root="data/raw/mine"), tmp_path)[1].status == "ok"
 
 
-@pytest.mark.unusual("Interruptions", "/dev/shm read-only, seen by doctor", "fail, with the command that mends it")
+def test_decisions_that_nothing_reads(tmp_path):
+    assert len(doctor.parameters(params(), tmp_path)) == 2
+    decision = "{a: {decision: rejected, of: '0123456789012345'}}"
+    (tmp_path / "review.yaml").write_text(f"changes: {{round_0: {decision}, round0: {decision}, round_9: {{}}}}\n")
+    found = doctor.parameters(params(), tmp_path)[-1]
+    assert (found.name, found.status) == ("review.yaml", "warn") and "about round0 are not used" in found.found
+    (tmp_path / "review.yaml").write_text("changes: {round_0: {a: rejected}}\n")
+    found = doctor.parameters(params(), tmp_path)[-1]
+    assert found.status == "fail" and "1 fault(s)" in found.found
+
+
 def test_slices_are_said_from_the_headers(tmp_path):
     root = tmp_path / "raw"
     sagittal = (0.0, 0.0, -1.0, 1.0, 0.0, 0.0, 0.0, -1.0, 0.0)
@@ -256,6 +267,7 @@ def test_slices_are_said_from_the_headers(tmp_path):
     assert project_findings.slices(settings, tmp_path) == []
 
 
+@pytest.mark.unusual("Interruptions", "/dev/shm read-only, seen by doctor", "fail, with the command that mends it")
 def test_shared_memory(monkeypatch):
     assert doctor.shared_memory().status in ("ok", "warn")
     for free, expected in ((2**30, "ok"), (64 * 2**20, "warn")):

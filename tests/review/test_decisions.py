@@ -17,6 +17,8 @@ SOME = Decisions(
     7,
     {
         "survey": {},
+        "1": {},
+        "007": {"12": Decision("rejected", OF)},
         "round_0": {
             "etz_1": Decision("rejected", OF),
             "ein: Fall, «2»": Decision("corrected", OF, MASK),
@@ -63,6 +65,11 @@ def test_the_file_that_is_shipped_has_a_line_for_the_rounds_of_every_preset():
         ("changes: {round_0: {a: {decision: rejected, of: 12}}}\n", "of: found 12"),
         ("changes: {round_0: {a: {decision: corrected, of: '0123456789012345'}}}\n", "of a corrected one mask"),
         ("accepted: {round_0: {a: {decision: rejected, of: '0123456789012345'}}}\n", "allowed: accepted"),
+        (
+            "changes: {round_0: {007: {decision: rejected, of: '0123456789012345'}}}\n",
+            "changes.round_0: .* reads as 7;",
+        ),
+        ("accepted: {1: {a: {decision: accepted, of: '0123456789012345'}}}\n", "accepted: .* reads as 1; .* in quotes"),
         ("changes: {round_0: {size: {decision: rejected, of: '0123456789012345'}}}\n", "round_0.size: DVC passes over"),
         ("accepted: {round_0: {nfiles: {decision: accepted, of: '0123456789012345'}}}\n", "nfiles: DVC passes over"),
         ("<<<<<<< HEAD\nrevision: 1\n=======\n", "not valid YAML"),

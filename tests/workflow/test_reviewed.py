@@ -15,7 +15,14 @@ from gbaseg.volume import Grid, Volume, read, write
 from gbaseg.workflow import layout
 from gbaseg.workflow.appearances import believed_target
 from gbaseg.workflow.pseudo_labels import undisputed_of
-from gbaseg.workflow.reviewed import labelled_targets, on_finer_grid, read_review, say, tumour_volumes_mm3
+from gbaseg.workflow.reviewed import (
+    labelled_targets,
+    of_no_round,
+    on_finer_grid,
+    read_review,
+    say,
+    tumour_volumes_mm3,
+)
 from gbaseg.workflow.singans import still_shows_a_tumour, target_slice
 from gbaseg.workflow.training_sets import target_items
 
@@ -139,11 +146,23 @@ def test_a_decision_about_another_mask_is_not_used_and_is_said(capsys):
     # What somebody has drawn on a scan stays right, whatever a network finds there.
     assert (review.outdated, set(review.decisions)) == (("sound",), {"fair", "odd"})
     assert review.counts == {"corrected": 1, "accepted_though_doubtful": 1, "outdated": 1}
-    say(review)
+    say(review, SETTINGS)
     said = capsys.readouterr().err
     assert "WARNING: round_0: 1 decision(s) of review.yaml are not used: their masks or scans have changed" in said
     layout.REVIEW.write_text(layout.REVIEW.read_text().replace('"sound"', '"gone"', 1))
     assert read_review("round_0").outdated == ("gone",)  # no case of this data set
+
+
+@pytest.mark.unusual("Review", "decisions in review.yaml about a round that params.yaml does not have", "a warning")
+def test_decisions_about_no_round_are_said(capsys):
+    decide(sound="rejected")
+    assert of_no_round(SETTINGS) == ""
+    say(read_review("round_0"), SETTINGS)
+    assert "not used" not in capsys.readouterr().err
+    layout.REVIEW.write_text(layout.REVIEW.read_text().replace("  round_0:\n", "  round0:\n"))
+    say(read_review("round_0"), SETTINGS)
+    said = " ".join(capsys.readouterr().err.split())
+    assert "WARNING: review.yaml: decisions about round0 are not used: params.yaml has survey, round_0, round_1" in said
 
 
 def test_a_corrected_mask_of_another_scan_is_out_of_date():

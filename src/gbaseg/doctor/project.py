@@ -104,16 +104,32 @@ def parameters(load_params: Callable[[], Any], project: Path) -> list[Finding]:
         )
         return [Finding("params.yaml", "fail", str(error), advice)]
     valid = Finding("params.yaml", "ok", "valid")
+    return [valid, *data_set(settings, project), *review(settings, project)]
+
+
+def data_set(settings: Any, project: Path) -> list[Finding]:
+    """The folder of the data set, and its slices."""
     root = settings.dataset.root
     try:
         check_root(Path(root), project)
     except UserError as error:
-        return [valid, Finding("data set", "fail", str(error), "do that first: DVC removes its outputs before it runs")]
+        return [Finding("data set", "fail", str(error), "do that first: DVC removes its outputs before it runs")]
     if (project / root).is_dir():
-        return [valid, Finding("data set", "ok", f"{root} ({settings.dataset.layout})"), *slices(settings, project)]
+        return [Finding("data set", "ok", f"{root} ({settings.dataset.layout})"), *slices(settings, project)]
     if root == type(settings.dataset)().root:
-        return [valid, Finding("data set", "ok", f"{root} is not there yet: dvc repro writes the phantom there")]
-    return [valid, Finding("data set", "fail", f"dataset.root {root}: no such folder", "put the data set there")]
+        return [Finding("data set", "ok", f"{root} is not there yet: dvc repro writes the phantom there")]
+    return [Finding("data set", "fail", f"dataset.root {root}: no such folder", "put the data set there")]
+
+
+def review(settings: Any, project: Path) -> list[Finding]:
+    """Decisions about pseudo-labels; nothing where they are as they should be."""
+    from gbaseg.workflow.reviewed import of_no_round
+
+    try:
+        unused = of_no_round(settings, project)
+    except UserError as error:
+        return [Finding("review.yaml", "fail", str(error))]
+    return [Finding("review.yaml", "warn", unused, "mend the name there, or remove what is left")] if unused else []
 
 
 def slices(settings: Any, project: Path) -> list[Finding]:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -73,6 +73,10 @@ class Decisions:
         """About the cases of a round."""
         return self.rounds.get(round_id, {})
 
+    def of_none(self, rounds: Collection[str]) -> list[str]:
+        """Rounds that something is decided about, and that are none of these: of before, or mistyped."""
+        return [name for name, cases in self.rounds.items() if cases and name not in rounds]
+
     def with_one(self, round_id: str, case: str, decision: Decision | None) -> Decisions:
         """The next revision, with another decision about one case; `None`: there is none.
 
@@ -119,15 +123,15 @@ def parse_decisions(text: str, path: Path) -> Decisions:
     rounds: dict[str, dict[str, Decision]] = {}
     for section in _KEYS[1:]:
         for round_id, cases in _mapping(content.get(section), section, faults).items():
-            known = rounds.setdefault(str(round_id), {})
+            known = rounds.setdefault(round_id, {})
             for case, one in _mapping(cases, f"{section}.{round_id}", faults).items():
                 where = f"{section}.{round_id}.{case}"
-                if reason := _unfit(str(case)):
+                if reason := _unfit(case):
                     faults.append(f"{where}: {reason}")
-                elif str(case) in known:
+                elif case in known:
                     faults.append(f"{where}: decided in both sections; allowed: in one")
                 elif (decision := _decision(one, where, section == "changes", faults)) is not None:
-                    known[str(case)] = decision
+                    known[case] = decision
     if faults:
         advice = f"mend them there; `git checkout {path}` brings back what was committed, without what came after"
         raise UserError("\n".join([f"{path}: {len(faults)} fault(s)", *(f"  {fault}" for fault in faults), advice]))
@@ -141,9 +145,12 @@ def _unfit(case: str) -> str:
     return "DVC passes over keys of that name, so that this would train nothing; allowed: another name of the case"
 
 
-def _mapping(found: Any, where: str, faults: list[str]) -> Mapping[Any, Any]:
+def _mapping(found: Any, where: str, faults: list[str]) -> Mapping[str, Any]:
     if isinstance(found, dict):
-        return found
+        for name in found:
+            if not isinstance(name, str):
+                faults.append(f"{where}: a name that YAML reads as {name!r}; allowed: in quotes")
+        return {name: one for name, one in found.items() if isinstance(name, str)}
     if found is not None:
         faults.append(f"{where}: found {found!r}; allowed: lines of names")
     return {}
@@ -174,7 +181,7 @@ def written(decisions: Decisions) -> str:
     """The text of a file; `parse_decisions` gives the same back."""
     lines = [_HEAD.rstrip("\n"), f"revision: {decisions.revision}", f"changes:{_CHANGES}"]
     for round_id, cases in decisions.rounds.items():
-        lines += _lines(round_id, cases, changes=True) or [f"  {round_id}: {{}}"]
+        lines += _lines(round_id, cases, changes=True) or [f"  {_as_text(round_id)}: {{}}"]
     accepted = [line for item in decisions.rounds.items() for line in _lines(*item, changes=False)]
     lines += [f"accepted:{'' if accepted else ' {}'}{_ACCEPTED}", *accepted]
     return "\n".join([*lines, ""])
@@ -182,12 +189,21 @@ def written(decisions: Decisions) -> str:
 
 def _lines(round_id: str, cases: Mapping[str, Decision], changes: bool) -> list[str]:
     chosen = {case: one for case, one in sorted(cases.items()) if one.changes == changes}
-    return [f"  {round_id}:", *(f"    {_quoted(case)}: {_line(one)}" for case, one in chosen.items())] if chosen else []
+    return (
+        [f"  {_as_text(round_id)}:", *(f"    {_quoted(case)}: {_line(one)}" for case, one in chosen.items())]
+        if chosen
+        else []
+    )
 
 
 def _line(decision: Decision) -> str:
     parts = {"decision": decision.kind, "of": decision.of, **({"mask": decision.mask} if decision.mask else {})}
     return f"{{{', '.join(f'{key}: {_quoted(value)}' for key, value in parts.items())}}}"
+
+
+def _as_text(round_id: str) -> str:
+    """In quotes where it has to be, or YAML would take it for a number, say."""
+    return round_id if parse_yaml(round_id, round_id) == round_id else _quoted(round_id)
 
 
 def _quoted(text: str) -> str:

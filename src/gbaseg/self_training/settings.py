@@ -132,3 +132,8 @@ class SelfTrainingSettings(Settings):
     def last(self) -> str:
         """Id of the last round."""
         return self.rounds[-1].id
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Of all that make pseudo-labels, in their order: the survey and the rounds."""
+        return ("survey", *(item.id for item in self.rounds))

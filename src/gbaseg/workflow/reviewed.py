@@ -15,7 +15,7 @@ import numpy as np
 
 from gbaseg import volume
 from gbaseg.cases import Case
-from gbaseg.errors import UserError
+from gbaseg.errors import UserError, some_of
 from gbaseg.params import Params
 from gbaseg.review.corrected import mask_path
 from gbaseg.review.decisions import Decision, hash_of, read_decisions
@@ -142,8 +142,23 @@ def tumour_volumes_mm3(settings: Params, labelled: Sequence[Labelled], round_id:
     }  # fmt: skip
 
 
-def say(review: Review) -> None:
+def of_no_round(settings: Params, project: Path = Path()) -> str:
+    """What to say of decisions about rounds that params.yaml does not have; empty where there are none.
+
+    Raises:
+        UserError: the file has faults.
+    """
+    rounds = settings.self_training.ids
+    unheard = read_decisions(project / layout.REVIEW).of_none(rounds)
+    if not unheard:
+        return ""
+    return f"{layout.REVIEW}: decisions about {some_of(unheard)} are not used: params.yaml has {', '.join(rounds)}"
+
+
+def say(review: Review, settings: Params) -> None:
     """What a stage does with the decisions, in its log."""
+    if unused := of_no_round(settings):
+        log(f"WARNING: {unused}")
     if review.outdated:
         log(
             f"WARNING: {review.round_id}: {len(review.outdated)} decision(s) of {layout.REVIEW} are not used: their "

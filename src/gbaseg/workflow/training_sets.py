@@ -104,7 +104,7 @@ def target_items(settings: Params, review: Review, fine: bool, work: Path) -> li
         items = [replace(item, weight=weights[item.name]) for item in items]
     of_each = ", ".join(f"{name} of {count}" for name, count in left_out.items())
     log(f"{len(items)} of {len(training_cases())} pseudo-labelled target cases; left out as doubtful: {of_each}")
-    say(review)
+    say(review, settings)
     return items
 
 
