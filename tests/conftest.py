@@ -59,7 +59,7 @@ LONGEST = [
     "commands/test_study_run.py", "commands/test_experiments.py", "pipeline/test_sharing.py",
     "pipeline/test_tiny.py", "translation/test_training.py", "augmentation/test_training.py",
     "augmentation/test_equivalence.py", "pipeline/test_review.py", "review/test_command.py",
-    "segmentation/test_training.py", "segmentation/test_prediction.py",
+    "segmentation/test_training.py", "segmentation/test_prediction.py", "segmentation/test_training_faults.py",
 ]  # fmt: skip
 
 

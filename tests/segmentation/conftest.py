@@ -10,12 +10,14 @@ from unittest import mock
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from gbaseg.runtime.store import Store
 from gbaseg.segmentation import dataset
 from gbaseg.segmentation.dataset import TrainingItem, prepare
 from gbaseg.segmentation.settings import NetworkSettings, SegmentationSettings
-from gbaseg.segmentation.training import train_folds
+from gbaseg.segmentation.training import train_fold, train_folds
 from gbaseg.segmentation.workspace import Workspace
 from gbaseg.volume import Grid, Volume, write
 
@@ -121,3 +123,35 @@ def workspace(prepared, tmp_path) -> Workspace:
     copy = Workspace(tmp_path / "nnunet")
     shutil.copytree(prepared.workspace.root, copy.root)
     return copy
+
+
+@pytest.fixture
+def train(prepared, workspace, tmp_path, monkeypatch):
+    """Train fold 0 for 2 epochs of 2 iterations, with a checkpoint after the first; gives the weights by name."""
+    monkeypatch.setattr("gbaseg.segmentation.trainer.CHECKPOINT_EVERY", 1)
+
+    def call(name: str, seed: int = 7, warm_start=None, epochs: int = 2, **settings) -> dict[str, torch.Tensor]:
+        train_fold(
+            workspace,
+            tmp_path / f"{name}.safetensors",
+            tmp_path / "curves" / name,
+            prepared.settings.model_copy(update=settings),
+            fold=0,
+            epochs=epochs,
+            seed=seed,
+            name=name,
+            warm_start=warm_start,
+        )
+        return load_file(tmp_path / f"{name}.safetensors")
+
+    return call
+
+
+@pytest.fixture
+def equal():
+    """Whether two networks have the same weights, bit by bit."""
+
+    def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
+        return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+    return same

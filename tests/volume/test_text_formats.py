@@ -7,7 +7,6 @@ import pytest
 import SimpleITK as sitk
 
 from gbaseg.errors import UserError
-from gbaseg.integrity import read_checked
 from gbaseg.volume import Grid, Volume, read, read_grid, write
 
 GRID = Grid((4, 5, 6), (5.0, 3.0, 2.0), (1.5, -2.0, 7.0), (0.8, -0.6, 0.0, 0.6, 0.8, 0.0, 0.0, 0.0, 1.0))
@@ -19,12 +18,6 @@ def image(dtype=np.int16):
     out.SetOrigin(GRID.origin_xyz_mm)
     out.SetDirection(GRID.direction)
     return out
-
-
-def fault(path):
-    volume, flaws = read_checked(path)
-    assert volume is None and len(flaws) == 1
-    return flaws[0].found
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -58,7 +51,7 @@ def test_formats_that_are_not_written(tmp_path, name):
 
 @pytest.mark.unusual("Scans and masks", ".img, .tif, .png, .mnc, .dcm", "a fault that names the formats that are read")
 @pytest.mark.parametrize("name", ["s.img", "s.tif", "s.png", "s.mnc", "s.dcm", "s.gz", "s"])
-def test_other_formats(tmp_path, name):
+def test_other_formats(tmp_path, fault, name):
     (tmp_path / name).write_bytes(b"something")
     assert "no format that is read" in fault(tmp_path / name)
 
@@ -66,7 +59,7 @@ def test_other_formats(tmp_path, name):
 @pytest.mark.unusual("Scans and masks", "a cut-off .raw, .mha, .nrrd or compressed .zraw", "a fault")
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize(("suffix", "data"), [(".mha", ".mha"), (".mhd", ""), (".nrrd", ".nrrd"), (".nhdr", "")])
-def test_cut_off_and_damaged(tmp_path, suffix, data, packed):
+def test_cut_off_and_damaged(tmp_path, fault, suffix, data, packed):
     path = tmp_path / f"s{suffix}"
     sitk.WriteImage(image(), str(path), useCompression=packed)
     voxels = path if data else next(other for other in tmp_path.iterdir() if other != path)
@@ -81,7 +74,7 @@ def test_cut_off_and_damaged(tmp_path, suffix, data, packed):
 
 
 @pytest.mark.unusual("Scans and masks", "a .mhd whose .raw is missing or in another folder", "a fault; not read")
-def test_the_file_of_voxels(tmp_path):
+def test_the_file_of_voxels(tmp_path, fault):
     path = tmp_path / "in" / "s.mhd"
     path.parent.mkdir()
     sitk.WriteImage(image(), str(path))
@@ -118,7 +111,7 @@ def test_the_file_of_voxels(tmp_path):
         ("ObjectType = Image", "ObjectType", "no MetaImage header"),
     ],
 )  # fmt: skip
-def test_metaimage_headers_that_are_refused(tmp_path, old, new, says):
+def test_metaimage_headers_that_are_refused(tmp_path, fault, old, new, says):
     path = tmp_path / "s.mha"
     sitk.WriteImage(image(), str(path))
     content = path.read_bytes()
@@ -142,7 +135,7 @@ def test_metaimage_headers_that_are_refused(tmp_path, old, new, says):
         ("NRRD000", "NERD000", "no NRRD header"),
     ],
 )  # fmt: skip
-def test_nrrd_headers_that_are_refused(tmp_path, old, new, says):
+def test_nrrd_headers_that_are_refused(tmp_path, fault, old, new, says):
     path = tmp_path / "s.nrrd"
     sitk.WriteImage(image(), str(path))
     content = path.read_bytes()
@@ -173,7 +166,7 @@ def test_signs_in_an_nrrd_header(tmp_path, line, end):
 )
 @pytest.mark.parametrize("suffix", [".mhd", ".nhdr"])
 @pytest.mark.parametrize("name", ["Müller".encode(), "Müller".encode("latin-1"), "Wiązka 頭".encode()])
-def test_the_file_of_voxels_has_a_name_with_an_accent(tmp_path, suffix, name):
+def test_the_file_of_voxels_has_a_name_with_an_accent(tmp_path, fault, suffix, name):
     path, voxels = tmp_path / os.fsdecode(name + suffix.encode()), tmp_path / os.fsdecode(name + b".raw")
     sitk.WriteImage(image(), str(tmp_path / f"s{suffix}"))
     (tmp_path / "s.raw").rename(voxels)

@@ -1,6 +1,5 @@
-"""Copies by the rules' factors, and those that follow the target, anew in every round."""
+"""Copies that follow the target, anew in every round."""
 
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -11,86 +10,11 @@ from gbaseg.augmentation.appearance import measure
 from gbaseg.cases import Case, read_table, write_table
 from gbaseg.stages import adapt, augment
 from gbaseg.volume import Grid, Volume
-from gbaseg.workflow import appearances, copies, layout, singans
+from gbaseg.workflow import copies, layout, singans
 from gbaseg.workflow.changes import changes_of
 from gbaseg.workflow.context import read_json, write_json
 from gbaseg.workflow.training_sets import source_items
 from gbaseg.workflow.verdict import Verdict
-
-ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def project(tmp_path, monkeypatch):
-    """Two pseudo-target cases with tumours of 64 and 8 mm3, one target case."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("GBASEG_DEVICE", "cpu")
-    # Here, and not in a worker, which would import torch for seconds.
-    for module in (appearances, copies, singans):
-        monkeypatch.setattr(module, "run_tasks", lambda tasks, **_: [task.function(**task.arguments) for task in tasks])
-    rng = np.random.default_rng(0)
-    for folder, domain, sizes in (
-        (layout.TRANSLATED, "source", {"s1": 4, "s2": 2}),
-        (layout.STANDARD, "target", {"t1": 3}),
-    ):
-        cases = []
-        for name, size in sizes.items():
-            label = np.zeros((8, 12, 12), np.uint8)
-            label[2 : 2 + size, 3 : 3 + size, 3 : 3 + size] = 1
-            image = (0.3 + 0.1 * rng.random(label.shape) + 0.3 * label).astype(np.float32)
-            one = Case(name, name, "A", domain, "train", "MR", f"images/{name}.nii.gz", f"labels/{name}.nii.gz")
-            grid = Grid(label.shape, (1.0, 1.0, 1.0))
-            volume.write(Volume(image, grid), folder / one.image)
-            volume.write(Volume(label, grid), folder / one.label)
-            volume.write(Volume(label, grid), layout.pseudo_labelled("survey") / "standard" / f"{name}.nii.gz")
-            cases.append(one)
-        write_table(cases, folder)
-    layout.SINGAN_MODEL.mkdir(parents=True)
-    settings = (ROOT / "presets/default.yaml").read_text()
-    return lambda arm: Path("params.yaml").write_text(settings.replace("  arm: gba #", f"  arm: {arm} #"))
-
-
-def test_online_writes_no_copies_but_what_training_chooses_from(project):
-    project("online")
-    augment.run()
-    assert read_table(layout.AUGMENTED) == []
-    ways = tuple((1, factor, 0.0) for factor in (0.5, 0.7, 1.4, 1.7))
-    assert copies.read_choices([layout.AUGMENTED]) == {"s1": ways, "s2": ways}
-    assert [(item.name, item.weight, item.rescaled) for item in source_items(params.load(), [layout.AUGMENTED])] == [
-        ("s1", 5, ways),
-        ("s2", 5, ways),
-    ]
-    metrics = read_json(layout.METRICS / "appearance.json")
-    assert (metrics["copies"], metrics["unaltered_share"]) == (0, 0.2)
-
-
-def test_naive_writes_them_and_leaves_training_nothing_to_choose(project):
-    project("naive")
-    augment.run()
-    assert copies.read_choices([layout.AUGMENTED]) == {}
-    items = {item.name: item for item in source_items(params.load(), [layout.AUGMENTED])}
-    assert len(items) == 2 * 5 and not any(item.rescaled for item in items.values())
-    assert {item.weight for item in items.values()} == {1}
-    before, after = (volume.read(items[name].image).array for name in ("s1", "s1_all_l0.5"))
-    mask = volume.read(items["s1"].label).array == 1
-    np.testing.assert_allclose(after[mask], 0.5 * before[mask], rtol=1e-6)
-    assert np.array_equal(after[~mask], before[~mask])
-
-
-@pytest.mark.parametrize(("draws", "weight", "unaltered"), [("factors", Fraction(1, 2), 1 / 5), ("images", 1, 1 / 9)])
-def test_two_start_scales_share_the_draws_of_their_factor(project, monkeypatch, draws, weight, unaltered):
-    """Issue of the comparison: gba's 8 copies of a case beside naive's 4 are another share of unaltered images."""
-    monkeypatch.setattr(copies, "load_model", lambda *_: "a model")
-    monkeypatch.setattr(copies, "blend_in", lambda image, altered, mask, **_: altered)
-    project("gba")
-    path = Path("params.yaml")
-    path.write_text(path.read_text().replace("draws: factors", f"draws: {draws}"))
-    augment.run()
-    weights = {item.name: item.weight for item in source_items(params.load(), [layout.AUGMENTED])}
-    assert len(weights) == 2 * 9
-    assert {name: value for name, value in weights.items() if "_k" not in name} == {"s1": 1, "s2": 1}
-    assert {value for name, value in weights.items() if "_k" in name} == {weight}
-    assert read_json(layout.METRICS / "appearance.json")["unaltered_share"] == pytest.approx(unaltered, abs=1e-4)
 
 
 def label_target(round_id, tumours, doubted=()):
@@ -254,7 +178,10 @@ def test_copies_are_altered_as_asked_and_told(adaptive):
     volume.write(Volume(label, grid), layout.TRANSLATED / "labels/s1.nii.gz")
     augment.run()
     adapt.run("round_0")
-    plain = {case.case: volume.read(layout.adapted("round_0") / case.image).array for case in copies_of_round_0()}
+    plain = {
+        case.case: volume.read(layout.adapted("round_0") / case.image).array
+        for case in read_table(layout.adapted("round_0"))
+    }
     path = Path("params.yaml")
     text = settings_before = path.read_text()
     for kind in ("diameter", "compartments", "texture", "edges"):
@@ -266,7 +193,7 @@ def test_copies_are_altered_as_asked_and_told(adaptive):
     assert told.keys() == plain.keys() and all(len(one) == 4 for one in told.values())
     assert {one["texture"] for one in told.values()} <= {"t0", "t1", "t2", "t3", "t4"}, "t5 is doubted"
     sizes = set()
-    for case in copies_of_round_0():
+    for case in read_table(layout.adapted("round_0")):
         image, label = (volume.read(layout.adapted("round_0") / name) for name in (case.image, case.label))
         original = volume.read(layout.TRANSLATED / f"labels/{case.patient}.nii.gz")
         sizes.add(int((label.array == 1).sum()) - int((original.array == 1).sum()))
@@ -280,91 +207,3 @@ def test_copies_are_altered_as_asked_and_told(adaptive):
     assert {one["diameter"] for name, one in told.items() if name.startswith("s1")} == {0.8}, (
         "216 mm3, the target's have 45"
     )
-
-
-def copies_of_round_0():
-    return read_table(layout.adapted("round_0"))
-
-
-@pytest.fixture
-def hearts(project):
-    """Blood within muscle, and beside it more: 0.4, 0.6 and 0.5 on 0.3; the target's are 0.7, 0.2, 0.8."""
-    grid = Grid((8, 12, 12), (1.0, 1.0, 1.0))
-    rng = np.random.default_rng(2)
-
-    def draw(folder, domain, names, means, labels):
-        cases = []
-        for number, name in enumerate(names):
-            label = np.zeros(grid.shape, np.uint8)
-            label[2:7, 2:8, 2:8] = 2
-            label[3:6, 3 : 6 + number % 2, 3:7] = 1
-            label[3:6, 3 : 6 + number % 2, 9:11] = 3
-            noise = 0.02 * rng.standard_normal(label.shape)
-            one = Case(name, name, "A", domain, "train", "MR", f"images/{name}.nii.gz", f"labels/{name}.nii.gz")
-            volume.write(Volume((np.array(means)[label] + noise).astype(np.float32), grid), folder / one.image)
-            volume.write(Volume(label, grid), folder / one.label)
-            volume.write(Volume(label, grid), labels / f"{name}.nii.gz")
-            cases.append(one)
-        write_table(cases, folder)
-
-    labels = layout.pseudo_labelled("survey") / "standard"
-    draw(layout.TRANSLATED, "source", ["s1", "s2"], [0.3, 0.4, 0.6, 0.5], labels)
-    draw(layout.STANDARD, "target", [f"t{n}" for n in range(5)], [0.3, 0.7, 0.2, 0.8], labels)
-    rows = [f"t{n},{name},100,nan,1,1.0," for n in range(5) for name in ("LV", "MYO", "RV")]
-    columns = "case,structure,volume_mm3,fold_dice,pieces,largest_share,doubts"
-    (layout.pseudo_labelled("survey") / "pseudo_labels.csv").write_text("\n".join([columns, *rows, ""]))
-    Verdict().write(layout.decision("survey"))
-    rule = "{{name: {0}, structure: {0}, lambdas: [], adaptive: {1}}}"
-    rules = ", ".join(rule.format(name, count) for name, count in (("LV", 3), ("MYO", 3), ("RV", 2)))
-    Path("params.yaml").write_text(
-        "dataset: {structures: {LV: 1, MYO: 2, RV: 3}, known_labels: [1, 2, 3]}\n"
-        f"augmentation: {{arm: naive, together: true, rules: [{rules}]}}\n"
-    )
-
-
-def test_one_copy_shows_all_structures_as_the_target_does(hearts):
-    """A contrast within muscle that has itself been altered is against what the muscle is now."""
-    augment.run()
-    adapt.run("round_0")
-    folder = layout.adapted("round_0")
-    found = {row.case: row for row in copies_of_round_0()}
-    names = ("LV-MYO-RV_la1", "LV-MYO-RV_la2", "LV-MYO_la3")
-    assert sorted(found) == [f"s{n}_{name}" for n in (1, 2) for name in names]
-    for row in found.values():
-        image, label = (volume.read(folder / path).array for path in (row.image, row.label))
-        blood, muscle, beside = (image[label == value].mean() for value in (1, 2, 3))
-        assert (blood, muscle) == (pytest.approx(0.7, abs=0.08), pytest.approx(0.2, abs=0.05))
-        assert beside == pytest.approx(0.8 if "RV" in row.case else 0.5, abs=0.05)
-        before = volume.read(layout.TRANSLATED / f"images/{row.patient}.nii.gz").array
-        assert np.array_equal(image[label == 0], before[label == 0])
-    metrics = read_json(layout.coverage("round_0"))
-    for about in (metrics, *metrics["others"].values()):
-        distance = about["energy_distance_to_target"]
-        assert distance["after"] < 0.5 * distance["before"]
-    assert (metrics["copies"], metrics["unaltered_share"]) == (6, 0.25)
-    # What pictures show of a case: each rule by itself.
-    for rule, count in zip(params.load().augmentation.rules, (3, 3, 2), strict=True):
-        assert len(changes_of(rule, "s1", "round_0")) == count
-
-
-def test_one_structure_at_a_time_leaves_the_others_as_they_were(hearts):
-    path = Path("params.yaml")
-    distances = {}
-    for together, count in (("true", 6), ("false", 16)):
-        path.write_text(path.read_text().replace("together: true", f"together: {together}"))
-        augment.run()
-        adapt.run("round_0")
-        metrics = read_json(layout.coverage("round_0"))
-        assert metrics["copies"] == count
-        distances[together] = metrics["energy_distance_to_target"]["after"]
-    assert distances["true"] < 0.5 * distances["false"]
-
-
-def test_what_is_altered_together_begins_at_the_same_scales(hearts):
-    path = Path("params.yaml")
-    text = path.read_text()
-    for change, fault in (("arm: online", "arm online rescales one structure at a time"), ("k_star: [1, 2]", "k_star")):
-        old = "arm: naive" if "arm" in change else "adaptive: 2"
-        path.write_text(text.replace(old, change if "arm" in change else f"adaptive: 2, {change}"))
-        with pytest.raises(params.UserError, match=fault):
-            params.load()
