@@ -24,16 +24,10 @@ class Row(NamedTuple):
     said: str
 
 
-def _place(path: Path) -> tuple[str, list[str]]:
-    """What files are sorted by: rooms in turn, and a folder within one as a file of that name would be."""
-    room, *names = path.relative_to(TESTS).parts
-    return room, [name.removeprefix("test_") for name in names]
-
-
 def rows() -> list[Row]:
     """Every mark of every test, in the order of files and lines."""
     found = []
-    for path in sorted(TESTS.rglob("test_*.py"), key=_place):
+    for path in sorted(TESTS.rglob("test_*.py")):
         text = path.read_text(encoding="utf-8")
         if "unusual(" not in text:
             continue  # most of them, and parsing is what takes long
