@@ -11,6 +11,12 @@ from pathlib import Path
 
 import dvc  # noqa: F401 - its log goes where standard output led when it was imported: not to a test's, which is closed
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+
+# A busy machine is no fault.
+hypothesis_settings.register_profile("gbaseg", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("gbaseg")
 
 # What is imported and collected stays: looked through again and again for garbage, it takes a fifth of all time.
 gc.disable()

@@ -38,7 +38,7 @@ def test_eq_7():
     np.testing.assert_allclose(blend(psi, x_lambda, x_lambda, y_hat), 0.25 * psi + 0.75 * x_lambda, rtol=1e-6)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 2**32 - 1),
     centre=st.tuples(st.integers(0, 63), st.integers(0, 63)),

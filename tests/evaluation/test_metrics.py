@@ -30,7 +30,7 @@ def ball(shape, centre, radius):
     return sum((axis - at) ** 2 for axis, at in zip(grid, centre, strict=True)) <= radius**2
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(mask_pairs(), st.tuples(SPACING, SPACING, SPACING))
 def test_assd_equals_medpy(masks, spacing):
     reference, prediction = masks
@@ -45,7 +45,7 @@ def test_assd_equals_medpy(masks, spacing):
     assert distances.prediction_to_reference.mean() == pytest.approx(back, rel=CLOSE, abs=1e-12)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(mask_pairs())
 def test_dice_equals_medpy(masks):
     reference, prediction = masks
@@ -53,7 +53,7 @@ def test_dice_equals_medpy(masks):
     assert dice(reference, prediction) == pytest.approx(medpy.dc(prediction, reference), rel=CLOSE)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(mask_pairs(), st.tuples(SPACING, SPACING, SPACING))
 def test_assd_does_not_know_which_mask_is_which(masks, spacing):
     first, second = masks

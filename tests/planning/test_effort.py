@@ -74,7 +74,7 @@ def test_more_hours_never_give_less_and_are_never_exceeded(asked, layout, gpu):
         choices, _ = decide(wanted, found.place)
         return {key: amount(choices[key].value) for key in GROW}
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     @given(st.lists(st.floats(0.12, 1e5), min_size=2, max_size=4))
     def holds(hours):
         plans = [at(one) for one in sorted(hours)]

@@ -182,7 +182,6 @@ def test_what_was_answered_survives_kill_9(served):
         one = served()
         mark = one.ask("/api/state")[1]["mark"]
         killer = threading.Timer(0.05 + 0.1 * turn, one.process.send_signal, [signal.SIGKILL])
-        killer.start()
         number = 0
         asked = {}
         try:
@@ -192,6 +191,8 @@ def test_what_was_answered_survives_kill_9(served):
                 status, found = one.ask("/api/decide", case=case, decision=kind, mark=mark)
                 assert status == 200
                 saved[case], mark, asked, number = kind, found["mark"], {}, number + 1
+                if number == 1:
+                    killer.start()  # how long the first answer takes is the machine's
         except (OSError, http.client.HTTPException):
             killer.join()
         one.process.wait(timeout=30)
@@ -199,4 +200,3 @@ def test_what_was_answered_survives_kill_9(served):
         # The last one may be there though its answer did not come.
         assert found in (saved, {**saved, **asked})
         saved = found
-        assert number > 0

@@ -1,8 +1,11 @@
 """Tasks side by side: order, failures, threads."""
 
+import itertools
 import os
 import signal
+import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,6 +16,7 @@ from gbaseg.runtime.engine import GPU_TASKS, WORKERS, Task, TaskFailed, run, thr
 from gbaseg.runtime.engine.task import attempt
 
 pytestmark = pytest.mark.processes
+FOUR = threading.Barrier(4)
 
 
 def square(value):
@@ -122,21 +126,26 @@ def where(seconds):
     return os.getpid()
 
 
-def test_tasks_of_a_moment_run_in_threads_of_this_process(monkeypatch):
+def meet():
+    """Waits until three others are at it."""
+    FOUR.wait(60)
+    return os.getpid()
+
+
+def test_tasks_of_a_moment_run_in_threads_of_this_process_side_by_side(monkeypatch):
     monkeypatch.setenv(WORKERS, "4")
-    started = time.monotonic()
-    assert run([Task(f"{n}", where, {"seconds": 0.1}) for n in range(12)], light=True) == [os.getpid()] * 12
-    assert time.monotonic() - started < 1.2  # side by side
+    monkeypatch.setattr(engine.local, "_START_S", 60.0)
+    assert run([Task(f"{n}", meet) for n in range(12)], light=True) == [os.getpid()] * 12
     with pytest.raises(TaskFailed, match=r"(?s)fold 3 failed.*the seventh seal"):
         run([Task("fold 3", fail), Task("fold 4", where, {"seconds": 0.1})], light=True)
 
 
 def test_those_that_take_longer_than_processes_take_to_start_go_to_processes(monkeypatch):
     monkeypatch.setenv(WORKERS, "2")
-    monkeypatch.setattr(engine.local, "_START_S", 0.15)
+    times = itertools.chain([0.0] * 4, itertools.repeat(engine.local._START_S + 1.0))  # at the start, of three tasks
+    monkeypatch.setattr(engine.local, "time", SimpleNamespace(monotonic=lambda: next(times)))
     found = run([Task(f"{n}", where, {"seconds": 0.1}) for n in range(8)], light=True)
-    here = found.count(os.getpid())
-    assert 2 <= here < 8 and found[:here] == [os.getpid()] * here
+    assert found[:3] == [os.getpid()] * 3 and os.getpid() not in found[3:] and len(found) == 8
     monkeypatch.setenv(WORKERS, "1")
     assert run([Task(f"{n}", where, {"seconds": 0.1}) for n in range(4)], light=True) == [os.getpid()] * 4
 

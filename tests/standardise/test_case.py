@@ -81,7 +81,7 @@ def test_intensities_inside_are_the_scans_own_scaled():
     crop_z=st.sampled_from([None, 3, 9]),
     seed=st.integers(0, 99),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_at_the_standard_spacing_a_mask_comes_back_exactly(axes, angles, centre, crop, crop_z, seed):
     """Whatever the scan's axes, tilt and the crop: inside the crop every voxel returns to its place."""
     columns, signs = axes
@@ -117,7 +117,7 @@ def test_at_the_standard_spacing_a_mask_comes_back_exactly(axes, angles, centre,
     angle=st.floats(-0.3, 0.3),
     seed=st.integers(0, 99),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_a_standard_mask_survives_a_finer_scan(axes, spacing, angle, seed):
     """standard -> raw -> standard, the scan finer than the standard grid: nearest neighbours return."""
     columns, signs = axes

@@ -120,7 +120,7 @@ def test_a_blurred_edge_gets_steeper():
 
 
 @given(level=st.floats(0.0, 1.0), alpha=st.floats(0.1, 1.9))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_a_constant_image_stays(level, alpha):
     # Also at the borders: edges are replicated.
     image = np.full((5, 7, 6), level, dtype=np.float32)

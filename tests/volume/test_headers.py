@@ -143,7 +143,7 @@ def saved(path, case, scans):
 @given(case=headers())
 @example(case=plain_header())
 @example(case=sheared_a_little())
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
 def test_a_fault_or_a_mask_where_the_scan_is(tmp_path_factory, scans, case):
     folder = tmp_path_factory.mktemp("one", numbered=True) if EXAMPLES < 100 else tmp_path_factory.getbasetemp()
     path, out = folder / "s.nii", folder / "m.nii.gz"

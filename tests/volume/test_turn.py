@@ -53,7 +53,7 @@ def test_every_turn_leaves_each_voxel_in_its_place_and_is_undone(columns, signs)
     st.sampled_from(AXES),
     st.tuples(*[st.floats(-0.4, 0.4)] * 3),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_oblique_scans_turn_as_itk_turns_them(axes, angles):
     """Below 45 degrees in all, the nearest axes are clear and ITK's own orientation filter is the reference."""
     tilt = rotation(*angles)

@@ -23,7 +23,7 @@ def position(grid: Grid, index_zyx: tuple[int, ...]) -> np.ndarray:
     start=st.tuples(*[st.integers(-4, 6)] * 3),
     shape=st.tuples(*[st.integers(1, 8)] * 3),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_crop_leaves_voxels_in_place_and_can_be_undone(start, shape):
     rng = np.random.default_rng(0)
     volume = Volume(rng.normal(size=(5, 6, 7)), Grid((5, 6, 7), (2.0, 0.5, 0.7), (3.0, -2.0, 9.0), OBLIQUE))
