@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 from gbaseg.errors import UserError
-from gbaseg.runtime.ending import kept
 from gbaseg.runtime.engine import sealed
 from gbaseg.runtime.engine.task import Task
 from gbaseg.runtime.leftovers import discard
@@ -127,8 +126,7 @@ class Call:
         """Hand back what came of a task."""
         path = self.folder / "outcomes" / str(task)
         try:
-            with kept():
-                content = sealed.sealed(done)
+            content = sealed.sealed(done)
         except Exception as error:
             content = sealed.sealed(Done(f"its result cannot be handed back: {error}", None, done.where))
         with written_whole(path) as partial:

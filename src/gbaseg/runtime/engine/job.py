@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from gbaseg.errors import UserError
-from gbaseg.runtime.ending import Ended, allow, kill_children, listen, on_first_signal
+from gbaseg.runtime.ending import Ended, allow, kept, kill_children, listen, on_first_signal
 from gbaseg.runtime.engine.calls import Call, Done, Record
 from gbaseg.runtime.engine.local import WORKERS, use_threads
 from gbaseg.runtime.engine.task import attempt
@@ -42,7 +42,8 @@ def run_pack(folder: str, pack: int) -> None:
         return
     _settle_in(call, record, pack)
     try:
-        _run_tasks(call, record, pack)
+        with kept():
+            _run_tasks(call, record, pack)
     except Ended as ended:
         _leave(call, pack, ended)
 
