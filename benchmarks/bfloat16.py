@@ -77,7 +77,8 @@ def passes(network: torch.nn.Module, images: torch.Tensor) -> None:
 
 def compare(what: str, plain: torch.nn.Module, half: torch.nn.Module, images: torch.Tensor, turns: int) -> Figure:
     """Both, turn by turn."""
-    passes(plain, images), passes(half, images)  # the first passes choose kernels
+    for network in (plain, half):
+        passes(network, images)  # the first passes choose kernels
     about = f"{what}, {STEPS} passes of {' x '.join(map(str, images.shape))}, one thread"
     note = ""
     if not has_bfloat16():
@@ -97,6 +98,8 @@ def main(turns: int) -> None:
     plain = network_of(network, (z, y, x))
     half = copy.deepcopy(plain)
     suit(half, CPU)
+    if network.patch_size_zyx is None or network.batch_size is None:
+        raise click.ClickException("params.yaml: segmentation.network: patch_size_zyx and batch_size have to be there")
     patches = torch.rand(network.batch_size, 1, *network.patch_size_zyx)
     cyclegan = settings.translation.cyclegan
     generator = Generator(cyclegan.generator_width, cyclegan.residual_blocks, cyclegan.generator_halvings)

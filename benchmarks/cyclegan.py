@@ -7,6 +7,7 @@ On a GPU: `--size 256 --width 64 --blocks 9 --batch 1 --steps 200` is the paper'
 
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
@@ -31,7 +32,7 @@ def busy(train: Callable[[int], object], few: int, many: int) -> Figure:
     Of the steps between two trainings: libraries' start and the recording of a step are in both. Few steps: a
     profile's events take longer to read than the steps take.
     """
-    (wall, kernels), (more_wall, more_kernels) = (times(lambda steps=steps: train(steps)) for steps in (few, many))
+    (wall, kernels), (more_wall, more_kernels) = (times(partial(train, steps)) for steps in (few, many))
     wall, kernels = more_wall - wall, more_kernels - kernels
     share = f"kernels / wall time of {many - few} steps"
     return Figure("CycleGAN, GPU busy", kernels, wall, "s", "wall time", kernels / wall, 1, 0.9, share)
@@ -63,7 +64,8 @@ def main(size: int, width: int, blocks: int, batch: int, steps: int, turns: int)
         with tempfile.TemporaryDirectory() as scratch:
             train_cyclegan(source, target, settings, 1, device, Path(scratch))
 
-    train("fast", 5), train("reference", 5)  # kernels are chosen
+    for mode in ("fast", "reference"):
+        train(mode, 5)  # kernels are chosen
     on_gpu = device.type == "cuda"
     about = f"CycleGAN, {size} x {size}, batch {batch}, width {width}, {blocks} blocks, {steps} steps, {device.type}"
     figures = [

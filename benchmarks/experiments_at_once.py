@@ -11,6 +11,7 @@ import os
 import shutil
 import tempfile
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import click
@@ -59,7 +60,7 @@ def main(project: Path | None) -> None:
                 shutil.rmtree(folders[way] / of_runs, ignore_errors=True)
             git("checkout", "--", ".", folder=folders[way])
             os.sched_setaffinity(0, cores)  # what is started inherits it
-            times[way] = seconds(lambda way=way, options=options: run_in(folders[way], *_GRID, *options, **_ONE_CORE))
+            times[way] = seconds(partial(run_in, folders[way], *_GRID, *options, **_ONE_CORE))
             os.sched_setaffinity(0, all_cores)
         results = {way: made(folder) for way, folder in folders.items()}
         assert len(results["serial"]) == 6 and all(one == results["serial"] for one in results.values()), "they differ"

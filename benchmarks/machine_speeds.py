@@ -30,7 +30,9 @@ def main(name: str, about: str) -> None:
     }
     known, gpu = known_machines(), would_compute_on() != PROCESSOR
     # What a step takes besides its computing was measured by itself; a run's stages do not tell the two apart.
-    steps = next((one["steps"] for one in (known.get(name, {}), *known.values()) if one.get("steps")), {})
+    steps: dict[str, float] = next(
+        (one["steps"] for one in (known.get(name, {}), *known.values()) if one.get("steps")), {}
+    )
     machines = known | {name: {"about": about, "gpu": gpu, "speeds": speeds, **({"steps": steps} if gpu else {})}}
     path = files("gbaseg.cost").joinpath("machines.json")
     path.write_text(json.dumps(machines, indent=1) + "\n", encoding="utf-8")  # type: ignore[attr-defined]

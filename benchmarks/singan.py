@@ -73,7 +73,8 @@ def main(size: int, iterations: int, turns: int, bar: float, minutes: tuple[floa
     def train(**changes: object) -> None:
         train_one(image, SinGANSettings(iterations=iterations).model_copy(update=changes))
 
-    train(iterations=1, mode="fast"), train(iterations=1, mode="reference")  # kernels are chosen
+    for mode in ("fast", "reference"):
+        train(iterations=1, mode=mode)  # kernels are chosen
     about = (
         f"{size} x {size}, K = {make_pyramid((size, size)).last_scale}, {iterations} iterations a scale, {device.type}"
     )
@@ -96,11 +97,16 @@ def main(size: int, iterations: int, turns: int, bar: float, minutes: tuple[floa
         ),
     ]  # fmt: skip
     fast = SinGANSettings(iterations=iterations)
+
+    def one_after_the_other() -> None:
+        for seed in range(2):
+            train_one(image, fast, seed)
+
     figures.append(
         in_turns(
             f"two SinGANs in one network, {about}",
             lambda: train_some(image, fast, range(2)),
-            lambda: [train_one(image, fast, seed) for seed in range(2)],
+            one_after_the_other,
             turns,
             "mode fast, one after the other",
         )

@@ -22,6 +22,7 @@ from torch.utils._pytree import tree_map_only
 
 from gbaseg.augmentation.settings import AugmentationSettings, SinGANSettings
 from gbaseg.augmentation.singan.equivalence import Traits, compare, traits_of
+from gbaseg.augmentation.singan.scale import ScaleReport
 from gbaseg.augmentation.singan.training import Wanted, train_singan
 from gbaseg.runtime.device import choose_device
 from gbaseg.runtime.engine import Task, run
@@ -59,7 +60,7 @@ def train(mode: str, size: int, iterations: int, seed: int, bfloat16: bool) -> T
     image, mask = slice_like_a_head(size), spot(size)
     singan = SinGANSettings(iterations=iterations, mode=mode)
     settings = AugmentationSettings(singan=singan)
-    reports = []
+    reports: list[ScaleReport] = []
     with tempfile.TemporaryDirectory() as scratch, BFloat16ByFloat32() if bfloat16 else nullcontext():
         wanted = Wanted(image, seed, Path(scratch))
         model = train_singan(wanted, singan, choose_device(), on_scale=reports.append, name=f"{mode} {seed}")

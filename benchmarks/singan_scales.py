@@ -43,7 +43,8 @@ class Stopwatch:
         def sample(self: Any, *given: Any) -> Any:
             return watch.sample(self, *given)
 
-        iteration.Iteration.run, model.SinGAN.sample = run, sample
+        iteration.Iteration.run = run  # type: ignore[method-assign, assignment]
+        model.SinGAN.sample = sample  # type: ignore[method-assign, assignment]
 
     def run(self, one: Any, *given: Any) -> None:
         """An iteration, or none."""

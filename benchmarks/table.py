@@ -4,6 +4,7 @@ python benchmarks/table.py
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from harness import RESULTS, Figure
@@ -54,7 +55,7 @@ def _row(figure: Figure) -> str:
 
 
 def _table(columns: list[str], rows: list[list[str | float]]) -> str:
-    lines = [columns, ["---"] * len(columns), *rows]
+    lines: list[Sequence[object]] = [columns, ["---"] * len(columns), *rows]
     return "".join(f"| {' | '.join(map(str, line))} |\n" for line in lines)
 
 
