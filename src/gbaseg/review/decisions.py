@@ -189,11 +189,8 @@ def written(decisions: Decisions) -> str:
 
 def _lines(round_id: str, cases: Mapping[str, Decision], changes: bool) -> list[str]:
     chosen = {case: one for case, one in sorted(cases.items()) if one.changes == changes}
-    return (
-        [f"  {_as_text(round_id)}:", *(f"    {_quoted(case)}: {_line(one)}" for case, one in chosen.items())]
-        if chosen
-        else []
-    )
+    lines = [f"    {_quoted(case)}: {_line(one)}" for case, one in chosen.items()]
+    return [f"  {_as_text(round_id)}:", *lines] if lines else []
 
 
 def _line(decision: Decision) -> str:
