@@ -47,7 +47,7 @@ def begin(folder, mark, command=None, **options):
 def ended(process, mark, seconds):
     """Exit code and what was said; all of its processes are gone after so long."""
     said = process.communicate(timeout=seconds)[1]
-    processes.wait_for(lambda: not processes.family_of(mark), "processes left")
+    processes.wait_for(lambda: not processes.family_of(mark), "processes left", seconds=2.0)
     assert "Traceback" not in said
     return process.returncode, said
 
@@ -108,7 +108,7 @@ def test_no_worker_outlives_a_killed_stage(tmp_path, mark):
     process = begin(tmp_path, mark)
     process.kill()
     process.wait()
-    processes.wait_for(lambda: not processes.family_of(mark), "workers left")
+    processes.wait_for(lambda: not processes.family_of(mark), "workers left", seconds=3.0)
     # Nothing blocks the next run, which clears what the killed one has left.
     again = processes.start([*PROGRAM, str(tmp_path), "0"], tmp_path, mark)
     assert ended(again, mark, 30)[0] == 0
@@ -145,7 +145,7 @@ def test_the_stage_ends_with_dvc(tmp_path, mark, under_dvc, number, shell):
     process = under_dvc(command if shell == "direct" else f"({command}; true); true")
     process.send_signal(number)
     process.wait()
-    processes.wait_for(lambda: not processes.family_of(mark), "an orphan")
+    processes.wait_for(lambda: not processes.family_of(mark), "an orphan", seconds=10.0)
 
 
 @pytest.mark.unusual(
@@ -156,7 +156,7 @@ def test_the_stage_ends_with_a_dvc_that_is_gone_already(tmp_path, mark):
     shell = processes.start(["sh", "-c", script], tmp_path, mark)
     assert shell.wait() == 0
     said = shell.communicate(timeout=40)[1]
-    processes.wait_for(lambda: not processes.family_of(mark), "an orphan")
+    processes.wait_for(lambda: not processes.family_of(mark), "an orphan", seconds=2.0)
     assert "ended by SIGTERM" in said and not (tmp_path / "out").exists()
 
 

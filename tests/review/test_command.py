@@ -200,3 +200,4 @@ def test_what_was_answered_survives_kill_9(served):
         # The last one may be there though its answer did not come.
         assert found in (saved, {**saved, **asked})
         saved = found
+        assert number > 0
