@@ -95,11 +95,11 @@ def main(turns: int) -> None:
     torch.manual_seed(0)
     settings = params.load()
     network, (x, y, z) = settings.segmentation.network, settings.standardise.spacing_xyz_mm
+    if network.patch_size_zyx is None or network.batch_size is None:
+        raise click.ClickException("params.yaml: segmentation.network: patch_size_zyx and batch_size have to be there")
     plain = network_of(network, (z, y, x))
     half = copy.deepcopy(plain)
     suit(half, CPU)
-    if network.patch_size_zyx is None or network.batch_size is None:
-        raise click.ClickException("params.yaml: segmentation.network: patch_size_zyx and batch_size have to be there")
     patches = torch.rand(network.batch_size, 1, *network.patch_size_zyx)
     cyclegan = settings.translation.cyclegan
     generator = Generator(cyclegan.generator_width, cyclegan.residual_blocks, cyclegan.generator_halvings)

@@ -101,8 +101,8 @@ def make_session(settings: Params, round_id: str) -> Session:
         raise UserError(f"{layout.STANDARD}: no target case of the split train: no round learns from pseudo-labels")
     masks = layout.REVIEWED / round_id
     place = Place(round_id, following, (layout.STANDARD, folder, masks), masks, layout.REVIEWED / EDITS / round_id)
-    ids = (layout.SURVEY, *(one.id for one in settings.self_training.rounds))
-    return Session(items, settings.labels, place, Register(layout.REVIEW, round_id, ids))
+    register = Register(layout.REVIEW, round_id, settings.self_training.ids)
+    return Session(items, settings.labels, place, register)
 
 
 def _known(settings: Params, round_id: str, previous: str) -> dict[str, tuple[Known, ...]]:

@@ -94,7 +94,7 @@ def read_facts(round_id: str, settings: Params | None = None) -> RunFacts:
         UserError: files that are there are of another run, or damaged.
     """
     settings = settings or params.load()
-    names = [layout.SURVEY, *(item.id for item in settings.self_training.rounds)]
+    names = settings.self_training.ids
     metrics = {name: layout.round_metrics(name) for name in names if layout.round_metrics(name).is_file()}
     cases = {name: layout.case_scores(name) for name in metrics if layout.case_scores(name).is_file()}
     proxies = {name: layout.proxies(name) for name in names if layout.proxies(name).is_file()}

@@ -19,7 +19,7 @@ def run() -> None:
         UserError: there is none, or those that are there are of another run.
     """
     settings = params.load()
-    names = [layout.SURVEY, *(item.id for item in settings.self_training.rounds)]
+    names = settings.self_training.ids
     files = {name: layout.round_metrics(name) for name in names}
     there = {name: file for name, file in files.items() if file.is_file()}
     if not there:

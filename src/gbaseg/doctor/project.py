@@ -93,7 +93,7 @@ def _is_locked(path: Path) -> bool:
 
 
 def parameters(load_params: Callable[[], Any], project: Path) -> list[Finding]:
-    """params.yaml as it is checked before every stage, and the folder of the data set that it names."""
+    """params.yaml as it is checked before every stage, its data set's folder, and what was decided about its rounds."""
     try:
         settings = load_params()
     except UserError as error:

@@ -24,7 +24,7 @@ def read_rounds(settings: Params) -> list[tuple[str, dict[str, Any]]]:
     Raises:
         UserError: some are missing, or of another run.
     """
-    names = [layout.SURVEY, *(item.id for item in settings.self_training.rounds)]
+    names = settings.self_training.ids
     files = [layout.round_metrics(name) for name in names]
     need(files)
     refuse_strangers(files)
